@@ -1,0 +1,1 @@
+"""One shared medium with one owner: framing, the Modbus master, serial lines."""

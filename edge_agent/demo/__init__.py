@@ -1,0 +1,1 @@
+"""A simulated park: devices that really speak the wire, over paced ttys."""

@@ -1,0 +1,252 @@
+"""The driver contract: all that a driver may import from the agent.
+
+A driver translates frames and answers into samples. It holds no loop, sleep, retry, clock, log,
+thread or device id: the core does these once, for every driver. Two questions decide its shape:
+does the device speak unasked, and over what? A **Talker** speaks unasked on a serial line, a
+**Beacon** broadcasts over BLE, an **Answerer** speaks when asked.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from edge_agent.profile import find_profiles, profile_text
+from edge_agent.quantity import Quantity
+
+__all__ = [
+    "API",
+    "Advertisement",
+    "Answerer",
+    "Beacon",
+    "Channel",
+    "Cut",
+    "Driver",
+    "Fault",
+    "Frame",
+    "Garbled",
+    "Gatt",
+    "Implausible",
+    "Line",
+    "Need",
+    "NoAnswer",
+    "NotMine",
+    "Over",
+    "Quantity",
+    "Read",
+    "Refused",
+    "Registers",
+    "Sample",
+    "Settings",
+    "Skip",
+    "Table",
+    "Talker",
+    "find_profiles",
+    "profile_text",
+]
+
+API = 1
+"""Version of this contract. A driver record carries the version it was written for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One named thing that a device reports, under a name that stays the same for ever.
+
+    ``optional`` marks a channel that some models or modes leave out.
+    """
+
+    name: str
+    quantity: Quantity
+    label: str = ""
+    optional: bool = False
+
+
+class Sample(NamedTuple):
+    """One value for one channel, not yet in time. ``None``: the device says that it does not know."""
+
+    channel: str
+    value: float | int | bool | str | None  # noqa: PYI041 - an int stays an int on the wire
+
+
+class Fault(Exception):  # noqa: N818 - the word of the design
+    """Something about this frame or answer; never about the program."""
+
+
+class NotMine(Fault):
+    """A well-formed frame that is for someone else, or is no measurement. Ignored without a trace."""
+
+
+class Garbled(Fault):
+    """Wrong length, bad checksum, bad signature. Counted, then dropped."""
+
+
+class Implausible(Fault):
+    """Intact, but impossible. Counted, and shown to people."""
+
+
+class NoAnswer(Fault):
+    """Nothing came back in time. Leads to back-off."""
+
+
+class Refused(Fault):
+    """The device answered that it will not or cannot. Leads to back-off."""
+
+
+class Frame(NamedTuple):
+    """The first ``size`` bytes are one whole frame."""
+
+    size: int
+
+
+class Need(NamedTuple):
+    """No decision yet: a frame may begin here, and at least ``size`` bytes in all are needed to tell."""
+
+    size: int
+
+
+class Skip(NamedTuple):
+    """The first ``size`` bytes belong to no frame."""
+
+    size: int
+
+
+Cut = Callable[[bytes], Frame | Need | Skip]
+"""Framing as a pure function of the bytes so far. It is never called with no bytes."""
+
+
+class Settings(BaseModel):
+    """Base of every driver's settings. It is also the config schema and the reference page."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Table = Literal["coil", "discrete", "input", "holding"]
+"""The four Modbus tables. Words (16 bits) in input and holding; single bits in coil and discrete."""
+
+
+class Read(NamedTuple):
+    """A question to a Modbus device: ``count`` registers (or bits) of a table from ``start`` on."""
+
+    unit: int
+    table: Table
+    start: int
+    count: int
+
+
+class Advertisement(NamedTuple):
+    """What one BLE broadcast carries. Service data by 128-bit UUID, manufacturer data by company id."""
+
+    address: str
+    name: str
+    rssi: int
+    service_data: Mapping[str, bytes]
+    manufacturer_data: Mapping[int, bytes]
+
+
+class Line(Protocol):
+    """A bus on which one may ask and be answered."""
+
+    async def exchange(
+        self, request: bytes, cut: Cut, *, within: float, speed: int | None = None
+    ) -> bytes:
+        """Send a request and return the first frame that ``cut`` finds in the answer.
+
+        ``within`` is in seconds, from the end of the request to the first byte of the answer.
+        Raises NoAnswer or Garbled.
+        """
+
+
+class Registers(Protocol):
+    """The registers of the Modbus devices on a line."""
+
+    async def read(self, question: Read) -> bytes:
+        """Return the answer's data: 2 bytes a register, high byte first, or packed bits.
+
+        The core has checked address, function, length and checksum. Raises NoAnswer, Garbled, Refused.
+        """
+
+
+class Gatt(Protocol):
+    """The characteristics of a connected BLE device."""
+
+    async def read(self, characteristic: str) -> bytes:
+        """Return a characteristic's value by its 128-bit UUID."""
+
+
+class Talker(Protocol):
+    """A device on a serial line that speaks unasked."""
+
+    @property
+    def channels(self) -> Sequence[Channel]:
+        """All that this device can report."""
+
+    def decode(self, frame: bytes) -> Sequence[Sample]:
+        """Turn one frame into samples. Raises a Fault."""
+
+
+class Beacon(Protocol):
+    """A device that broadcasts over BLE."""
+
+    @property
+    def channels(self) -> Sequence[Channel]:
+        """All that this device can report."""
+
+    def decode(self, frame: Advertisement) -> Sequence[Sample]:
+        """Turn one advertisement into samples. Raises a Fault."""
+
+
+L_contra = TypeVar("L_contra", Line, Registers, Gatt, contravariant=True)
+Q_contra = TypeVar("Q_contra", contravariant=True)
+
+
+class Answerer(Protocol[L_contra, Q_contra]):
+    """A device that speaks when asked."""
+
+    @property
+    def channels(self) -> Sequence[Channel]:
+        """All that this device can report."""
+
+    async def poll(self, line: L_contra) -> Sequence[Sample]:
+        """Ask for everything once, and return all samples together. Raises a Fault."""
+
+    def decode(self, frame: bytes, request: Q_contra) -> Sequence[Sample]:
+        """Turn one answer into samples, given what was asked. Raises a Fault.
+
+        Over registers the request is a ``Read`` and the frame its data; over a line both are frames.
+        """
+
+
+class Over(StrEnum):
+    """What a device speaks over, and so which shape its driver has."""
+
+    STREAM = "stream"  # a Talker
+    ADVERTISEMENTS = "advertisements"  # a Beacon
+    LINE = "line"  # an Answerer of Line, bytes
+    REGISTERS = "registers"  # an Answerer of Registers, Read
+    GATT = "gatt"  # an Answerer of Gatt
+
+
+Device = Talker | Beacon | Answerer[Line, bytes] | Answerer[Registers, Read] | Answerer[Gatt, str]
+S = TypeVar("S", bound=Settings)
+
+
+@dataclass(frozen=True, slots=True)
+class Driver(Generic[S]):
+    """What an entry point names: enough to list, configure, open and test a kind of device.
+
+    ``home`` is the package that holds README.md, sample.toml and vectors.toml. ``serial`` gives the
+    device's factory serial format (``"9600 8N1"``) for given settings, "" where there is none. ``cut`` is how
+    a Talker's bytes become frames. ``open`` raises ValueError when settings name something that does not exist.
+    """
+
+    title: str
+    home: str
+    over: Over
+    settings: type[S]
+    open: Callable[[S], Device]
+    serial: Callable[[S], str] = lambda _: ""
+    cut: Cut | None = None
+    api: int = API
