@@ -68,7 +68,7 @@ class Sample(NamedTuple):
     """One value for one channel, not yet in time. ``None``: the device says that it does not know."""
 
     channel: str
-    value: float | int | bool | str | None  # noqa: PYI041 - an int stays an int on the wire
+    value: float | int | bool | str | None
 
 
 class Fault(Exception):  # noqa: N818 - the word of the design
@@ -127,7 +127,8 @@ Table = Literal["coil", "discrete", "input", "holding"]
 """The four Modbus tables. Words (16 bits) in input and holding; single bits in coil and discrete."""
 
 
-class Read(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Read:
     """A question to a Modbus device: ``count`` registers (or bits) of a table from ``start`` on."""
 
     unit: int
@@ -149,9 +150,7 @@ class Advertisement(NamedTuple):
 class Line(Protocol):
     """A bus on which one may ask and be answered."""
 
-    async def exchange(
-        self, request: bytes, cut: Cut, *, within: float, speed: int | None = None
-    ) -> bytes:
+    async def exchange(self, request: bytes, cut: Cut, *, within: float, speed: int | None = None) -> bytes:
         """Send a request and return the first frame that ``cut`` finds in the answer.
 
         ``within`` is in seconds, from the end of the request to the first byte of the answer.
@@ -238,8 +237,9 @@ class Driver(Generic[S]):
     """What an entry point names: enough to list, configure, open and test a kind of device.
 
     ``home`` is the package that holds README.md, sample.toml and vectors.toml. ``serial`` gives the
-    device's factory serial format (``"9600 8N1"``) for given settings, "" where there is none. ``cut`` is how
-    a Talker's bytes become frames. ``open`` raises ValueError when settings name something that does not exist.
+    device's factory serial format (``"9600 8N1"``) for given settings, "" where there is none. ``cut`` is
+    how a Talker's bytes become frames. ``open`` and ``serial`` raise ValueError when the settings name
+    something that does not exist.
     """
 
     title: str

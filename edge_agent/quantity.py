@@ -59,7 +59,8 @@ class Quantity(StrEnum):
     OCCUPANCY = "occupancy", "1", "Occupied", (None, None), "state"
     MOTION = "motion", "1", "Motion", (None, None), "state"
     CONTACT = "contact", "1", "Contact open", (None, None), "state"
-    TARGET_STATE = "target_state", "1", "What a radar sees: 0 nobody, 1 moving, 2 still, 3 both", (0, 3), "state"
+    # 0 nobody, 1 moving, 2 still, 3 both
+    TARGET_STATE = "target_state", "1", "Target state", (0, 3), "state"
     DISTANCE = "distance", "m", "Distance", (0, 1000)
     POSITION_X = "position_x", "m", "Position to the side", (-1000, 1000)
     POSITION_Y = "position_y", "m", "Position ahead", (-1000, 1000)

@@ -59,7 +59,9 @@ def entry(name: str) -> Entry:
     except Exception as error:  # noqa: BLE001 - a broken third-party package must not take the others down
         return Entry(name, origin, None, f"cannot be loaded ({error}); reinstall {origin}")
     if not isinstance(driver, Driver):
-        return Entry(name, origin, None, f"{point.value} is not a Driver record; report it to the maker of {origin}")
+        return Entry(
+            name, origin, None, f"{point.value} is not a Driver record; report it to the maker of {origin}"
+        )
     if driver.api != API:
         problem = f"was written for driver API {driver.api}, this agent has {API}; update {origin}"
         return Entry(name, origin, None, problem)
