@@ -1,0 +1,111 @@
+"""What single values of the configuration may be: ids, paths, servers, secrets, numbers with units."""
+
+import difflib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, SecretStr
+
+from edge_agent.settings import secret, units
+
+_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+
+
+def _id(text: str) -> str:
+    if _ID.fullmatch(text):
+        return text
+    near = re.sub(r"[^a-z0-9_-]+", "-", text.lower()).strip("-_")[:63]
+    example = f", such as {near!r}" if near else ""
+    raise ValueError(
+        f"{text!r} is not an id; write at most 63 of a-z, 0-9, - and _, the first a letter or digit{example}"
+    )
+
+
+def _timezone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (LookupError, ValueError, OSError):
+        known = available_timezones()
+        if known:  # none at all: a system without the time zone files cannot tell
+            near = difflib.get_close_matches(name, known, n=2)
+            hint = f"did you mean {' or '.join(near)}?" if near else 'write a name such as "Asia/Shanghai"'
+            raise ValueError(f"there is no time zone {name!r}; {hint}") from None
+    return name
+
+
+def _absolute(path: Path) -> Path:
+    if not path.is_absolute():
+        raise ValueError("is not a full path; begin it with /")
+    return path
+
+
+def _port(port: str) -> str:
+    if port.startswith("/dev/") or Path(port).is_absolute():
+        return port
+    try:
+        parts = urlsplit(port)
+        if parts.scheme in {"socket", "rfc2217"} and parts.hostname and parts.port:
+            return port
+    except ValueError:
+        pass
+    raise ValueError(
+        "is not a port; write a full path such as /dev/ttyUSB0, or socket://host:port, or rfc2217://host:port"
+    )
+
+
+def _root(root: str) -> str:
+    levels = root.split("/")
+    if "" in levels or levels[0].startswith("$") or set(root) & set("+#\0 "):
+        raise ValueError('cannot begin topics; write words with / between them, such as "park/v1"')
+    return root
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where a broker listens."""
+
+    host: str
+    port: int
+    tls: bool
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'mqtts' if self.tls else 'mqtt'}://{host}:{self.port}"
+
+
+def _server(url: Any) -> Server:
+    try:
+        parts = urlsplit(url) if isinstance(url, str) else urlsplit("")
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if "@" in parts.netloc:  # not shown: it may be a password
+        raise ValueError("has a user or password in it; write username = and password = of their own")
+    if parts.scheme not in {"mqtt", "mqtts"} or not parts.hostname or port == 0:
+        raise ValueError('is not a server; write "mqtt://host:port", or "mqtts://host:port" for TLS')
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError("has more than a host and a port; write no path after them")
+    tls = parts.scheme == "mqtts"
+    return Server(parts.hostname, port or (8883 if tls else 1883), tls)
+
+
+Id = Annotated[str, AfterValidator(_id)]
+Timezone = Annotated[str, AfterValidator(_timezone)]
+PortName = Annotated[str, AfterValidator(_port)]
+TopicRoot = Annotated[str, Field(max_length=200), AfterValidator(_root)]
+Duration = Annotated[float, BeforeValidator(units.duration)]
+Interval = Annotated[Duration, AfterValidator(units.within(0.1, 31 * 86_400, '"100ms" to "31d"'))]
+Size = Annotated[int, BeforeValidator(units.size)]
+Packet = Annotated[Size, AfterValidator(units.within(2000, 256e6, '"2KB" to "256MB"'))]
+Count = Annotated[int, BeforeValidator(units.readings)]
+FullPath = Annotated[Path, AfterValidator(_absolute)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Bound = Annotated[float, Field(strict=True)]
+Above = Annotated[Number, AfterValidator(units.within(1e-12, 1e300, "a number above 0"))]
+Text = Annotated[str, Field(max_length=200)]
+OneServer = Annotated[Server, PlainValidator(_server)]
+Password = Annotated[SecretStr, BeforeValidator(secret.text_or_secret)]

@@ -1,0 +1,200 @@
+"""The shape of agent.toml. ``config/agent.toml`` shows every key of it with its meaning.
+
+In the file durations and sizes carry units; here durations are seconds and sizes are bytes.
+"""
+
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from edge_agent.settings.fields import (
+    Above,
+    Bound,
+    Count,
+    Duration,
+    FullPath,
+    Id,
+    Interval,
+    Number,
+    OneServer,
+    Packet,
+    Password,
+    PortName,
+    Size,
+    Text,
+    Timezone,
+    TopicRoot,
+)
+from edge_agent.settings.units import within
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Gateway(_Table):
+    """Who this agent is. ``timezone`` is for people only."""
+
+    site: Id
+    id: Id
+    name: Text = ""
+    timezone: Timezone = "UTC"
+
+
+class Outbox(_Table):
+    """How readings are kept. ``memory`` counts readings."""
+
+    path: FullPath = Path("/var/lib/edge-agent/outbox.db")
+    window: Annotated[Duration, AfterValidator(within(0.05, 60, '"50ms" to "1m"'))] = 1.0
+    max_size: Annotated[Size, AfterValidator(within(1e6, 1e13, '"1MB" to "10000GB"'))] = 512_000_000
+    replay: Duration = 7 * 86_400.0
+    memory: Annotated[Count, AfterValidator(within(1, 1e6, '"1 reading" to "1000000 readings"'))] = 20_000
+
+
+class Clock(_Table):
+    """What the wall clock is trusted for, and how long readings wait for it."""
+
+    trust: Literal["kernel", "rtc", "always"] = "kernel"
+    wait: Duration = 120.0
+
+
+class Uplink(_Table):
+    """One way to a broker. In a loaded configuration ``client_id`` is never empty."""
+
+    servers: Annotated[tuple[OneServer, ...], Field(min_length=1, max_length=10)]
+    protocol: Literal["auto", "5", "3.1.1"] = "auto"
+    root: TopicRoot = "park/v1"
+    username: Annotated[str, Field(min_length=1)] | None = None
+    password: Password | None = None
+    ca: FullPath | None = None
+    cert: FullPath | None = None
+    key: FullPath | None = None
+    client_id: Annotated[str, Field(max_length=200)] = ""
+    ack_timeout: Annotated[Duration, AfterValidator(within(1, 3600, '"1s" to "1h"'))] = 20.0
+    keepalive: Annotated[Duration, AfterValidator(within(5, 3600, '"5s" to "1h"'))] = 30.0
+    max_packet: Packet | None = None
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        if self.password is not None and self.username is None:
+            raise ValueError("has a password without a username; add username =")
+        if self.key is not None and self.cert is None:
+            raise ValueError("has a key without a certificate; add cert =")
+        if (self.ca or self.cert) and not any(server.tls for server in self.servers):
+            raise ValueError("has certificates but no server with TLS; write mqtts:// in servers")
+        return self
+
+
+class Bus(_Table):
+    """One shared medium with one owner. Without ``serial`` the drivers on it say its format."""
+
+    port: PortName
+    serial: str | None = None
+    gap: Annotated[Duration, AfterValidator(within(0, 10, '"0s" to "10s"'))] = 0.02
+
+
+class Calibrate(_Table):
+    """A straight line, or points ``[measured, true]`` with straight lines between and beyond them."""
+
+    scale: Number = 1.0
+    offset: Number = 0.0
+    points: Annotated[tuple[tuple[Number, Number], ...], Field(min_length=2, max_length=100)] | None = None
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        if self.points is None:
+            if self.scale == 0:
+                raise ValueError("makes every value the same; write a scale other than 0")
+            return self
+        if self.model_fields_set & {"scale", "offset"}:
+            raise ValueError("has both points and scale or offset; write one or the other")
+        measured = [point[0] for point in self.points]
+        if any(later <= earlier for earlier, later in pairwise(measured)):
+            raise ValueError("has points out of order; let the first number of each point grow")
+        return self
+
+
+class Report(_Table):
+    """When a reading is worth passing on: any one of these is enough."""
+
+    change: Above | None = None
+    percent: Above | None = None
+    silence: Duration | None = None
+
+
+class Channel(_Table):
+    """What the installer says about one channel of a device."""
+
+    name: Text = ""
+    calibrate: Calibrate | None = None
+    plausible: tuple[Bound, Bound] | None = None
+    report: Report | None = None
+
+    @field_validator("plausible")
+    @classmethod
+    def _grows(cls, bounds: tuple[float, float] | None) -> tuple[float, float] | None:
+        if bounds is not None and not bounds[0] < bounds[1]:
+            raise ValueError("is not a range; write [lowest, highest], -inf and inf for no bound")
+        return bounds
+
+
+class Device(_Table):
+    """One physical unit. ``expect`` is how often a frame is expected; without it, every ``interval``.
+
+    ``settings`` are the driver's; loading has checked them.
+    """
+
+    driver: str
+    bus: str
+    settings: Mapping[str, Any] = Field(default_factory=dict)
+    interval: Interval = 10.0
+    expect: Interval | None = None
+    name: Text = ""
+    place: Text = ""
+    labels: Annotated[Mapping[Id, Text], Field(max_length=32)] = Field(default_factory=dict)
+    keep: Literal["window", "immediate"] = "window"
+    report: Report | None = None
+    channel: Mapping[str, Channel] = Field(default_factory=dict)
+
+
+class Log(_Table):
+    """What the agent says about itself."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Config(_Table):
+    """All of agent.toml. ``config`` is the version of its shape."""
+
+    config: Literal[1]
+    gateway: Gateway
+    outbox: Outbox = Outbox()
+    clock: Clock = Clock()
+    uplink: Annotated[Mapping[Id, Uplink], Field(max_length=8)] = Field(default_factory=dict)
+    bus: Annotated[Mapping[Id, Bus], Field(max_length=100)] = Field(default_factory=dict)
+    device: Annotated[Mapping[Id, Device], Field(max_length=500)] = Field(default_factory=dict)
+    log: Log = Log()
+
+    @field_validator("uplink")
+    @classmethod
+    def _named(cls, uplinks: Mapping[str, Uplink], seen: ValidationInfo) -> Mapping[str, Uplink]:
+        gateway = seen.data.get("gateway")
+        if gateway is None:  # it has a problem of its own, and the configuration will not be used
+            return uplinks
+        return {
+            name: uplink.model_copy(
+                update={"client_id": uplink.client_id or f"{gateway.site}-{gateway.id}-{name}"}
+            )
+            for name, uplink in uplinks.items()
+        }
