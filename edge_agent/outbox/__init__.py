@@ -1,0 +1,1 @@
+"""Keep every reading on disk before anything else happens to it; forget it only when it is settled."""

@@ -1,0 +1,103 @@
+"""What one uplink has been given, and what it is still owed."""
+
+from collections.abc import Callable, Sequence
+
+from edge_agent.outbox import transactions
+from edge_agent.outbox.ranges import Ranges
+from edge_agent.outbox.rows import Declared, Marks, Row, Stream
+from edge_agent.outbox.store import Store
+
+
+class Delivery:
+    """One uplink's share of the log.
+
+    ``backlog`` is the number of kept readings that were not acknowledged. ``low_water`` is set by the uplink:
+    it gives the lowest log id that may still be owed, which is where a restart begins to read.
+    """
+
+    def __init__(
+        self, uplink: int, scan_from: int, db: Store, streams: dict[int, Stream], ranges: dict[int, Ranges]
+    ) -> None:
+        self.uplink = uplink
+        self.streams = streams
+        self.backlog = 0
+        self.acknowledged = 0
+        self.on_kept: Callable[[Sequence[Row], Sequence[Declared]], None] | None = None
+        self.low_water: Callable[[], int] | None = None
+        self._scan_from = scan_from
+        self._db = db
+        self._ranges = ranges
+        self._dirty: set[int] = set()
+        self._declared: list[int] = []
+
+    @property
+    def scan_from(self) -> int:
+        """The lowest log id that may still be owed."""
+        if self.low_water is not None:
+            self._scan_from = max(self._scan_from, self.low_water())
+        return self._scan_from
+
+    def _of(self, stream: int) -> Ranges:
+        return self._ranges.setdefault(stream, Ranges())
+
+    def settled(self, stream: int) -> int:
+        """All readings of a stream up to this number are acknowledged or declared lost."""
+        return self._of(stream).settled
+
+    def owes(self, stream: int, seq: int) -> bool:
+        """Say whether a reading was not acknowledged yet."""
+        return seq not in self._of(stream)
+
+    def settle(self, stream: int, first: int, last: int) -> None:
+        """Accept: the broker has taken these readings."""
+        new = self._of(stream).add(first, last)
+        self.backlog -= new
+        self.acknowledged += new
+        self._dirty.add(stream)
+
+    def settle_loss(self, loss: Declared) -> None:
+        """Accept: the broker has taken the declaration of a loss."""
+        if loss.to_seq is not None:
+            self._of(loss.stream).add(loss.from_seq, loss.to_seq)
+        self._dirty.add(loss.stream)
+        self._declared.append(loss.id)
+
+    def rewind(self) -> None:
+        """A session ended: what it did not acknowledge will be read from the log again."""
+        self._scan_from = self.scan_from
+        for ranges in self._ranges.values():
+            ranges.forget(transactions.MAX_BEYOND)
+
+    async def read(self, from_id: int, to_id: int, limit: int) -> list[Row]:
+        """Read a piece of the log, both ends included, at most ``limit`` rows."""
+        return await self._db.run(transactions.read, from_id, to_id, limit)
+
+    async def open_losses(self) -> list[Declared]:
+        """Return the ledger entries that were not acknowledged, oldest first."""
+        return await self._db.run(transactions.open_losses, self.uplink)
+
+    async def count_session(self) -> int:
+        """Count one more CONNECT."""
+        return await self._db.run(transactions.count_session, self.uplink)
+
+    async def descriptions(self) -> dict[int, tuple[str, str]]:
+        """Return every description by id: hash and JSON body."""
+        return await self._db.run(transactions.descriptions)
+
+    def mark(self, marks: Marks) -> list[tuple[int, int]]:
+        """Add what changed to the marks; return the acknowledged declarations. Kept until ``marked``."""
+        marks.scan_from[self.uplink] = self.scan_from
+        for stream in self._dirty:
+            marks.delivery[self.uplink, stream] = Ranges(
+                self._ranges[stream].settled, list(self._ranges[stream].beyond)
+            )
+        return [(self.uplink, loss) for loss in self._declared]
+
+    def marked(self, marks: Marks, declared: Sequence[tuple[int, int]]) -> None:
+        """The marks are on disk. What changed since they were taken stays to be written."""
+        for (uplink, stream), ranges in marks.delivery.items():
+            now = self._ranges.get(stream)
+            if uplink == self.uplink and now and (now.settled, now.beyond) == (ranges.settled, ranges.beyond):
+                self._dirty.discard(stream)
+        done = {loss for uplink, loss in declared if uplink == self.uplink}
+        self._declared = [loss for loss in self._declared if loss not in done]

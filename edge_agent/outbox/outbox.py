@@ -1,0 +1,308 @@
+"""The outbox: readings come in, are numbered and written many at a time, and leave when all have them.
+
+Between ``keep`` and the disk lies the one bounded hand-over in memory. What overflows there gets its number
+and its ledger entry in the same transaction.
+"""
+
+import asyncio
+import logging
+import os
+import sqlite3
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import orjson
+
+from edge_agent.clock import Clock
+from edge_agent.outbox import store, transactions
+from edge_agent.outbox.delivery import Delivery
+from edge_agent.outbox.ranges import Ranges
+from edge_agent.outbox.retention import Retention
+from edge_agent.outbox.rows import Batch, Loss, Marks, Opened, Row, Stream
+from edge_agent.outbox.store import OutboxError, Store
+from edge_agent.outbox.timeline import Timeline
+from edge_agent.reading import Reading
+
+log = logging.getLogger(__name__)
+
+MOST_PER_COMMIT = 4000  # bounds the memory of a commit as well as its time
+_MARK_EVERY_MS = 10_000
+_MARK_EVERY_ROWS = 20_000
+_SLOWEST_RETRY_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Under what the readings are numbered."""
+
+    site: str
+    gateway: str
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How the outbox keeps. Times in seconds, sizes in bytes, ``memory`` in readings."""
+
+    window: float
+    memory: int
+    replay: float
+    max_size: int
+
+
+class Enrolled(NamedTuple):
+    """Where a device's readings go: its stream, its description, and the order of its channels in a body."""
+
+    stream: int
+    meta: int
+    names: tuple[str, ...]
+
+
+class _Pending(NamedTuple):
+    """A reading that waits for the next commit."""
+
+    stream: int
+    mono_ms: int
+    meta: int
+    body: bytes
+
+
+class Outbox:
+    """Keeps readings in one SQLite file. Made by ``open``; ``run`` is the writer's task."""
+
+    def __init__(self, db: Store, lock: int, opened: Opened, policy: Policy, clock: Clock) -> None:
+        self.epoch = opened.epoch
+        self.streams = opened.streams
+        self.timeline = Timeline(opened.boot, opened.ran_ms, opened.pieces)
+        self.deliveries: dict[str, Delivery] = {}
+        self.kept = 0
+        self.lost = 0
+        self.problem = ""
+        self._db, self._lock, self._policy, self._clock = db, lock, policy, clock
+        self._retention = Retention(db, self.timeline, policy.replay, policy.max_size, opened.first_id)
+        self._next_id = opened.next_id
+        self._enrolled: dict[str, Enrolled] = {}
+        self._pending: deque[_Pending] = deque()
+        self._overflow: dict[int, list[int]] = {}  # stream -> [count, first mono, last mono]
+        self._unsure: Batch | None = None  # was not heard to be written; repeated as it is
+        self._pieces: list[tuple[int, int]] = []  # clock offsets to be written
+        self._something = asyncio.Event()
+        self._now = asyncio.Event()
+        self._closing = False
+        self._marked_ms = clock.mono_ms()
+        self._unmarked: set[int] = set()
+        self._unmarked_rows = 0
+
+    @classmethod
+    async def open(
+        cls, path: Path, identity: Identity, policy: Policy, clock: Clock, uplinks: Sequence[str]
+    ) -> Self:
+        """Open the file, or make it.
+
+        Raises:
+            OutboxError: it cannot be used; the message names the file and the remedy.
+        """
+        lock = store.lock(path)
+        try:
+            db = await store.open_store(path)
+            try:
+                opened = await db.run(
+                    transactions.begin_run, identity.site, identity.gateway, clock.boot_id, uplinks
+                )
+            except BaseException:
+                await db.close()
+                raise
+        except OutboxError as error:
+            os.close(lock)
+            raise OutboxError(f"{path}: {error}" if str(path) not in str(error) else str(error)) from None
+        except BaseException:
+            os.close(lock)
+            raise
+        outbox = cls(db, lock, opened, policy, clock)
+        outbox.learn_time()
+        for name in uplinks:
+            id_, scan_from = opened.uplinks[name]
+            ranges = {stream: r for (uplink, stream), r in opened.delivery.items() if uplink == id_}
+            delivery = Delivery(id_, scan_from, db, outbox.streams, ranges)
+            lost = sum(loss.readings or 0 for loss in await delivery.open_losses())
+            numbered = sum(
+                stream.next_seq - 1 - ranges.get(stream.id, Ranges()).count()
+                for stream in outbox.streams.values()
+            )
+            delivery.backlog = numbered - lost
+            outbox.deliveries[name] = delivery
+        return outbox
+
+    async def enroll(self, device: str, hash_: str, description: str, names: Sequence[str]) -> None:
+        """Introduce a device before its readings are kept, with the description they are made under."""
+        stream, meta = await self._db.run(transactions.enroll, device, hash_, description)
+        if stream not in self.streams:
+            self.streams[stream] = Stream(stream, self.epoch, device, 1)
+        self._enrolled[device] = Enrolled(stream, meta, tuple(names))
+
+    def last_seq(self, device: str) -> int:
+        """The number of a device's last kept reading in this epoch, 0 before the first."""
+        return self.streams[self._enrolled[device].stream].next_seq - 1
+
+    @property
+    def waiting(self) -> int:
+        """Readings in memory that wait for a commit."""
+        return len(self._pending) + (len(self._unsure.rows) if self._unsure else 0)
+
+    @property
+    def last_id(self) -> int:
+        """The log id of the last row on disk."""
+        return self._next_id - 1
+
+    def keep(self, reading: Reading, *, immediate: bool = False) -> None:
+        """Take a reading over. It is on disk within the window, or at once when ``immediate``."""
+        stream, meta, names = self._enrolled[reading.device]
+        values = [reading.values.get(name) for name in names]
+        plain = not reading.quality and None not in values and str not in map(type, values)
+        if plain:
+            body = orjson.dumps(values)
+        else:
+            quality = {name: [why.grade, why.reason] for name, why in reading.quality.items()}
+            body = orjson.dumps({"v": values, "q": quality})
+        self._pending.append(_Pending(stream, reading.mono_ms, meta, body))
+        if len(self._pending) > self._policy.memory:
+            self._drop_oldest()
+        self._something.set()
+        if immediate or len(self._pending) >= MOST_PER_COMMIT:
+            self._now.set()
+
+    def _drop_oldest(self) -> None:
+        stream, mono_ms, _, _ = self._pending.popleft()
+        count = self._overflow.setdefault(stream, [0, mono_ms, mono_ms])
+        count[0] += 1
+        count[2] = mono_ms
+
+    async def run(self) -> None:
+        """Write what is pending, one window after the first of it, until ``close``."""
+        retry = self._policy.window
+        while not self._closing:
+            await self._something.wait()
+            if not self.problem:
+                await _wait_at_most(self._now, self._policy.window)
+            if await self._commit():
+                retry = self._policy.window
+            else:
+                await asyncio.sleep(retry)
+                retry = min(2 * retry, _SLOWEST_RETRY_S)
+
+    async def _commit(self) -> bool:
+        """Write one batch. Returns False when the disk did not take it."""
+        written = self._unsure = self._unsure or await self._batch()
+        uplinks = [delivery.uplink for delivery in self.deliveries.values()]
+        try:
+            declared = await self._db.run(transactions.write, written, uplinks)
+        except sqlite3.Error as error:
+            self._trouble(f"the disk does not take readings ({error}); free space, or check the card")
+            return False
+        self._unsure = None
+        self._trouble("")
+        if written.rows:
+            self._next_id = written.rows[-1].id + 1
+        for row in written.rows:
+            self.streams[row.stream].next_seq = row.seq + 1
+        for loss in written.losses:
+            stream = self.streams[loss.stream]
+            stream.next_seq = max(stream.next_seq, loss.to_seq + 1)
+            self.lost += loss.to_seq - loss.from_seq + 1
+        self.kept += len(written.rows)
+        if written.drop_below:
+            self._retention.dropped(written.drop_below)
+        for delivery in self.deliveries.values():
+            delivery.backlog += len(written.rows)
+            if written.marks is not None:
+                delivery.marked(written.marks, written.declared)
+            if delivery.on_kept is not None and (written.rows or declared):
+                delivery.on_kept(written.rows, declared)
+        if not self._pending and not self._overflow:
+            self._something.clear()
+        return True
+
+    def _trouble(self, problem: str) -> None:
+        if problem and not self.problem:
+            log.error("outbox: %s; %d readings wait in memory", problem, self.waiting)
+        elif self.problem and not problem:
+            log.warning("outbox: the disk takes readings again")
+        self.problem = problem
+
+    async def _batch(self) -> Batch:
+        """Number what is pending. Nothing of it counts before it is written."""
+        next_seq: dict[int, int] = {}
+        losses = []
+        boot = self.timeline.boot
+        for stream, (count, first_ms, last_ms) in self._overflow.items():
+            first = self.streams[stream].next_seq
+            next_seq[stream] = first + count
+            losses.append(Loss(stream, first, first + count - 1, boot, first_ms, last_ms, "overflow"))
+        self._overflow.clear()
+        rows = []
+        for id_ in range(self._next_id, self._next_id + min(len(self._pending), MOST_PER_COMMIT)):
+            stream, mono_ms, meta, body = self._pending.popleft()
+            seq = next_seq.get(stream) or self.streams[stream].next_seq
+            next_seq[stream] = seq + 1
+            rows.append(Row(id_, stream, seq, boot, mono_ms, meta, body))
+        if len(self._pending) < MOST_PER_COMMIT:
+            self._now.clear()
+        self._unmarked |= next_seq.keys()
+        self._unmarked_rows += len(rows)
+        self.learn_time()
+        pieces, self._pieces = self._pieces, []
+        batch = Batch(rows, losses, pieces, boot)
+        now = self._clock.mono_ms()
+        due = now - self._marked_ms >= _MARK_EVERY_MS or self._unmarked_rows >= _MARK_EVERY_ROWS
+        return await self._with_marks(batch, next_seq, now) if due or self._closing else batch
+
+    async def _with_marks(self, batch: Batch, fresh: dict[int, int], now: int) -> Batch:
+        rows = batch.rows
+        next_id = rows[-1].id + 1 if rows else self._next_id
+        next_seq = {stream: fresh.get(stream, self.streams[stream].next_seq) for stream in self._unmarked}
+        marks = Marks(next_id, next_seq, {}, {}, now, self.timeline.boot)
+        declared = [pair for delivery in self.deliveries.values() for pair in delivery.mark(marks)]
+        drop_below = 0
+        if not self._closing:
+            floor = min(marks.scan_from.values(), default=next_id)
+            drop_below = await self._retention.drop_below(floor, now, self._unmarked_rows)
+        self._marked_ms, self._unmarked_rows = now, 0
+        self._unmarked.clear()  # the batch is repeated until it is written
+        return replace(batch, marks=marks, drop_below=drop_below, declared=declared)
+
+    def learn_time(self) -> None:
+        """Look whether the clock is known, or has stepped; a new offset is kept with the next commit."""
+        mono_ms, wall_ms = self._clock.mono_ms(), self._clock.wall_ms()
+        piece = self.timeline.learn(mono_ms, wall_ms, trusted=self._clock.trusted())
+        if piece is not None:
+            self._pieces.append(piece)
+
+    async def flush(self) -> bool:
+        """Write all that is pending now. Returns False when the disk does not take it."""
+        while self._pending or self._overflow or self._unsure:
+            if not await self._commit():
+                return False
+        return True
+
+    async def close(self) -> None:
+        """Write what is pending, the marks with it, and close the file. ``run`` must have been cancelled."""
+        self._closing = True
+        try:
+            if await self.flush():
+                await self._commit()
+            if self.waiting:
+                log.error(
+                    "outbox: %d readings could not be written and are lost with this stop", self.waiting
+                )
+        finally:
+            await self._db.close()
+            os.close(self._lock)
+
+
+async def _wait_at_most(event: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()

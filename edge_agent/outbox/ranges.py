@@ -1,0 +1,50 @@
+"""Which numbers of one stream are settled: all up to a point, and a few ranges beyond it."""
+
+from bisect import bisect_left
+
+
+class Ranges:
+    """Settled numbers, 1 and up: all to ``settled``, and disjoint ``beyond`` ranges above, in order."""
+
+    __slots__ = ("beyond", "settled")
+
+    def __init__(self, settled: int = 0, beyond: list[tuple[int, int]] | None = None) -> None:
+        self.settled = settled
+        self.beyond = beyond or []
+
+    def __contains__(self, number: int) -> bool:
+        """Say whether a number is settled."""
+        if number <= self.settled:
+            return True
+        if not self.beyond:
+            return False
+        at = bisect_left(self.beyond, (number + 1,)) - 1
+        return at >= 0 and number <= self.beyond[at][1]
+
+    def count(self) -> int:
+        """How many numbers are settled."""
+        return self.settled + sum(last - first + 1 for first, last in self.beyond)
+
+    def add(self, first: int, last: int) -> int:
+        """Settle the numbers from first to last; return how many of them were not settled before."""
+        if first == self.settled + 1 and not self.beyond:  # the usual case: acknowledged in order
+            self.settled = max(self.settled, last)
+            return last - first + 1
+        before = self.count()
+        low, high = first, last
+        apart: list[tuple[int, int]] = []
+        for other in self.beyond:
+            if other[1] + 1 < low or other[0] > high + 1:
+                apart.append(other)
+            else:
+                low, high = min(low, other[0]), max(high, other[1])
+        apart.append((low, high))
+        apart.sort()
+        while apart and apart[0][0] <= self.settled + 1:
+            self.settled = max(self.settled, apart.pop(0)[1])
+        self.beyond = apart
+        return self.count() - before
+
+    def forget(self, most: int) -> None:
+        """Keep at most the lowest ``most`` ranges beyond. What is forgotten is only sent again."""
+        del self.beyond[most:]

@@ -1,0 +1,96 @@
+"""What goes in and out of the outbox file."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from edge_agent.outbox.ranges import Ranges
+
+
+class Row(NamedTuple):
+    """One kept reading. ``body`` is JSON: values (and quality) in the description's channel order."""
+
+    id: int
+    stream: int
+    seq: int
+    boot: int
+    mono_ms: int
+    meta: int
+    body: bytes
+
+
+class Loss(NamedTuple):
+    """A run of readings given up before they were kept, with the time of the first and the last."""
+
+    stream: int
+    from_seq: int
+    to_seq: int
+    boot: int
+    from_mono: int
+    to_mono: int
+    reason: str
+
+
+class Declared(NamedTuple):
+    """A ledger entry that an uplink has not acknowledged yet."""
+
+    id: int
+    stream: int
+    from_seq: int
+    to_seq: int | None
+    readings: int | None
+    from_boot: int
+    from_mono: int
+    to_boot: int
+    to_mono: int
+    reason: str
+
+
+@dataclass(slots=True)
+class Stream:
+    """One device's sequence of numbers in one epoch. ``next_seq`` counts what is on disk."""
+
+    id: int
+    epoch: str
+    device: str
+    next_seq: int
+
+
+@dataclass(slots=True)
+class Marks:
+    """What is written beside the rows now and then, so that a restart knows it without reading the log."""
+
+    next_id: int
+    next_seq: dict[int, int]  # by stream: all that appended since the last marks
+    scan_from: dict[int, int]  # by uplink
+    delivery: dict[tuple[int, int], Ranges]  # by (uplink, stream)
+    ran_ms: int
+    boot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """All that one transaction writes."""
+
+    rows: Sequence[Row]
+    losses: Sequence[Loss] = ()
+    pieces: Sequence[tuple[int, int]] = ()  # new clock offsets of the running boot: from_mono, offset_ms
+    boot: int = 0
+    marks: Marks | None = None
+    drop_below: int = 0  # log ids below this are settled and out of the replay window
+    declared: Sequence[tuple[int, int]] = ()  # (uplink, loss) pairs that were acknowledged
+
+
+@dataclass(slots=True)
+class Opened:
+    """What the file says when it is opened."""
+
+    epoch: str
+    next_id: int
+    first_id: int
+    boot: int
+    ran_ms: dict[int, int]
+    pieces: dict[int, list[tuple[int, int]]]
+    streams: dict[int, Stream]
+    uplinks: dict[str, tuple[int, int]] = field(default_factory=dict)  # name -> (id, scan_from)
+    delivery: dict[tuple[int, int], Ranges] = field(default_factory=dict)

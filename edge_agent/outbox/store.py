@@ -1,0 +1,119 @@
+"""The SQLite file, opened, on a thread of its own. The only door to aiosqlite.
+
+Work is done by functions of a ``sqlite3.Connection`` that run on the writer's thread, whole: one hop per
+transaction. (Fetching or inserting row by row would hand over the interpreter lock once per row.)
+"""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Awaitable, Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import Concatenate, ParamSpec, Self, TypeVar
+
+import aiosqlite
+
+MAJOR = 1
+APPLICATION_ID = 0x50415247  # "PARG"
+_PAGE_SIZE = 1024  # a commit of few readings writes few bytes
+_CHECKPOINT_PAGES = 4096  # 4 MB
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class OutboxError(Exception):
+    """The outbox cannot be used. The message names the file and the remedy."""
+
+
+class Store(aiosqlite.Connection):
+    """One SQLite connection on a thread of its own."""
+
+    async def run(
+        self, work: Callable[Concatenate[sqlite3.Connection, P], R], *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Run ``work(connection, ...)`` on the writer's thread, and wait for it."""
+        execute: Callable[..., Awaitable[R]] = self._execute  # aiosqlite leaves it untyped
+        return await execute(work, self._conn, *args, **kwargs)
+
+    async def opened(self) -> Self:
+        """Start the thread and open the file."""
+        await self
+        return self
+
+
+def lock(path: Path) -> int:
+    """Make sure that no other agent uses this outbox; return the descriptor that holds the lock.
+
+    Raises:
+        OutboxError: another process holds it, or the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(
+            path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640
+        )
+    except OSError as error:
+        raise OutboxError(
+            f"{path}: {error.strerror}; give the agent's user write permission on {path.parent}, "
+            "or change outbox.path"
+        ) from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise OutboxError(
+            f"{path}: another agent is using this outbox; stop it, or give this one its own outbox.path"
+        ) from None
+    return descriptor
+
+
+async def open_store(path: Path) -> Store:
+    """Open the file, make it if it is not there, and check that it is an outbox of this major version.
+
+    Raises:
+        OutboxError: it is something else, was written by a newer agent, or cannot be read.
+    """
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(path, isolation_level=None, timeout=5)
+        try:
+            _prepare(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    try:
+        return await Store(connect, iter_chunk_size=64).opened()
+    except sqlite3.Error as error:
+        raise OutboxError(
+            f"{path}: cannot be opened as an outbox ({error}); "
+            "check the disk, or move the file away to start a new one"
+        ) from None
+
+
+def _prepare(db: sqlite3.Connection, path: Path) -> None:
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    empty = version == 0 and application == 0 and not db.execute("SELECT 1 FROM sqlite_schema").fetchone()
+    if not empty and application != APPLICATION_ID:
+        raise OutboxError(f"{path}: is a database of another program; change outbox.path")
+    if not empty and version // 1000 != MAJOR:
+        raise OutboxError(
+            f"{path}: was written by an agent with outbox version {version // 1000}, this one has {MAJOR}; "
+            "install that agent again, or move the file away to start a new one"
+        )
+    if empty:
+        db.execute(f"PRAGMA page_size={_PAGE_SIZE}")
+    db.execute("PRAGMA journal_mode=WAL")
+    db.execute("PRAGMA synchronous=FULL")
+    db.execute("PRAGMA foreign_keys=OFF")  # the references are for the reader; ids come from this process
+    db.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
+    if empty:
+        schema = (files(__package__) / "schema" / "0001.sql").read_text("utf-8")
+        db.executescript(
+            f"BEGIN;{schema};PRAGMA application_id={APPLICATION_ID};"
+            f"PRAGMA user_version={MAJOR * 1000};COMMIT;"
+        )

@@ -1,0 +1,247 @@
+"""What is done in the outbox file: each function here is one transaction, or one question."""
+
+import secrets
+import sqlite3
+from collections.abc import Iterable, Sequence
+from itertools import chain
+
+import orjson
+
+from edge_agent.outbox.ranges import Ranges
+from edge_agent.outbox.rows import Batch, Declared, Loss, Marks, Opened, Row, Stream
+from edge_agent.outbox.store import OutboxError
+
+MAX_BEYOND = 64  # ranges beyond settled that are kept per uplink and stream
+_ROWS_PER_STATEMENT = 256
+
+
+def begin_run(
+    db: sqlite3.Connection, site: str, gateway: str, boot_id: str, uplinks: Sequence[str]
+) -> Opened:
+    """Write that a run begins, and read all that this run needs to know.
+
+    Raises:
+        OutboxError: the readings in it were numbered under another site or gateway.
+    """
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        opened = _begin(db, site, gateway, boot_id, uplinks)
+        db.execute("COMMIT")
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    return opened
+
+
+def _begin(db: sqlite3.Connection, site: str, gateway: str, boot_id: str, uplinks: Sequence[str]) -> Opened:
+    row = db.execute("SELECT epoch, next_id, upto FROM outbox").fetchone()
+    if row is None:
+        epoch = _new_epoch(db, site, gateway)
+        next_id, upto = 1, 0
+        db.execute("INSERT INTO outbox (one, epoch, next_id) VALUES (1, ?, 1)", (epoch,))
+    else:
+        epoch, next_id, upto = row
+    db.execute("UPDATE outbox SET runs = runs + 1")
+    name, was_site, was_gateway = db.execute(
+        "SELECT name, site, gateway FROM epoch WHERE id = ?", (epoch,)
+    ).fetchone()
+    if (was_site, was_gateway) != (site, gateway):
+        raise OutboxError(
+            f"its readings are numbered under site {was_site!r}, gateway {was_gateway!r}; "
+            "set gateway.site and gateway.id back, or change outbox.path to begin a new outbox"
+        )
+    first, last = db.execute("SELECT min(id), max(id) FROM log").fetchone()
+    next_id = max(next_id, (last or 0) + 1)
+    streams = {
+        id_: Stream(id_, epoch_name, device, next_seq)
+        for id_, epoch_name, device, next_seq in db.execute(
+            "SELECT stream.id, epoch.name, device, next_seq FROM stream JOIN epoch ON epoch.id = stream.epoch"
+        )
+    }
+    for id_, top in db.execute("SELECT stream, max(seq) FROM log WHERE id > ? GROUP BY stream", (upto,)):
+        streams[id_].next_seq = max(streams[id_].next_seq, top + 1)
+    for id_, top in db.execute("SELECT stream, max(to_seq) FROM loss GROUP BY stream"):
+        streams[id_].next_seq = max(streams[id_].next_seq, top + 1)
+    db.execute("INSERT OR IGNORE INTO boot (boot_id) VALUES (?)", (boot_id,))
+    (boot,) = db.execute("SELECT id FROM boot WHERE boot_id = ?", (boot_id,)).fetchone()
+    pieces: dict[int, list[tuple[int, int]]] = {}
+    for of, from_mono, offset in db.execute("SELECT boot, from_mono, offset_ms FROM clock ORDER BY 1, 2"):
+        pieces.setdefault(of, []).append((from_mono, offset))
+    opened = Opened(
+        epoch=name,
+        next_id=next_id,
+        first_id=first or next_id,
+        boot=boot,
+        ran_ms=dict(db.execute("SELECT id, ran_ms FROM boot")),
+        pieces=pieces,
+        streams=streams,
+    )
+    for uplink in uplinks:
+        made = db.execute("INSERT OR IGNORE INTO uplink (name, scan_from) VALUES (?, ?)", (uplink, next_id))
+        id_, scan_from = db.execute("SELECT id, scan_from FROM uplink WHERE name = ?", (uplink,)).fetchone()
+        opened.uplinks[uplink] = (id_, scan_from)
+        if made.rowcount:  # a new uplink begins now: it is owed nothing that was kept before
+            for stream in streams.values():
+                db.execute(
+                    "INSERT INTO delivery VALUES (?, ?, ?, NULL)", (id_, stream.id, stream.next_seq - 1)
+                )
+    for uplink_id, stream_id, settled, beyond in db.execute("SELECT * FROM delivery"):
+        ranges = [(first, last) for first, last in orjson.loads(beyond or b"[]")]
+        opened.delivery[uplink_id, stream_id] = Ranges(settled, ranges)
+    return opened
+
+
+def _new_epoch(db: sqlite3.Connection, site: str, gateway: str) -> int:
+    alphabet = "abcdefghijkmnpqrstuvwxyz23456789"  # nothing that is misread on a label
+    name = "".join(secrets.choice(alphabet) for _ in range(6))
+    cursor = db.execute(
+        "INSERT INTO epoch (name, site, gateway, origin) VALUES (?, ?, ?, 'created')", (name, site, gateway)
+    )
+    assert cursor.lastrowid is not None
+    return cursor.lastrowid
+
+
+def enroll(db: sqlite3.Connection, device: str, hash_: str, body: str) -> tuple[int, int]:
+    """Give a device a stream in the present epoch and keep its description; return the ids of both."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        (epoch,) = db.execute("SELECT epoch FROM outbox").fetchone()
+        db.execute(
+            "INSERT OR IGNORE INTO stream (epoch, device, kind) VALUES (?, ?, 'reading')", (epoch, device)
+        )
+        db.execute("INSERT OR IGNORE INTO meta (device, hash, body) VALUES (?, ?, ?)", (device, hash_, body))
+        (stream,) = db.execute(
+            "SELECT id FROM stream WHERE epoch = ? AND device = ? AND kind = 'reading'", (epoch, device)
+        ).fetchone()
+        (meta,) = db.execute("SELECT id FROM meta WHERE device = ? AND hash = ?", (device, hash_)).fetchone()
+        db.execute("COMMIT")
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    return stream, meta
+
+
+def descriptions(db: sqlite3.Connection) -> dict[int, tuple[str, str]]:
+    """Return every description by id: its hash and its body."""
+    return {id_: (hash_, body) for id_, hash_, body in db.execute("SELECT id, hash, body FROM meta")}
+
+
+def write(db: sqlite3.Connection, batch: Batch, uplinks: Iterable[int]) -> list[Declared]:
+    """Write one batch, whole or not at all; return the ledger entries it made.
+
+    Written twice, it is kept once: a commit whose outcome was not heard may simply be repeated.
+    """
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        known = bool(batch.rows) and bool(
+            db.execute("SELECT 1 FROM log WHERE id = ?", (batch.rows[-1].id,)).fetchone()
+        )
+        declared: list[Declared] = []
+        if not known:
+            _insert(db, batch.rows)
+            declared = [_declare(db, loss, uplinks) for loss in batch.losses]
+        for piece in batch.pieces:
+            db.execute("INSERT OR REPLACE INTO clock VALUES (?, ?, ?)", (batch.boot, *piece))
+        for pair in batch.declared:
+            db.execute("DELETE FROM loss_owed WHERE uplink = ? AND loss = ?", pair)
+        if batch.marks is not None:
+            _mark(db, batch.marks)
+        if batch.drop_below:
+            db.execute("DELETE FROM log WHERE id < ?", (batch.drop_below,))
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+    return declared
+
+
+def _insert(db: sqlite3.Connection, rows: Sequence[Row]) -> None:
+    for at in range(0, len(rows), _ROWS_PER_STATEMENT):
+        part = rows[at : at + _ROWS_PER_STATEMENT]
+        places = ",".join(("(?,?,?,?,?,?,?)",) * len(part))
+        db.execute(f"INSERT INTO log VALUES {places}", tuple(chain.from_iterable(part)))  # noqa: S608 - no input in it
+
+
+def _declare(db: sqlite3.Connection, loss: Loss, uplinks: Iterable[int]) -> Declared:
+    readings = loss.to_seq - loss.from_seq + 1
+    cursor = db.execute(
+        "INSERT INTO loss (stream, from_seq, to_seq, readings, from_boot, from_mono, to_boot, to_mono,"
+        " reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            loss.stream,
+            loss.from_seq,
+            loss.to_seq,
+            readings,
+            loss.boot,
+            loss.from_mono,
+            loss.boot,
+            loss.to_mono,
+            loss.reason,
+        ),
+    )
+    assert cursor.lastrowid is not None
+    for uplink in uplinks:
+        db.execute("INSERT INTO loss_owed VALUES (?, ?)", (uplink, cursor.lastrowid))
+    return Declared(
+        cursor.lastrowid, loss.stream, loss.from_seq, loss.to_seq, readings,
+        loss.boot, loss.from_mono, loss.boot, loss.to_mono, loss.reason,
+    )  # fmt: skip
+
+
+def _mark(db: sqlite3.Connection, marks: Marks) -> None:
+    for stream, next_seq in marks.next_seq.items():  # all that appended, before upto moves
+        db.execute("UPDATE stream SET next_seq = ? WHERE id = ?", (next_seq, stream))
+    db.execute("UPDATE outbox SET next_id = ?, upto = ?", (marks.next_id, marks.next_id - 1))
+    for uplink, scan_from in marks.scan_from.items():
+        db.execute("UPDATE uplink SET scan_from = ? WHERE id = ?", (scan_from, uplink))
+    for (uplink, stream), ranges in marks.delivery.items():
+        beyond = orjson.dumps(ranges.beyond[:MAX_BEYOND]).decode() if ranges.beyond else None
+        db.execute(
+            "INSERT OR REPLACE INTO delivery VALUES (?, ?, ?, ?)", (uplink, stream, ranges.settled, beyond)
+        )
+    db.execute("UPDATE boot SET ran_ms = max(ran_ms, ?) WHERE id = ?", (marks.ran_ms, marks.boot))
+
+
+def read(db: sqlite3.Connection, from_id: int, to_id: int, limit: int) -> list[Row]:
+    """Read a piece of the log, in its order, both ends included."""
+    rows = db.execute(
+        "SELECT id, stream, seq, boot, mono, meta, body FROM log"
+        " WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",
+        (from_id, to_id, limit),
+    ).fetchall()
+    return list(map(Row._make, rows))
+
+
+def at(db: sqlite3.Connection, from_id: int) -> tuple[int, int, int] | None:
+    """Return id, boot and monotonic time of the first row at or after an id."""
+    row: tuple[int, int, int] | None = db.execute(
+        "SELECT id, boot, mono FROM log WHERE id >= ? ORDER BY id LIMIT 1", (from_id,)
+    ).fetchone()
+    return row
+
+
+def open_losses(db: sqlite3.Connection, uplink: int) -> list[Declared]:
+    """Return the ledger entries that an uplink has not acknowledged, oldest first."""
+    rows = db.execute(
+        "SELECT id, stream, from_seq, to_seq, readings, from_boot, from_mono, to_boot, to_mono, reason"
+        " FROM loss JOIN loss_owed ON loss = id WHERE uplink = ? ORDER BY id",
+        (uplink,),
+    ).fetchall()
+    return [Declared(*row) for row in rows]
+
+
+def count_session(db: sqlite3.Connection, uplink: int) -> int:
+    """Count one more CONNECT of an uplink, and return the count."""
+    (session,) = db.execute(
+        "UPDATE uplink SET session = session + 1 WHERE id = ? RETURNING session", (uplink,)
+    ).fetchone()
+    return int(session)
+
+
+def bytes_held(db: sqlite3.Connection) -> int:
+    """How much of the file is in use. Freed pages are used again, and do not count."""
+    (pages,) = db.execute("PRAGMA page_count").fetchone()
+    (free,) = db.execute("PRAGMA freelist_count").fetchone()
+    (size,) = db.execute("PRAGMA page_size").fetchone()
+    return int((pages - free) * size)
