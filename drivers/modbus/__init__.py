@@ -1,0 +1,90 @@
+"""Any Modbus device that a register map can describe: ``profiles/<vendor>_<model>.toml``.
+
+MODBUS Application Protocol V1.1b3, 6.1 to 6.4: function codes 01 to 04, one for each of the four tables.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from pydantic import Field
+
+from drivers.modbus.plan import plan
+from drivers.modbus.profile import Profile, Register, load
+from edge_agent.driver import Channel, Driver, Garbled, Over, Read, Registers, Sample, Settings
+
+_GENERAL = 248
+
+
+class ModbusSettings(Settings):
+    """Which device, and where on the bus."""
+
+    profile: str = Field(description="The device model: the name of a profile.")
+    address: int = Field(
+        ge=1,
+        le=_GENERAL,
+        description="1 to 247, as set at the device. 248 asks a device that is alone on its bus, where "
+        "the profile has a general address.",
+    )
+    ct_ratio: float = Field(
+        default=1.0,
+        gt=0,
+        le=1e6,
+        description="Ratio of an external current transformer that the meter does not know of.",
+    )
+    pt_ratio: float = Field(
+        default=1.0,
+        gt=0,
+        le=1e6,
+        description="Ratio of an external voltage transformer that the meter does not know of.",
+    )
+
+
+class ModbusDevice:
+    """A device on a bus, described by a profile."""
+
+    def __init__(self, settings: ModbusSettings, profile: Profile) -> None:
+        if settings.address == _GENERAL and not profile.general_address:
+            raise ValueError(f"{settings.profile} has no general address; give its own, 1 to 247")
+        self._ratios = {
+            "": Decimal(1),
+            "ct": (ct := Decimal(repr(settings.ct_ratio))),
+            "pt": (pt := Decimal(repr(settings.pt_ratio))),
+            "ct*pt": ct * pt,
+        }
+        for kind, ratio in (("ct", ct), ("pt", pt)):
+            if ratio != 1 and not any(kind in register.ratio for register in profile.channels):
+                raise ValueError(
+                    f"{settings.profile} has no channel that {kind}_ratio multiplies; leave it out"
+                )
+        self._registers = profile.channels
+        self._plan = list(plan(profile, settings.address))
+        self.channels = [Channel(entry.name, entry.quantity, entry.label) for entry in profile.channels]
+
+    async def poll(self, line: Registers) -> Sequence[Sample]:
+        """Read every block of the plan, and return all samples together."""
+        values = dict[str, Sample]()
+        for request in self._plan:
+            values |= {sample.channel: sample for sample in self.decode(await line.read(request), request)}
+        return list(values.values())
+
+    def decode(self, frame: bytes, request: Read) -> Sequence[Sample]:
+        """Return every channel that lies wholly inside what was asked; ``frame`` is the answer's data."""
+        size = request.count * 2 if request.table in {"input", "holding"} else -(-request.count // 8)
+        if len(frame) != size:
+            raise Garbled(
+                f"{len(frame)} bytes of data, expected {size} for {request.count} of {request.table}"
+            )
+        return [self._sample(entry, frame, request) for entry in self._registers if entry.inside(request)]
+
+    def _sample(self, entry: Register, block: bytes, request: Read) -> Sample:
+        return Sample(entry.name, entry.value(block, entry.at - request.start, self._ratios[entry.ratio]))
+
+
+driver = Driver(
+    title="Modbus device, by register map",
+    home=__name__,
+    over=Over.REGISTERS,
+    settings=ModbusSettings,
+    open=lambda settings: ModbusDevice(settings, load(settings.profile)),
+    serial=lambda settings: load(settings.profile).serial,
+)

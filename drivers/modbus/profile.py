@@ -1,0 +1,165 @@
+"""A Modbus device model as data: which registers mean what.
+
+Nothing in a profile is conditional, computed or included. What needs that is a driver.
+"""
+
+import math
+import struct
+import tomllib
+from decimal import Decimal
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from edge_agent.driver import Quantity, Read, Settings, Table, profile_text
+
+MOST_REGISTERS = 125  # in one request; MODBUS Application Protocol V1.1b3, 6.3
+_FORMATS = {
+    "u16": ">H",
+    "i16": ">h",
+    "u32": ">I",
+    "i32": ">i",
+    "u64": ">Q",
+    "i64": ">q",
+    "f32": ">f",
+    "f64": ">d",
+    "bool": ">H",
+}
+_BIT_TABLES = {"coil", "discrete"}
+_LAST = 65_535
+
+
+class Register(Settings):
+    """One channel's place in the register map, and how its value is told.
+
+    ``invalid`` has the contents, read as one unsigned number, by which the device says that it does not
+    know. A value is ``contents * scale + offset``, times the installation's transformer ratio where
+    ``ratio`` names one. A ``bool`` in a table of words is the ``bit`` of its register, 0 the lowest.
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    quantity: Quantity
+    table: Table
+    at: int = Field(ge=0, le=_LAST)
+    type: Literal["u16", "i16", "u32", "i32", "u64", "i64", "f32", "f64", "bool"]
+    words: Literal["big", "little"] = "big"
+    scale: float = Field(default=1, allow_inf_nan=False)
+    offset: float = Field(default=0, allow_inf_nan=False)
+    invalid: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    bit: int = Field(default=0, ge=0, le=15)
+    ratio: Literal["", "ct", "pt", "ct*pt"] = ""
+    label: str = ""
+    label_zh: str = ""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.end > _LAST + 1:
+            raise ValueError(f"{self.name} reaches beyond register {_LAST}")
+        if self.table in _BIT_TABLES and self.type != "bool":
+            raise ValueError(f'{self.name} lies in table {self.table}, which holds bits; its type is "bool"')
+        if self.scale == 0:
+            raise ValueError(f"{self.name} has scale 0")
+        return self
+
+    @property
+    def end(self) -> int:
+        """The first register after this one."""
+        return self.at + struct.calcsize(_FORMATS[self.type]) // 2
+
+    def inside(self, request: Read) -> bool:
+        """Tell whether a request covers this register wholly."""
+        asked_end = request.start + request.count
+        return self.table == request.table and request.start <= self.at and self.end <= asked_end
+
+    def value(self, block: bytes, first: int, ratio: Decimal) -> float | bool | None:
+        """Cut the value out of a block, in which it begins ``first`` registers (or bits) from the start."""
+        if self.table in _BIT_TABLES:
+            return bool(block[first // 8] >> first % 8 & 1)
+        raw = block[2 * first : 2 * (first + self.end - self.at)]
+        if self.words == "little":
+            raw = b"".join(raw[at : at + 2] for at in reversed(range(0, len(raw), 2)))
+        if int.from_bytes(raw) in self.invalid:
+            return None
+        (number,) = struct.unpack(_FORMATS[self.type], raw)
+        if self.type == "bool":
+            return bool(number >> self.bit & 1)
+        return self._scaled(number, ratio)
+
+    def _scaled(self, number: float, ratio: Decimal) -> float | None:
+        if not math.isfinite(number):
+            return None
+        if isinstance(number, int) and self.scale == 1 and self.offset == 0 and not self.ratio:
+            return number
+        # In decimal, for 305 * 0.1 is 30.5 there and 30.500000000000004 in binary.
+        exact = Decimal(_shortest(number) if self.type == "f32" else repr(number))
+        scaled = float((exact * Decimal(repr(self.scale)) + Decimal(repr(self.offset))) * ratio)
+        return scaled if math.isfinite(scaled) else None
+
+
+def _shortest(number: float) -> str:
+    """Return the shortest decimal that means the same 32-bit float: 230.2, not 230.1999969482422."""
+    wanted = struct.pack(">f", number)
+    texts = (f"{number:.{digits}g}" for digits in range(6, 9))
+    return next((text for text in texts if struct.pack(">f", float(text)) == wanted), f"{number:.9g}")
+
+
+class Vector(Settings):
+    """A memory image and what it means: test, simulator and documentation in one.
+
+    The image has bytes in hex from an address on; in the tables of bits a byte holds eight, the
+    lowest first. What is not in it reads as zero. ``unknown`` names the channels that are expected as
+    None, ``requests`` is how many the plan needs.
+    """
+
+    name: str
+    source: str = ""
+    coil: dict[str, str] = Field(default_factory=dict)
+    discrete: dict[str, str] = Field(default_factory=dict)
+    input: dict[str, str] = Field(default_factory=dict)
+    holding: dict[str, str] = Field(default_factory=dict)
+    expect: dict[str, int | float | bool]
+    unknown: tuple[str, ...] = ()
+    requests: int | None = None
+
+
+class Profile(Settings):
+    """A device model.
+
+    ``source`` names document, edition and page. ``serial`` is the factory's format, "" where the source
+    does not tell it. ``max_registers`` is the most that the device gives in one answer.
+    ``general_address`` says that the device also answers at 248, whatever its own address.
+    """
+
+    title: str = Field(min_length=1)
+    source: str = Field(min_length=1)
+    serial: str = Field(default="", pattern=r"^$|^[1-9][0-9]* [78][NEO][12]$")
+    max_registers: int = Field(default=MOST_REGISTERS, ge=4, le=MOST_REGISTERS)
+    general_address: bool = False
+    channels: tuple[Register, ...] = Field(min_length=1)
+    vector: tuple[Vector, ...] = ()
+
+    @model_validator(mode="after")
+    def _once_each(self) -> Self:
+        names = [register.name for register in self.channels]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"channel {', '.join(twice)} is there twice")
+        return self
+
+
+def load(name: str) -> Profile:
+    """Return a profile by its name.
+
+    Raises:
+        ValueError: there is none of that name, or it breaks a rule; the message says which.
+    """
+    try:
+        return Profile.model_validate(tomllib.loads(profile_text("modbus", name)))
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()
+        )
+        raise ValueError(
+            f"profile {name!r} breaks the rules of profiles ({wrong}); correct the file"
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"profile {name!r} is not TOML ({error}); correct the file") from error

@@ -1,0 +1,1 @@
+"""Modbus device models as data, one TOML file each."""
