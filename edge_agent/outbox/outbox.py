@@ -22,7 +22,7 @@ from edge_agent.outbox import store, transactions
 from edge_agent.outbox.delivery import Delivery
 from edge_agent.outbox.ranges import Ranges
 from edge_agent.outbox.retention import Retention
-from edge_agent.outbox.rows import Batch, Loss, Marks, Opened, Row, Stream
+from edge_agent.outbox.rows import Batch, Declared, Loss, Marks, Opened, Row, Stream
 from edge_agent.outbox.store import OutboxError, Store
 from edge_agent.outbox.timeline import Timeline
 from edge_agent.reading import Reading
@@ -93,7 +93,7 @@ class Outbox:
         self._now = asyncio.Event()
         self._closing = False
         self._marked_ms = clock.mono_ms()
-        self._unmarked: set[int] = set()
+        self._unmarked: dict[int, int] = {}  # next_seq of the streams that appended since the last marks
         self._unmarked_rows = 0
 
     @classmethod
@@ -195,35 +195,41 @@ class Outbox:
 
     async def _commit(self) -> bool:
         """Write one batch. Returns False when the disk did not take it."""
-        written = self._unsure = self._unsure or await self._batch()
         uplinks = [delivery.uplink for delivery in self.deliveries.values()]
         try:
-            declared = await self._db.run(transactions.write, written, uplinks)
+            if self._unsure is None:
+                self._unsure = self._number()
+                if self._marks_due():
+                    self._unsure = await self._with_marks(self._unsure)
+            batch = self._unsure
+            declared = await self._db.run(transactions.write, batch, uplinks)
         except sqlite3.Error as error:
             self._trouble(f"the disk does not take readings ({error}); free space, or check the card")
             return False
         self._unsure = None
         self._trouble("")
-        if written.rows:
-            self._next_id = written.rows[-1].id + 1
-        for row in written.rows:
-            self.streams[row.stream].next_seq = row.seq + 1
-        for loss in written.losses:
-            stream = self.streams[loss.stream]
-            stream.next_seq = max(stream.next_seq, loss.to_seq + 1)
-            self.lost += loss.to_seq - loss.from_seq + 1
-        self.kept += len(written.rows)
-        if written.drop_below:
-            self._retention.dropped(written.drop_below)
-        for delivery in self.deliveries.values():
-            delivery.backlog += len(written.rows)
-            if written.marks is not None:
-                delivery.marked(written.marks, written.declared)
-            if delivery.on_kept is not None and (written.rows or declared):
-                delivery.on_kept(written.rows, declared)
+        self._written(batch, declared)
         if not self._pending and not self._overflow:
             self._something.clear()
         return True
+
+    def _written(self, batch: Batch, declared: Sequence[Declared]) -> None:
+        if batch.rows:
+            self._next_id = batch.rows[-1].id + 1
+        for loss in batch.losses:
+            self.streams[loss.stream].next_seq = loss.to_seq + 1
+            self.lost += loss.to_seq - loss.from_seq + 1
+        for row in batch.rows:
+            self.streams[row.stream].next_seq = row.seq + 1
+        self.kept += len(batch.rows)
+        if batch.drop_below:
+            self._retention.dropped(batch.drop_below)
+        for delivery in self.deliveries.values():
+            delivery.backlog += len(batch.rows)
+            if batch.marks is not None:
+                delivery.marked(batch.marks, batch.declared)
+            if delivery.on_kept is not None and (batch.rows or declared):
+                delivery.on_kept(batch.rows, declared)
 
     def _trouble(self, problem: str) -> None:
         if problem and not self.problem:
@@ -232,7 +238,7 @@ class Outbox:
             log.warning("outbox: the disk takes readings again")
         self.problem = problem
 
-    async def _batch(self) -> Batch:
+    def _number(self) -> Batch:
         """Number what is pending. Nothing of it counts before it is written."""
         next_seq: dict[int, int] = {}
         losses = []
@@ -250,27 +256,30 @@ class Outbox:
             rows.append(Row(id_, stream, seq, boot, mono_ms, meta, body))
         if len(self._pending) < MOST_PER_COMMIT:
             self._now.clear()
-        self._unmarked |= next_seq.keys()
+        self._unmarked.update(next_seq)
         self._unmarked_rows += len(rows)
         self.learn_time()
         pieces, self._pieces = self._pieces, []
-        batch = Batch(rows, losses, pieces, boot)
-        now = self._clock.mono_ms()
-        due = now - self._marked_ms >= _MARK_EVERY_MS or self._unmarked_rows >= _MARK_EVERY_ROWS
-        return await self._with_marks(batch, next_seq, now) if due or self._closing else batch
+        return Batch(rows, losses, pieces, boot)
 
-    async def _with_marks(self, batch: Batch, fresh: dict[int, int], now: int) -> Batch:
-        rows = batch.rows
-        next_id = rows[-1].id + 1 if rows else self._next_id
-        next_seq = {stream: fresh.get(stream, self.streams[stream].next_seq) for stream in self._unmarked}
-        marks = Marks(next_id, next_seq, {}, {}, now, self.timeline.boot)
+    def _marks_due(self) -> bool:
+        late = self._clock.mono_ms() - self._marked_ms >= _MARK_EVERY_MS
+        return late or self._unmarked_rows >= _MARK_EVERY_ROWS or self._closing
+
+    async def _with_marks(self, batch: Batch) -> Batch:
+        now = self._clock.mono_ms()
+        next_id = batch.rows[-1].id + 1 if batch.rows else self._next_id
+        marks = Marks(next_id, self._unmarked, {}, {}, now, self.timeline.boot)
         declared = [pair for delivery in self.deliveries.values() for pair in delivery.mark(marks)]
         drop_below = 0
         if not self._closing:
             floor = min(marks.scan_from.values(), default=next_id)
             drop_below = await self._retention.drop_below(floor, now, self._unmarked_rows)
-        self._marked_ms, self._unmarked_rows = now, 0
-        self._unmarked.clear()  # the batch is repeated until it is written
+        self._marked_ms, self._unmarked_rows, self._unmarked = (
+            now,
+            0,
+            {},
+        )  # the batch is repeated until written
         return replace(batch, marks=marks, drop_below=drop_below, declared=declared)
 
     def learn_time(self) -> None:
