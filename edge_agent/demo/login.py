@@ -1,0 +1,32 @@
+"""Where a broker is, and how to get in."""
+
+from dataclasses import dataclass, field
+from shlex import quote
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A broker's address and who may use it. No username: it takes anybody."""
+
+    url: str
+    username: str
+    password: str = field(repr=False)
+
+    @property
+    def host(self) -> str:
+        """The host, without the brackets of IPv6."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def port(self) -> int:
+        """The TCP port."""
+        port = urlsplit(self.url).port
+        assert port is not None
+        return port
+
+    def watch_command(self, topics: str) -> str:
+        """Return the command line by which a person sees what arrives."""
+        user = f" -u {quote(self.username)} -P {quote(self.password)}" if self.username else ""
+        tls = " --tls-use-os-certs" if self.url.startswith("mqtts:") else ""
+        return f"mosquitto_sub -h {self.host} -p {self.port}{user}{tls} -v -t {quote(topics)}"
