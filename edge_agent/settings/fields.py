@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, SecretStr
 
+from edge_agent.bus.serial import SerialFormat, check_port
 from edge_agent.settings import secret, units
 
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -43,18 +44,9 @@ def _absolute(path: Path) -> Path:
     return path
 
 
-def _port(port: str) -> str:
-    if port.startswith("/dev/") or Path(port).is_absolute():
-        return port
-    try:
-        parts = urlsplit(port)
-        if parts.scheme in {"socket", "rfc2217"} and parts.hostname and parts.port:
-            return port
-    except ValueError:
-        pass
-    raise ValueError(
-        "is not a port; write a full path such as /dev/ttyUSB0, or socket://host:port, or rfc2217://host:port"
-    )
+def _serial(text: str) -> str:
+    SerialFormat.parse(text)
+    return text
 
 
 def _root(root: str) -> str:
@@ -62,6 +54,16 @@ def _root(root: str) -> str:
     if "" in levels or levels[0].startswith("$") or set(root) & set("+#\0 "):
         raise ValueError('cannot begin topics; write words with / between them, such as "park/v1"')
     return root
+
+
+def _readable(path: Path) -> Path:
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise ValueError(
+            f"cannot be read ({error.strerror}); put the file there and let the agent's user read it"
+        ) from None
+    return path
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,8 @@ def _server(url: Any) -> Server:
 
 Id = Annotated[str, AfterValidator(_id)]
 Timezone = Annotated[str, AfterValidator(_timezone)]
-PortName = Annotated[str, AfterValidator(_port)]
+PortName = Annotated[str, AfterValidator(check_port)]
+SerialText = Annotated[str, AfterValidator(_serial)]
 TopicRoot = Annotated[str, Field(max_length=200), AfterValidator(_root)]
 Duration = Annotated[float, BeforeValidator(units.duration)]
 Interval = Annotated[Duration, AfterValidator(units.within(0.1, 31 * 86_400, '"100ms" to "31d"'))]
@@ -103,6 +106,7 @@ Size = Annotated[int, BeforeValidator(units.size)]
 Packet = Annotated[Size, AfterValidator(units.within(2000, 256e6, '"2KB" to "256MB"'))]
 Count = Annotated[int, BeforeValidator(units.readings)]
 FullPath = Annotated[Path, AfterValidator(_absolute)]
+ReadableFile = Annotated[FullPath, AfterValidator(_readable)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Bound = Annotated[float, Field(strict=True)]
 Above = Annotated[Number, AfterValidator(units.within(1e-12, 1e300, "a number above 0"))]

@@ -31,6 +31,8 @@ from edge_agent.settings.fields import (
     Packet,
     Password,
     PortName,
+    ReadableFile,
+    SerialText,
     Size,
     Text,
     Timezone,
@@ -77,9 +79,9 @@ class Uplink(_Table):
     root: TopicRoot = "park/v1"
     username: Annotated[str, Field(min_length=1)] | None = None
     password: Password | None = None
-    ca: FullPath | None = None
-    cert: FullPath | None = None
-    key: FullPath | None = None
+    ca: ReadableFile | None = None
+    cert: ReadableFile | None = None
+    key: ReadableFile | None = None
     client_id: Annotated[str, Field(max_length=200)] = ""
     ack_timeout: Annotated[Duration, AfterValidator(within(1, 3600, '"1s" to "1h"'))] = 20.0
     keepalive: Annotated[Duration, AfterValidator(within(5, 3600, '"5s" to "1h"'))] = 30.0
@@ -100,7 +102,7 @@ class Bus(_Table):
     """One shared medium with one owner. Without ``serial`` the drivers on it say its format."""
 
     port: PortName
-    serial: str | None = None
+    serial: SerialText | None = None
     gap: Annotated[Duration, AfterValidator(within(0, 10, '"0s" to "10s"'))] = 0.02
 
 

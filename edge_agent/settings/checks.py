@@ -1,0 +1,123 @@
+"""What must fit together across the tables of a configuration: buses, drivers, devices, channels."""
+
+import os
+from collections import defaultdict
+from collections.abc import Collection, Generator, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from edge_agent import registry
+from edge_agent.driver import Channel, Over
+from edge_agent.registry import UnknownDriverError
+from edge_agent.settings.model import Bus, Device
+from edge_agent.settings.resolve import chosen, format_of, opened
+from edge_agent.settings.wording import LATER, Finding, findings, near, said
+
+_ON_A_BUS = {Over.STREAM, Over.LINE, Over.REGISTERS}
+_RESERVED = {"schema", "gateway", "device", "ts", "availability", "since"}
+_AGENT = "gateway"
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """A device whose driver takes its settings."""
+
+    name: str
+    device: Device
+    over: Over
+    address: Any
+
+
+def check(
+    buses: Mapping[str, Bus], devices: Mapping[str, Device], named: Collection[str]
+) -> Iterator[Finding]:
+    """Find all that does not fit.
+
+    ``named`` are the buses that the file names; those with a problem of their own are not in ``buses``.
+    """
+    yield from _ports(buses)
+    on_bus: dict[str, list[_Fit]] = defaultdict(list)
+    for name, device in devices.items():
+        if name == _AGENT:
+            yield Finding(("device", name), "is the agent's own name in MQTT", "give the device another id")
+        if device.bus not in named:
+            hint = near(device.bus, named, "buses of this file")
+            yield Finding(("device", name, "bus"), f"there is no bus {device.bus!r}", hint)
+        fit = yield from _device(name, device)
+        if fit and device.bus in buses:
+            on_bus[device.bus].append(fit)
+    for name, fits in on_bus.items():
+        yield from _shared(name, buses[name], fits)
+
+
+def _ports(buses: Mapping[str, Bus]) -> Iterator[Finding]:
+    owners: dict[str, str] = {}
+    for name, bus in buses.items():
+        owner = owners.setdefault(os.path.realpath(bus.port), name)
+        if owner != name:
+            yield Finding(("bus", name, "port"), f"is the port of bus {owner!r} too", "a port has one bus")
+
+
+def _device(name: str, device: Device) -> Generator[Finding, None, _Fit | None]:
+    """Find what is wrong with one device by itself. Returns it if its driver takes it."""
+    place = ("device", name)
+    try:
+        driver, made = opened(device)
+        _, settings = chosen(device)
+    except UnknownDriverError as error:
+        yield said((*place, "driver"), error)
+        return None
+    except ValidationError as error:
+        yield from findings(error, registry.load(device.driver).settings, (*place, "settings"))
+        return None
+    except ValueError as error:
+        yield said((*place, "settings", *_meant(device, str(error))), error)
+        return None
+    if driver.over not in _ON_A_BUS:
+        yield Finding((*place, "driver"), f"speaks over {driver.over}, which {LATER}", "remove this device")
+        return None
+    yield from _channels(name, device, {channel.name: channel for channel in made.channels})
+    return _Fit(name, device, driver.over, getattr(settings, "address", None))
+
+
+def _meant(device: Device, message: str) -> list[str]:
+    """Return the setting that a driver's message quotes, if it quotes one."""
+    return [
+        key for key, value in device.settings.items() if isinstance(value, str) and repr(value) in message
+    ][:1]
+
+
+def _channels(name: str, device: Device, known: Mapping[str, Channel]) -> Iterator[Finding]:
+    for channel in sorted(_RESERVED.intersection(known)):
+        wrong = f"has a channel {channel!r}, a name that is reserved in MQTT"
+        yield Finding(
+            ("device", name, "driver"), wrong, "give the channel another name in its driver or profile"
+        )
+    for channel, told in device.channel.items():
+        place = ("device", name, "channel", channel)
+        if channel not in known:
+            yield Finding(place, "is no channel of this device", near(channel, known, "it has"))
+        elif told.calibrate is not None and known[channel].quantity.kind == "state":
+            yield Finding((*place, "calibrate"), "is for measured numbers, and this is a state", "remove it")
+
+
+def _shared(name: str, bus: Bus, fits: list[_Fit]) -> Iterator[Finding]:
+    """Find what is wrong between the devices of one bus."""
+    talkers = [fit for fit in fits if fit.over is Over.STREAM]
+    for fit in talkers if len(fits) > 1 else []:
+        others = ", ".join(other.name for other in fits if other is not fit)
+        wrong = f"speaks unasked and needs bus {name!r} for itself, but {others} is on it too"
+        yield Finding(("device", fit.name, "bus"), wrong, "give each a bus of its own")
+    owners: dict[Any, str] = {}
+    for fit in fits:
+        owner = fit.name if fit.address is None else owners.setdefault(fit.address, fit.name)
+        if owner != fit.name:
+            wrong = f"{fit.address} is the address of {owner} on bus {name!r} too"
+            yield Finding(("device", fit.name, "settings", "address"), wrong, "give each device its own")
+    if not talkers or len(fits) == 1:
+        try:
+            format_of(bus, [fit.device for fit in fits])
+        except ValueError as error:
+            yield said(("bus", name, "serial"), error)

@@ -1,0 +1,92 @@
+"""On which line of a TOML text each key stands. tomllib does not tell.
+
+A line locator, not a parser: the text has been parsed before, so this may take everything for valid.
+Given something else it finds fewer keys, or wrong ones, and never raises.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+
+Path = tuple[str | int, ...]
+Lines = Mapping[Path, int]
+
+_SPACE = re.compile(r"[ \t\r]*")
+_KEY = re.compile(r'"(?:[^"\\\n]|\\.)*"|\'[^\'\n]*\'|[A-Za-z0-9_-]+')
+# One piece of a value: a string of any kind whole, a comment, a bracket, or anything else.
+_PIECE = re.compile(
+    r'"""(?:[^\\]|\\.)*?"""(?:"{1,2}(?!"))?|\'\'\'.*?\'\'\'(?:\'{1,2}(?!\'))?'
+    r'|"(?:[^"\\\n]|\\.)*"|\'[^\'\n]*\'|#[^\n]*|\n|[^"\'#\n\[\]{}]+|.',
+    re.DOTALL,
+)
+
+
+def locate(text: str) -> Lines:
+    """Return the line, from 1, of every key path. Keys in an inline table share the line of its key."""
+    found: dict[Path, int] = {}
+    table: Path = ()
+    at, line = 0, 1
+    while at < len(text):
+        at = _after(_SPACE, text, at)
+        header = text.startswith("[", at)
+        if header:
+            at += 2 if text.startswith("[[", at) else 1
+        path, at = _key_path(text, at)
+        if path:
+            whole = path if header else table + path
+            for size in range(1, len(whole) + 1):
+                found.setdefault(whole[:size], line)
+            if header:
+                found[whole] = line  # a table may have been mentioned before, by one inside it
+                table = whole
+        at, passed = _rest(text, at)
+        line += passed
+    return found
+
+
+def _after(pattern: re.Pattern[str], text: str, at: int) -> int:
+    found = pattern.match(text, at)
+    return found.end() if found else at
+
+
+def _key_path(text: str, at: int) -> tuple[Path, int]:
+    """Read ``a."b c".d`` and return its parts, and where it ends."""
+    parts: list[str] = []
+    while found := _KEY.match(text, _after(_SPACE, text, at)):
+        parts.append(_plain(found[0]))
+        at = _after(_SPACE, text, found.end())
+        if not text.startswith(".", at):
+            break
+        at += 1
+    return tuple(parts), at
+
+
+def _plain(key: str) -> str:
+    if key[0] not in "\"'":
+        return key
+    try:
+        return str(tomllib.loads(f"k = {key}")["k"])
+    except tomllib.TOMLDecodeError:
+        return key[1:-1]
+
+
+def _rest(text: str, at: int) -> tuple[int, int]:
+    """Go behind the end of a statement. Returns where that is and how many lines were passed."""
+    depth = lines = 0
+    while at < len(text):
+        found = _PIECE.match(text, at)
+        piece = found[0] if found else text[at]
+        at += len(piece)
+        lines += piece.count("\n")
+        if piece == "\n" and depth <= 0:
+            break
+        depth += (piece in "[{") - (piece in "]}")
+    return at, lines
+
+
+def line_of(lines: Lines, path: Sequence[str | int]) -> int:
+    """Return the line of a key, or of the nearest table around it; 1 if there is none."""
+    for size in range(len(path), 0, -1):
+        if (line := lines.get(tuple(path[:size]))) is not None:
+            return line
+    return 1

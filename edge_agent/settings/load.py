@@ -1,0 +1,118 @@
+"""Read agent.toml, and find all that is wrong with it at once."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from edge_agent.settings import checks, planned, wording
+from edge_agent.settings.error import Problem, SettingsError
+from edge_agent.settings.lines import line_of, locate
+from edge_agent.settings.model import Bus, Config, Device
+
+_LARGEST = 1_000_000  # bytes; 500 devices take about half of it
+_PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def load(path: Path) -> Config:
+    """Read a configuration that can be used as it is.
+
+    Raises:
+        SettingsError: it cannot. The error holds every problem that was found.
+    """
+    text = _text(path)
+    raw = _parsed(path, text)
+    named = set(_table(raw, "bus"))
+    found = list(planned.take_out(raw))
+    refused = {finding.path[:-1] for finding in found}
+    try:
+        config = Config.model_validate(raw)
+        buses, devices = config.bus, config.device
+    except ValidationError as error:
+        # a table that asks for something planned lacks what it would need without that
+        found += [
+            finding
+            for finding in wording.findings(error, Config)
+            if finding.wrong != wording.MISSING or finding.path[:-1] not in refused
+        ]
+        _prune(raw, error)
+        buses, devices = _sound(Bus, _table(raw, "bus")), _sound(Device, _table(raw, "device"))
+    found += checks.check(buses, devices, named)
+    if found:
+        lines = locate(text)
+        problems = [
+            Problem(str(path), line_of(lines, place), wording.dotted(place), wrong, remedy)
+            for place, wrong, remedy in found
+        ]
+        raise SettingsError(sorted(problems, key=lambda problem: problem.line))
+    return config
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST + 1)
+    except OSError as error:
+        remedy = (
+            "give the file with --config"
+            if isinstance(error, FileNotFoundError)
+            else "let the agent's user read it"
+        )
+        _refuse(path, 0, f"cannot be read ({error.strerror})", remedy)
+    if len(content) > _LARGEST:
+        _refuse(path, 0, f"is larger than {_LARGEST} bytes", "give a configuration, not another file")
+    try:
+        return content.decode("utf-8-sig")  # some editors begin a file with a byte order mark
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        _refuse(path, line, "is not UTF-8 text", "save the file as UTF-8")
+
+
+def _parsed(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        _refuse(path, 0, "is nested too deeply", "give a configuration, not another file")
+    except ValueError as error:
+        message = str(error)
+        place = _PLACE.search(message)
+        line = (int(place[1]) if place[1] else text.rstrip().count("\n") + 1) if place else 0
+        wrong = "is not TOML: " + _PLACE.sub("", message)
+        _refuse(path, line, wrong, 'correct this line, which should look like key = "text"')
+
+
+def _refuse(path: Path, line: int, wrong: str, remedy: str) -> NoReturn:
+    raise SettingsError([Problem(str(path), line, "", wrong, remedy)]) from None
+
+
+def _table(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = raw.get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def _prune(raw: dict[str, Any], error: ValidationError) -> None:
+    """Remove what was refused, so that the rest can still be checked."""
+    for found in error.errors(include_url=False, include_input=False, include_context=False):
+        place = found["loc"][:-1] if found["type"] == "missing" else found["loc"]
+        table = raw
+        for depth, step in enumerate(place, 1):
+            inner = table.get(str(step))
+            if isinstance(inner, dict) and depth < len(place):
+                table = inner
+            else:
+                table.pop(str(step), None)
+                break
+
+
+def _sound(model: type[M], tables: Mapping[str, Any]) -> dict[str, M]:
+    sound = {}
+    for name, table in tables.items():
+        with suppress(ValidationError):
+            sound[name] = model.model_validate(table)
+    return sound

@@ -1,0 +1,55 @@
+"""What a device of the configuration is made of: its driver, the driver's device, the bus's format."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from edge_agent import driver as contract
+from edge_agent import registry
+from edge_agent.bus.serial import SerialFormat
+from edge_agent.settings.model import Bus, Device
+
+
+def chosen(device: Device) -> tuple[contract.Driver[Any], contract.Settings]:
+    """Return a device's driver, and its settings as that driver reads them.
+
+    Raises:
+        UnknownDriverError: there is no such driver, or it cannot be used.
+        ValidationError: the settings are not the driver's.
+    """
+    driver = registry.load(device.driver)
+    return driver, driver.settings.model_validate(dict(device.settings))
+
+
+def opened(device: Device) -> tuple[contract.Driver[Any], contract.Device]:
+    """Return a device's driver and a new device object of it.
+
+    Raises:
+        UnknownDriverError: there is no such driver, or it cannot be used.
+        ValueError: the settings are not the driver's, or name something that does not exist.
+    """
+    driver, settings = chosen(device)
+    return driver, driver.open(settings)
+
+
+def format_of(bus: Bus, devices: Iterable[Device]) -> SerialFormat:
+    """Return the serial format a bus starts with: its own, else its devices' factory format.
+
+    Raises:
+        ValueError: it has none, and its devices have none or differ.
+    """
+    if bus.serial is not None:
+        return SerialFormat.parse(bus.serial)
+    told: set[str] = set()
+    for device in devices:
+        driver, settings = chosen(device)
+        told.add(driver.serial(settings))
+    told.discard("")
+    if len(told) > 1:
+        raise ValueError(
+            f"its devices differ ({', '.join(sorted(told))}); set them all to one format and write serial ="
+        )
+    if not told:
+        raise ValueError(
+            'no driver knows its format; write serial = "9600 8N1", or what the devices are set to'
+        )
+    return SerialFormat.parse(told.pop())

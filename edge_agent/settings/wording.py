@@ -1,0 +1,123 @@
+"""Turn what pydantic found into what is wrong and what to do, in the words of the configuration."""
+
+import difflib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+Path = tuple[str | int, ...]
+
+MISSING = "is missing"
+LATER = "is not supported by this version (it is planned)"
+
+
+class Finding(NamedTuple):
+    """One thing that is wrong, at a key path in the file."""
+
+    path: Path
+    wrong: str
+    remedy: str
+
+
+def said(path: Path, message: object, remedy: str = "correct it") -> Finding:
+    """Make a finding of an error message in which a semicolon stands before the remedy."""
+    wrong, _, told = str(message).partition("; ")
+    return Finding(path, wrong, told or remedy)
+
+
+def near(wrong: str, known: Iterable[str], what: str) -> str:
+    """Say which of the known names was meant, or which there are."""
+    names = sorted(known)
+    meant = difflib.get_close_matches(wrong, names, n=2, cutoff=0.5)
+    if meant:
+        return f"did you mean {' or '.join(meant)}?"
+    return f"{what}: {', '.join(names)}" if names else f"{what}: none"
+
+
+def dotted(path: Path) -> str:
+    """Write a key path as it is written in TOML."""
+    text = ""
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        else:
+            text += ("." if text else "") + (step if re.fullmatch(r"[A-Za-z0-9_-]+", step) else f'"{step}"')
+    return text
+
+
+def findings(error: ValidationError, model: type[BaseModel], above: Path = ()) -> Iterator[Finding]:
+    """Word all that a model found wrong with the table at ``above``. No value of the file is shown."""
+    errors = error.errors(include_url=False, include_input=False)
+    places = [found["loc"] for found in errors]
+    for found in errors:
+        place = found["loc"]
+        if found["type"] == "too_short" and any(other[:-1] == place for other in places):
+            continue  # short only because its entries were refused, which is said for each
+        kind, told = found["type"], found.get("ctx", {})
+        if kind == "value_error":
+            path = tuple(step for step in place if step != "[key]")
+            yield said(above + path, told["error"])
+        elif kind == "extra_forbidden":
+            known = _keys(model, place[:-1])
+            yield Finding(above + place, "is not a known key", near(str(place[-1]), known, "known here"))
+        else:
+            yield Finding(above + place, *_worded(kind, told, found["msg"], place))
+
+
+_TYPES = {
+    "string_type": ("is not text", "put it in quotes"),
+    "float_type": ("is not a number", "write it without quotes"),
+    "int_type": ("is not a whole number", "write it without quotes"),
+    "float_parsing": ("is not a number", "write it without quotes"),
+    "int_parsing": ("is not a whole number", "write it without quotes"),
+    "int_from_float": ("is not a whole number", "write it without a fraction"),
+    "finite_number": ("is not a number", "write a finite one"),
+    "bool_type": ("is neither true nor false", "write one of them without quotes"),
+    "bool_parsing": ("is neither true nor false", "write one of them without quotes"),
+    "tuple_type": ("is not a list", "put it in [ ]"),
+    "list_type": ("is not a list", "put it in [ ]"),
+    "path_type": ("is not a path", "put it in quotes"),
+}
+
+
+def _worded(kind: str, told: Mapping[str, Any], message: str, place: Path) -> tuple[str, str]:
+    if kind in _TYPES:
+        return _TYPES[kind]
+    key = place[-1] if place else ""
+    match kind:
+        case "model_type" | "dict_type" | "mapping_type":
+            answer = "is not a table", f"write {{ ... }} or give it lines of its own under [{key}]"
+        case "missing" if isinstance(key, str):
+            table = dotted(place[:-1])
+            answer = MISSING, f"add {key} = ..." + (f" to [{table}]" if table else " or its table")
+        case "literal_error" | "enum":
+            answer = "is not one of the choices", f"write {told['expected']}"
+        case "too_long" | "string_too_long":
+            answer = "is too long", f"at most {told['max_length']} are allowed"
+        case "too_short" | "string_too_short" | "missing":
+            answer = "is too short", f"at least {told.get('min_length', 'two')} are needed"
+        case _:
+            answer = "is not accepted", message[:1].lower() + message[1:]
+    return answer
+
+
+def _keys(model: type[BaseModel], path: Path) -> list[str]:
+    """Return the keys that a table inside a model may have; none if the path leads nowhere."""
+    table: type[BaseModel] | None = model
+    steps = iter(path)
+    for step in steps:
+        field = table.model_fields.get(str(step)) if table else None
+        if field is None:
+            return []
+        if get_origin(field.annotation) is Mapping:
+            next(steps, None)
+        table = _table_in(field.annotation)
+    return list(table.model_fields) if table else []
+
+
+def _table_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((table for part in get_args(annotation) if (table := _table_in(part))), None)
