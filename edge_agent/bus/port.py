@@ -1,0 +1,88 @@
+"""One serial port that may go and come back: opened when needed, reopened with back-off."""
+
+import asyncio
+import logging
+import random
+
+from edge_agent.bus.serial import BusError, ByteStream, SerialFormat, check_port, open_stream
+
+SHORTEST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds between two tries to open
+
+_log = logging.getLogger(__name__)
+
+
+class Port:
+    """Holds at most one open stream to a serial port.
+
+    ``problem`` is "" while all is well, else what is wrong; ``reopened`` counts the times it came back.
+    Each change is logged once. Tries to open are never closer together than ``SHORTEST_PAUSE``, and move
+    apart with decorrelated jitter while they fail, so that nobody who asks in a loop can wear out the board.
+
+    Raises:
+        ValueError: the name is of a kind of port that is not supported.
+    """
+
+    def __init__(self, name: str, serial_format: SerialFormat) -> None:
+        self.name, self.serial_format = check_port(name), serial_format
+        self.problem, self.reopened = "", 0
+        self._stream: ByteStream | None = None
+        self._pause = 0.0
+        self._next_try = 0.0
+        self._closed = False
+
+    def retry_in(self) -> float:
+        """Return the seconds until opening may be tried; 0 when it may be now, or is not needed."""
+        if not self.problem:
+            return 0.0
+        return max(0.0, self._next_try - asyncio.get_running_loop().time())
+
+    async def stream(self) -> ByteStream:
+        """Return the open stream, opening it first if it is time to.
+
+        Raises:
+            BusError: the port is gone; at once while the next try is not due.
+        """
+        self._check_open()
+        if self._stream is not None:
+            return self._stream
+        if self.retry_in():
+            raise BusError(self.problem)
+        try:
+            stream = await open_stream(self.name, self.serial_format, self._lost)
+        except BusError as error:
+            self._went(str(error))
+            raise
+        if self._closed:  # while it was being opened
+            stream.close()
+        self._check_open()
+        if self.problem:
+            self.reopened += 1
+            _log.info("%s is back", self.name)
+        self.problem = ""
+        self._stream = stream
+        return stream
+
+    def close(self) -> None:
+        """Close for good. A read that is under way raises BusError."""
+        self._closed = True
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise BusError(f"{self.name} is closed; nothing asks it until the agent opens the bus anew")
+
+    def _lost(self, error: BusError) -> None:
+        if self._stream is not None and self._stream.heard_at > 0:
+            self._pause = 0.0  # it did work; one that opens and dies unheard keeps its longer pauses
+        self._stream = None
+        self._went(str(error))
+
+    def _went(self, problem: str) -> None:
+        if not self.problem:
+            _log.warning("%s", problem)
+        self.problem = problem
+        longest = max(SHORTEST_PAUSE, 3 * self._pause)
+        self._pause = min(LONGEST_PAUSE, random.uniform(SHORTEST_PAUSE, longest))  # noqa: S311 - no secret
+        self._next_try = asyncio.get_running_loop().time() + self._pause

@@ -1,0 +1,75 @@
+"""Why a serial port could not be opened, and what a person can do about it."""
+
+import errno
+import getpass
+import grp
+import os
+from pathlib import Path
+
+_NAMES = ("serial/by-id/*", "serial0", "ttyUSB*", "ttyACM*", "ttyAMA*")
+_MOST_SHOWN = 8
+
+
+def why_not_opened(port: str, error: Exception) -> str:
+    """Return one sentence that names the port, the cause and the remedy. Looks at /dev and /proc."""
+    code = error.errno if isinstance(error, OSError) else None
+    if code == errno.ENOENT:
+        there = ", ".join(serial_ports())
+        return (
+            f"{port} is not there; {f'there are: {there}' if there else 'plug in an adapter, none is there'}"
+        )
+    if code in {errno.EACCES, errno.EPERM}:
+        return (
+            f"{port} may not be opened by {_user()}; add it to the port's group with "
+            f"`sudo usermod -aG {_group(port)} {_user()}`, then log in or start the service again"
+        )
+    if code in {errno.EBUSY, errno.EAGAIN}:
+        who = ", ".join(holders(port)) or "another program"
+        return f"{port} is in use by {who}; stop that, or give this bus another port"
+    if code in {errno.EIO, errno.ENXIO, errno.ENODEV}:
+        return f"{port} has no device behind it; check its plug and cable"
+    return f"{port} cannot be used as a serial port ({error}); check the port's name and format"
+
+
+def serial_ports() -> list[str]:
+    """Return the serial ports that are there now, those with a lasting name first."""
+    device = Path("/dev")
+    found = [str(path) for name in _NAMES for path in sorted(device.glob(name))]
+    return found[:_MOST_SHOWN]
+
+
+def holders(port: str) -> list[str]:
+    """Return who has a port open, as ``name (pid 1)``, as far as this user may see it."""
+    target = os.path.realpath(port)
+    found = []
+    for process in Path("/proc").iterdir():
+        if not process.name.isdigit():
+            continue
+        try:
+            if any(_leads_to(link, target) for link in (process / "fd").iterdir()):
+                found.append(f"{(process / 'comm').read_text('utf-8').strip()} (pid {process.name})")
+        except OSError:  # it has ended, or is someone else's
+            continue
+    return found[:_MOST_SHOWN]
+
+
+def _leads_to(link: Path, target: str) -> bool:
+    try:
+        return os.readlink(link) == target  # noqa: PTH115 - thousands of links: no Path for each
+    except OSError:
+        return False
+
+
+def _group(port: str) -> str:
+    try:
+        name = grp.getgrgid(Path(port).stat().st_gid).gr_name
+    except (OSError, KeyError):
+        return "dialout"
+    return "dialout" if name == "root" else name
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return f"user {os.getuid()}"
