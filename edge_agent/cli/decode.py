@@ -1,0 +1,243 @@
+"""``edge-agent decode``: say what one frame means, without any hardware."""
+
+import json
+import re
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, NoReturn, cast
+
+import typer
+from pydantic import ValidationError
+
+from edge_agent import registry
+from edge_agent.bus.framing import Framer
+from edge_agent.bus.modbus import answer_cut, parse, read_request
+from edge_agent.driver import (
+    Advertisement,
+    Answerer,
+    Beacon,
+    Cut,
+    Device,
+    Driver,
+    Fault,
+    Line,
+    Over,
+    Read,
+    Registers,
+    Sample,
+    Settings,
+    Talker,
+)
+
+_BASE_UUID = "-0000-1000-8000-00805f9b34fb"  # Bluetooth Core Specification 5.4, Vol 3, Part B, 2.5.1
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class _UsageError(ValueError):
+    """The command cannot be carried out as given. The message says what to give instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The bytes on the command line, by kind. What was not given is None."""
+
+    frame: bytes | None = None
+    request: bytes | None = None
+    response: bytes | None = None
+    advertisement: Advertisement | None = None
+
+
+def decode(  # noqa: PLR0913 - one parameter for each option
+    driver: Annotated[str, typer.Argument(help="Name of a driver; `edge-agent drivers` lists them.")],
+    *,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of the driver.")
+    ] = None,
+    frame: Annotated[str | None, typer.Option(metavar="HEX", help="What a serial device said.")] = None,
+    request: Annotated[str | None, typer.Option(metavar="HEX", help="What was asked.")] = None,
+    response: Annotated[str | None, typer.Option(metavar="HEX", help="What was answered.")] = None,
+    service_data: Annotated[
+        list[str] | None, typer.Option(metavar="UUID=HEX", help="Part of a BLE advertisement.")
+    ] = None,
+    manufacturer_data: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID=HEX", help="Part of a BLE advertisement; 0x0499 or 1177."),
+    ] = None,
+    address: Annotated[str | None, typer.Option(metavar="MAC", help="Who advertised.")] = None,
+    name: Annotated[str | None, typer.Option(help="The name in an advertisement.")] = None,
+    rssi: Annotated[int | None, typer.Option(help="How strong an advertisement was, in dBm.")] = None,
+) -> None:
+    """Decode one frame and print its samples, or the fault, as one JSON object.
+
+    Ends with 0 for samples, 1 for a fault, 2 when the command cannot be carried out.
+    """
+    try:
+        given = Given(
+            _hex("--frame", frame),
+            _hex("--request", request),
+            _hex("--response", response),
+            _advertisement(service_data or [], manufacturer_data or [], (address, name, rssi)),
+        )
+        record = registry.load(driver)
+        result = meaning(record, driver, _pairs(settings or []), given)
+    except (_UsageError, registry.UnknownDriverError) as error:
+        _stop(str(error))
+    print(json.dumps(result, ensure_ascii=False))
+    if "fault" in result:
+        raise typer.Exit(1)
+
+
+def meaning(record: Driver[Any], name: str, settings: dict[str, Any], given: Given) -> dict[str, Any]:
+    """Return ``{"samples": ..}`` or ``{"fault": .., "reason": ..}`` for given bytes.
+
+    Raises:
+        ValueError: the settings do not fit, or the bytes are of the wrong kind for this driver.
+    """
+    _check_kind(record.over, name, given)
+    try:
+        question = read_request(given.request or b"") if record.over is Over.REGISTERS else None
+        device = _open(record, name, settings, question)
+        samples = _samples(record, device, given, question)
+    except Fault as fault:
+        return {"fault": type(fault).__name__, "reason": str(fault) or _first_line(type(fault))}
+    units = {channel.name: channel.quantity.unit for channel in device.channels}
+    return {"samples": {said: {"value": value, "unit": units[said]} for said, value in samples}}
+
+
+def _samples(record: Driver[Any], device: Device, given: Given, question: Read | None) -> Sequence[Sample]:
+    match record.over:
+        case Over.STREAM:
+            return cast("Talker", device).decode(_first(record.cut, given.frame or b""))
+        case Over.ADVERTISEMENTS:
+            return cast("Beacon", device).decode(cast("Advertisement", given.advertisement))
+        case Over.REGISTERS:
+            asked = cast("Read", question)
+            answer = parse(asked, _first(answer_cut(asked), given.response or b""))
+            return cast("Answerer[Registers, Read]", device).decode(answer, asked)
+        case _:
+            line_device = cast("Answerer[Line, bytes]", device)
+            return line_device.decode(given.response or b"", given.request or b"")
+
+
+def _first(cut: Cut | None, heard: bytes) -> bytes:
+    """Return the first frame in what was heard; with none in it all of it, so that decoding says why."""
+    frames = Framer(cut).feed(heard) if cut else []
+    return frames[0] if frames else heard
+
+
+def _check_kind(over: Over, name: str, given: Given) -> None:
+    match over:
+        case Over.STREAM:
+            wanted, there = {"frame"}, "--frame HEX"
+        case Over.ADVERTISEMENTS:
+            wanted, there = {"advertisement"}, "--service-data UUID=HEX or --manufacturer-data ID=HEX"
+        case Over.REGISTERS | Over.LINE:
+            wanted, there = {"request", "response"}, "--request HEX and --response HEX"
+        case Over.GATT:
+            raise _UsageError(
+                f"driver {name} reads a connected BLE device; frames of those are not decoded here"
+            )
+    present = {kind for kind in Given.__slots__ if getattr(given, kind) is not None}
+    if present != wanted:
+        raise _UsageError(f"driver {name} decodes what is given with {there}, and nothing else; give that")
+
+
+def _open(record: Driver[Any], name: str, settings: dict[str, Any], question: Read | None) -> Device:
+    fields = record.settings.model_fields
+    if question and "address" in fields:
+        settings = {"address": question.unit} | settings
+    try:
+        return record.open(record.settings.model_validate(settings))
+    except ValidationError as error:
+        raise _UsageError(_wrong_settings(name, record.settings, error)) from error
+    except ValueError as error:
+        raise _UsageError(f"driver {name}: {error}") from error
+
+
+def _wrong_settings(name: str, model: type[Settings], error: ValidationError) -> str:
+    known = ", ".join(model.model_fields) or "none"
+    lines = []
+    for problem in error.errors(include_url=False):
+        key = ".".join(map(str, problem["loc"]))
+        match problem["type"]:
+            case "missing":
+                lines.append(f"setting {key!r} is missing; give it with --set {key}=VALUE")
+            case "extra_forbidden":
+                lines.append(f"there is no setting {key!r}; there are: {known}")
+            case _:
+                lines.append(f"setting {key!r}, {problem['input']!r}: {problem['msg']}")
+    return f"driver {name}: " + "; ".join(lines)
+
+
+def _pairs(texts: list[str]) -> dict[str, Any]:
+    return {key: _value(value) for key, value in (_split("--set", "KEY=VALUE", text) for text in texts)}
+
+
+def _value(text: str) -> Any:
+    """Read a value as in a configuration file; what is not TOML is a plain string."""
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text
+    return parsed["value"] if len(parsed) == 1 else text
+
+
+def _split(option: str, form: str, text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise _UsageError(f"{option} {text!r} is not {form}")
+    return key.strip(), value.strip()
+
+
+def _hex(option: str, text: str | None) -> bytes | None:
+    if text is None:
+        return None
+    digits = re.sub(r"[\s:]", "", text)
+    try:
+        return bytes.fromhex(digits)
+    except ValueError as error:
+        remedy = "give two hex digits a byte, for example F4F3F2F1, f4:f3:f2:f1 or 'F4 F3 F2 F1'"
+        raise _UsageError(f"{option} {text!r} is not hex; {remedy}") from error
+
+
+def _advertisement(
+    service_data: list[str], manufacturer_data: list[str], sender: tuple[str | None, str | None, int | None]
+) -> Advertisement | None:
+    address, name, rssi = sender
+    if not service_data and not manufacturer_data and sender == (None, None, None):
+        return None
+    services, makers = dict[str, bytes](), dict[int, bytes]()
+    for text in service_data:
+        key, value = _split("--service-data", "UUID=HEX", text)
+        services[_uuid(key)] = _hex("--service-data", value) or b""
+    for text in manufacturer_data:
+        key, value = _split("--manufacturer-data", "ID=HEX", text)
+        makers[_company(key)] = _hex("--manufacturer-data", value) or b""
+    return Advertisement((address or "").upper(), name or "", rssi or 0, services, makers)
+
+
+def _uuid(text: str) -> str:
+    """Return a UUID in its 128-bit form; 16 and 32 bits are short for it."""
+    digits = text.lower().removeprefix("0x")
+    if re.fullmatch(r"[0-9a-f]{4}|[0-9a-f]{8}", digits):
+        return digits.zfill(8) + _BASE_UUID
+    if not _UUID.fullmatch(digits):
+        raise _UsageError(f"--service-data {text!r} is not a UUID; give FCD2 or all 128 bits with dashes")
+    return digits
+
+
+def _company(text: str) -> int:
+    try:
+        return int(text, 0)
+    except ValueError as error:
+        raise _UsageError(f"--manufacturer-data {text!r} is not a company id; give 0x0499 or 1177") from error
+
+
+def _first_line(kind: type[Fault]) -> str:
+    return (kind.__doc__ or "").partition("\n")[0]
+
+
+def _stop(message: str) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(2)

@@ -1,0 +1,128 @@
+"""A driver's page: its README, with settings, channels and an example made from the driver itself."""
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from edge_agent import registry
+from edge_agent.cli.decode import Given, meaning
+from edge_agent.driver import Channel, Driver, Quantity, find_profiles, profile_text
+
+_KINDS = ("frame", "request", "response")  # as in Given and in vectors
+_HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
+
+
+def page(name: str) -> str:
+    """Return a driver's page as Markdown, with the generated sections as they are now.
+
+    Raises:
+        UnknownDriverError: there is no such driver, or it cannot be used.
+    """
+    record = registry.load(name)
+    fresh = {
+        "Settings": settings_table(record),
+        "Channels": "\n\n".join(_channels(record, name)),
+        "Example reading": _example(record, name),
+    }
+    start, *rest = _HEADING.split(registry.resource(record, "README.md"))
+    sections = zip(rest[::2], rest[1::2], strict=True)
+    return (
+        start
+        + "\n\n".join(f"## {heading}\n\n{fresh.get(heading, body).strip()}" for heading, body in sections)
+        + "\n"
+    )
+
+
+def sample_settings(record: Driver[Any]) -> dict[str, Any]:
+    """Return the driver's settings in its sample."""
+    sample = tomllib.loads(registry.resource(record, "sample.toml"))
+    device = next(iter(sample["device"].values()))
+    return dict(device.get("settings", {}))
+
+
+def vectors(record: Driver[Any]) -> list[dict[str, Any]]:
+    """Return the vectors beside the driver's code."""
+    return list(tomllib.loads(registry.resource(record, "vectors.toml")).get("vector", []))
+
+
+def settings_table(record: Driver[Any]) -> str:
+    """Return the driver's settings as a Markdown table."""
+    schema = record.settings.model_json_schema()
+    required = schema.get("required", [])
+    rows = [
+        (
+            f"`{key}`",
+            _type(facts),
+            "" if key in required else f"`{json.dumps(facts['default'])}`",
+            facts["description"],
+        )
+        for key, facts in schema["properties"].items()
+    ]
+    return _table(("Key", "Type", "Default", "Meaning"), rows)
+
+
+def _type(facts: dict[str, Any]) -> str:
+    bounds = (
+        ("from", "minimum"),
+        ("above", "exclusiveMinimum"),
+        ("to", "maximum"),
+        ("below", "exclusiveMaximum"),
+    )
+    told = (f"{word} {facts[key]:g}" for word, key in bounds if key in facts)
+    return " ".join([facts.get("type", "any"), *told])
+
+
+def _channels(record: Driver[Any], name: str) -> Iterator[str]:
+    settings = sample_settings(record)
+    profiles = find_profiles(name)
+    for profile in profiles:
+        facts = tomllib.loads(profile_text(name, profile))
+        opened = record.settings.model_validate(settings | {"profile": profile})
+        serial = record.serial(opened) or "not told by the source"
+        yield f"### `{profile}`: {facts['title']}"
+        yield f"Factory serial format: {serial}. Source: {facts['source']}."
+        yield _channel_table(list(record.open(opened).channels))
+    if not profiles:
+        every = [settings, *(vector.get("settings", {}) for vector in vectors(record))]
+        found = [
+            channel
+            for variant in every
+            for channel in record.open(record.settings.model_validate(variant)).channels
+        ]
+        yield _channel_table(list(dict.fromkeys(found)))
+
+
+def _channel_table(channels: list[Channel]) -> str:
+    rows = [
+        (
+            f"`{channel.name}`",
+            channel.quantity.value,
+            _unit(channel.quantity),
+            channel.label + (" (optional)" if channel.optional else ""),
+        )
+        for channel in channels
+    ]
+    return _table(("Channel", "Quantity", "Unit", "Meaning"), rows)
+
+
+def _unit(quantity: Quantity) -> str:
+    return "" if quantity.unit == "1" else quantity.unit
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _example(record: Driver[Any], name: str) -> str:
+    vector = next(vector for vector in vectors(record) if "expect" in vector)
+    settings = vector.get("settings", {})
+    kinds = [kind for kind in _KINDS if kind in vector]
+    given = Given(*(bytes.fromhex(vector[kind]) if kind in kinds else None for kind in _KINDS))
+    options = [f"--set {key}={value}" for key, value in settings.items()]
+    options += [f'--{kind} "{vector[kind]}"' for kind in kinds]
+    command = " \\\n    ".join([f"edge-agent decode {name}", *options])
+    answer = json.dumps(meaning(record, name, settings, given), ensure_ascii=False)
+    return f"{vector['name']} ({vector['source']}):\n\n```console\n$ {command}\n{answer}\n```"
