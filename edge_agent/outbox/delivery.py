@@ -2,33 +2,40 @@
 
 from collections.abc import Callable, Sequence
 
+from edge_agent.kept import Declared, Row
 from edge_agent.outbox import transactions
 from edge_agent.outbox.ranges import Ranges
-from edge_agent.outbox.rows import Declared, Marks, Row, Stream
+from edge_agent.outbox.rows import Marks, Opened
 from edge_agent.outbox.store import Store
 
 
 class Delivery:
     """One uplink's share of the log.
 
-    ``backlog`` is the number of kept readings that were not acknowledged. ``low_water`` is set by the uplink:
-    it gives the lowest log id that may still be owed, which is where a restart begins to read.
+    ``backlog`` is the number of kept readings that were not acknowledged, ``last_id`` the log id of the
+    newest row on disk. The uplink sets ``on_kept``, which hears of every commit, and ``low_water``, which
+    gives the lowest log id that may still be owed: there a restart begins to read.
     """
 
-    def __init__(
-        self, uplink: int, scan_from: int, db: Store, streams: dict[int, Stream], ranges: dict[int, Ranges]
-    ) -> None:
-        self.uplink = uplink
-        self.streams = streams
+    def __init__(self, name: str, opened: Opened, db: Store) -> None:
+        self.uplink, self._scan_from = opened.uplinks[name]
+        self.streams = opened.streams
         self.backlog = 0
         self.acknowledged = 0
+        self.last_id = opened.next_id - 1
         self.on_kept: Callable[[Sequence[Row], Sequence[Declared]], None] | None = None
         self.low_water: Callable[[], int] | None = None
-        self._scan_from = scan_from
         self._db = db
-        self._ranges = ranges
+        self._ranges = {
+            stream: ranges for (uplink, stream), ranges in opened.delivery.items() if uplink == self.uplink
+        }
         self._dirty: set[int] = set()
         self._declared: list[int] = []
+
+    async def count(self) -> None:
+        """Work out the backlog from the numbers alone, without reading the log."""
+        numbered = sum(s.next_seq - 1 - self._of(s.id).count() for s in self.streams.values())
+        self.backlog = numbered - sum(loss.readings or 0 for loss in await self.open_losses())
 
     @property
     def scan_from(self) -> int:

@@ -18,11 +18,11 @@ from typing import NamedTuple, Self
 import orjson
 
 from edge_agent.clock import Clock
+from edge_agent.kept import Declared, Row, Stream
 from edge_agent.outbox import store, transactions
 from edge_agent.outbox.delivery import Delivery
-from edge_agent.outbox.ranges import Ranges
 from edge_agent.outbox.retention import Retention
-from edge_agent.outbox.rows import Batch, Declared, Loss, Marks, Opened, Row, Stream
+from edge_agent.outbox.rows import Batch, Loss, Marks, Opened
 from edge_agent.outbox.store import OutboxError, Store
 from edge_agent.outbox.timeline import Timeline
 from edge_agent.reading import Reading
@@ -124,16 +124,8 @@ class Outbox:
         outbox = cls(db, lock, opened, policy, clock)
         outbox.learn_time()
         for name in uplinks:
-            id_, scan_from = opened.uplinks[name]
-            ranges = {stream: r for (uplink, stream), r in opened.delivery.items() if uplink == id_}
-            delivery = Delivery(id_, scan_from, db, outbox.streams, ranges)
-            lost = sum(loss.readings or 0 for loss in await delivery.open_losses())
-            numbered = sum(
-                stream.next_seq - 1 - ranges.get(stream.id, Ranges()).count()
-                for stream in outbox.streams.values()
-            )
-            delivery.backlog = numbered - lost
-            outbox.deliveries[name] = delivery
+            delivery = outbox.deliveries[name] = Delivery(name, opened, db)
+            await delivery.count()
         return outbox
 
     async def enroll(self, device: str, hash_: str, description: str, names: Sequence[str]) -> None:
@@ -226,6 +218,7 @@ class Outbox:
             self._retention.dropped(batch.drop_below)
         for delivery in self.deliveries.values():
             delivery.backlog += len(batch.rows)
+            delivery.last_id = self._next_id - 1
             if batch.marks is not None:
                 delivery.marked(batch.marks, batch.declared)
             if delivery.on_kept is not None and (batch.rows or declared):

@@ -4,19 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from edge_agent.kept import Row, Stream
 from edge_agent.outbox.ranges import Ranges
-
-
-class Row(NamedTuple):
-    """One kept reading. ``body`` is JSON: values (and quality) in the description's channel order."""
-
-    id: int
-    stream: int
-    seq: int
-    boot: int
-    mono_ms: int
-    meta: int
-    body: bytes
 
 
 class Loss(NamedTuple):
@@ -29,31 +18,6 @@ class Loss(NamedTuple):
     from_mono: int
     to_mono: int
     reason: str
-
-
-class Declared(NamedTuple):
-    """A ledger entry that an uplink has not acknowledged yet."""
-
-    id: int
-    stream: int
-    from_seq: int
-    to_seq: int | None
-    readings: int | None
-    from_boot: int
-    from_mono: int
-    to_boot: int
-    to_mono: int
-    reason: str
-
-
-@dataclass(slots=True)
-class Stream:
-    """One device's sequence of numbers in one epoch. ``next_seq`` counts what is on disk."""
-
-    id: int
-    epoch: str
-    device: str
-    next_seq: int
 
 
 @dataclass(slots=True)

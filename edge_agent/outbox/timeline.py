@@ -6,19 +6,10 @@ one also covers what came before it, and says so.
 """
 
 from bisect import bisect_right
-from typing import Literal, NamedTuple
+
+from edge_agent.kept import Moment
 
 STEP_MS = 500  # a smaller difference is drift that a time service slews away, not a new piece
-
-Trueness = Literal["", "repaired", "unsynchronised"]
-
-
-class Moment(NamedTuple):
-    """A time in ms since 1970 UTC, how true it is ("" = synchronised), and bounds where it is not known."""
-
-    ts: int
-    clock: Trueness = ""
-    bounds: tuple[int | None, int | None] | None = None
 
 
 class Timeline:

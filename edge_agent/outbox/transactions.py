@@ -7,8 +7,9 @@ from itertools import chain
 
 import orjson
 
+from edge_agent.kept import Declared, Row, Stream
 from edge_agent.outbox.ranges import Ranges
-from edge_agent.outbox.rows import Batch, Declared, Loss, Marks, Opened, Row, Stream
+from edge_agent.outbox.rows import Batch, Loss, Marks, Opened
 from edge_agent.outbox.store import OutboxError
 
 MAX_BEYOND = 64  # ranges beyond settled that are kept per uplink and stream

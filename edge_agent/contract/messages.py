@@ -1,0 +1,152 @@
+"""The payload of every topic, as pydantic models. Times are ms since 1970 UTC, units are UCUM codes.
+
+All messages are JSON objects. Within a major version only optional fields are added; a consumer ignores
+what it does not know.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+Ms = Annotated[int, Field(ge=0, description="ms since 1970 UTC")]
+Seq = Annotated[int, Field(ge=1)]
+Value = bool | int | float | str
+QualityPair = tuple[Literal["suspect", "bad"], str]
+
+RESERVED_CHANNELS = frozenset({"schema", "gateway", "device", "ts", "availability", "since"})
+"""Names in a state message that no channel may have."""
+
+
+class Message(BaseModel):
+    """What all messages share."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, populate_by_name=True, serialize_by_alias=True, protected_namespaces=()
+    )
+
+    def payload(self) -> bytes:
+        """Return the JSON that goes on the wire; what is None is left out."""
+        return self.model_dump_json(exclude_none=True).encode()
+
+
+class StatusMessage(Message):
+    """Birth, will and planned stop of a gateway. Retained."""
+
+    schema_: Literal["park.status/1"] = Field("park.status/1", alias="schema")
+    site: Id
+    gateway: Id
+    state: Literal["online", "stopped", "offline"]
+    session: int = Field(description="counts CONNECTs; an offline below the highest online seen is ignored")
+    ts: Ms
+    epoch: str
+    version: str
+    backlog: int
+    reason: str | None = None
+
+
+class ChannelMeta(Message):
+    """What one channel measures."""
+
+    quantity: str
+    unit: str = Field(description="UCUM code")
+    kind: Literal["gauge", "counter", "state", "pulse"]
+    name: str | None = None
+    interval_s: float | None = None
+    plausible: tuple[float | None, float | None] | None = None
+
+
+class MetaMessage(Message):
+    """What a device is. Retained; ``hash`` is what data messages name in ``meta``."""
+
+    schema_: Literal["park.meta/1"] = Field("park.meta/1", alias="schema")
+    site: Id
+    gateway: Id
+    device: Id
+    hash: str
+    name: str | None = None
+    model: str | None = None
+    place: str | None = None
+    labels: dict[str, str] | None = None
+    channels: dict[str, ChannelMeta]
+
+
+class ReadingItem(Message):
+    """One reading. A channel the device does not know is absent from values and bad in quality."""
+
+    seq: Seq
+    ts: Ms = Field(description="time of measurement")
+    values: dict[str, Value]
+    quality: dict[str, QualityPair] | None = None
+    clock: Literal["repaired", "unsynchronised"] | None = None
+    ts_bounds: tuple[int | None, int | None] | None = None
+
+
+class DataMessage(Message):
+    """Readings of one device, in one epoch, under one description. On data/ and, later ones, on history/."""
+
+    schema_: Literal["park.data/1"] = Field("park.data/1", alias="schema")
+    site: Id
+    gateway: Id
+    device: Id
+    epoch: str
+    lane: Literal["live", "history"]
+    settled: int = Field(description="all up to it were acknowledged or declared lost")
+    meta: str
+    readings: list[ReadingItem]
+
+
+class StateMessage(Message):
+    """A device's last live values and its availability, flat. Retained."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, populate_by_name=True, serialize_by_alias=True)
+
+    schema_: Literal["park.state/1"] = Field("park.state/1", alias="schema")
+    gateway: Id
+    device: Id
+    ts: Ms | None = None
+    availability: Literal["online", "late", "offline"]
+    since: Ms
+
+
+class LossMessage(Message):
+    """Readings that are given up for good. ``to_seq`` null: to the end of that epoch."""
+
+    schema_: Literal["park.loss/1"] = Field("park.loss/1", alias="schema")
+    site: Id
+    gateway: Id
+    device: Id
+    epoch: str
+    seq: Seq = Field(description="number of this declaration")
+    from_seq: Seq
+    to_seq: int | None
+    readings: int | None
+    from_ts: Ms | None = None
+    to_ts: Ms | None = None
+    reason: Literal["capacity", "overflow", "damage", "rejected", "removed"]
+
+
+class DevicesHealth(Message):
+    """How many devices are in which availability."""
+
+    online: int
+    late: int
+    offline: int
+
+
+class HealthMessage(Message):
+    """The agent's own numbers, each half minute. QoS 0, not retained."""
+
+    schema_: Literal["park.health/1"] = Field("park.health/1", alias="schema")
+    site: Id
+    gateway: Id
+    ts: Ms
+    backlog: int
+    acknowledged: int
+    kept: int
+    lost: int
+    clock: Literal["synchronised", "unsynchronised"]
+    disk_free_mb: int
+    rss_mb: int
+    devices: DevicesHealth
+    problem: str | None = None

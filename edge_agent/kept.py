@@ -1,0 +1,52 @@
+"""What is on disk, as the outbox gives it and an uplink sends it."""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+
+class Row(NamedTuple):
+    """One kept reading. ``body`` is JSON: values (and quality) in the description's channel order."""
+
+    id: int
+    stream: int
+    seq: int
+    boot: int
+    mono_ms: int
+    meta: int
+    body: bytes
+
+
+@dataclass(slots=True)
+class Stream:
+    """One device's sequence of numbers in one epoch. ``next_seq`` counts what is on disk."""
+
+    id: int
+    epoch: str
+    device: str
+    next_seq: int
+
+
+class Declared(NamedTuple):
+    """A ledger entry that an uplink has not acknowledged yet. ``to_seq`` None: to the end of that epoch."""
+
+    id: int
+    stream: int
+    from_seq: int
+    to_seq: int | None
+    readings: int | None
+    from_boot: int
+    from_mono: int
+    to_boot: int
+    to_mono: int
+    reason: str
+
+
+Trueness = Literal["", "repaired", "unsynchronised"]
+
+
+class Moment(NamedTuple):
+    """A time in ms since 1970 UTC, how true it is ("" = synchronised), and bounds where it is not known."""
+
+    ts: int
+    clock: Trueness = ""
+    bounds: tuple[int | None, int | None] | None = None
