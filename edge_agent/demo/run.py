@@ -1,0 +1,183 @@
+"""The demo as a whole: a park, a broker and the agent between them, shown while they run."""
+
+import asyncio
+import fcntl
+import logging
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+
+from edge_agent.agent import Agent
+from edge_agent.demo import broker, config, park, report, screen
+from edge_agent.demo.broken import DemoError
+from edge_agent.settings.load import load
+from edge_agent.status import Status
+
+_REFRESH, _LINE_EVERY = 0.5, 1.0
+_OUTAGE_AFTER = 10.0  # seconds, where the demo has no end
+_STOP_WITHIN = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the user asked for. Seconds; 0: for ever, no outage. "" and None: the demo's own, for a while."""
+
+    seconds: float = 0.0
+    as_json: bool = False
+    broker: str = ""
+    directory: Path | None = None
+    outage: float = 0.0
+
+    def check(self) -> None:
+        """Refuse what cannot be shown.
+
+        Raises:
+            DemoError: the outage is of a broker that is not ours, or does not end in time.
+        """
+        if self.outage and self.broker:
+            raise DemoError(
+                "--outage takes away the demo's own broker, not the one of --broker; "
+                "leave out one of them, or stop your broker by hand while the demo runs"
+            )
+        if self.outage and self.seconds and self.outage >= self.seconds * 2 / 3:
+            raise DemoError(
+                "--outage begins after a third of --for and must end before it; make --for longer"
+            )
+
+    @property
+    def outage_after(self) -> float:
+        """When the broker is taken away, in seconds after the start."""
+        return self.seconds / 3 if self.seconds else _OUTAGE_AFTER
+
+
+async def run(options: Options) -> None:
+    """Run the demo until its time is over, or until SIGINT or SIGTERM.
+
+    Raises:
+        DemoError: something is missing or in the way.
+    """
+    options.check()
+    with _directory(options.directory) as directory, _alone(directory):
+        async with AsyncExitStack() as stack:
+            live = sys.stdout.isatty() and not options.as_json
+            stack.enter_context(_logging(directory if live else None))
+            devices = await stack.enter_async_context(park.running(directory))
+            served: broker.Broker | None = None
+            if options.broker:
+                login, title = broker.login_of(options.broker), "your own"
+            else:
+                login = broker.own_login(directory)
+                served = await stack.enter_async_context(broker.running(directory, login))
+                title = served.title
+            heading = screen.Heading(title, login, directory, config.TOPICS)
+            await _run_agent(options, heading, devices.wait, served)
+
+
+async def _run_agent(
+    options: Options,
+    heading: screen.Heading,
+    park_ended: Callable[[], Awaitable[int]],
+    served: broker.Broker | None,
+) -> None:
+    ending = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, ending.set)
+    os.environ["CREDENTIALS_DIRECTORY"] = str(config.secrets_folder(heading.directory))
+    settings = load(config.write(heading.directory, heading.login))
+    lines = report.Lines(as_json=options.as_json, gone=ending.set)
+    agent = Agent(settings, on_acknowledged=lines.acknowledged if options.as_json else None)
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(agent.run(), name="agent")
+        gone = group.create_task(_wait(park_ended), name="demo.park")
+        asked = group.create_task(_wait(ending.wait), name="demo.ending")
+        shown = group.create_task(_show(agent.status, options, heading, lines), name="demo.screen")
+        aside = [gone, asked, shown]
+        if served is not None and options.outage:
+            outage = _outage(served, options, lines.remark)
+            aside.append(group.create_task(outage, name="demo.outage"))
+        await asyncio.wait(
+            (running, gone, asked), timeout=options.seconds or None, return_when=asyncio.FIRST_COMPLETED
+        )
+        broken = gone.done() and not running.done()
+        agent.stop()
+        await asyncio.wait((running,), timeout=_STOP_WITHIN)
+        for task in (*aside, running):
+            task.cancel()
+    if broken:
+        raise DemoError("the simulated park has ended by itself; its reason is printed above")
+    lines.summary(agent.status())
+
+
+async def _wait(event: Callable[[], Awaitable[object]]) -> None:
+    await event()
+
+
+async def _show(
+    status: Callable[[], Status], options: Options, heading: screen.Heading, lines: report.Lines
+) -> None:
+    if options.as_json:
+        return
+    if not sys.stdout.isatty():
+        lines.plain(screen.opening(heading))
+        while True:
+            await asyncio.sleep(_LINE_EVERY)
+            lines.plain(screen.line(status()))
+    console = Console()
+    with Live(console=console, auto_refresh=False) as live:
+        while True:
+            live.update(screen.render(status(), heading, console.height), refresh=True)
+            await asyncio.sleep(_REFRESH)
+
+
+async def _outage(served: broker.Broker, options: Options, remark: Callable[[str], None]) -> None:
+    await asyncio.sleep(options.outage_after)
+    await served.stop()
+    remark("-- broker taken away")
+    await asyncio.sleep(options.outage)
+    await served.start()
+    remark("-- broker back")
+
+
+@contextmanager
+def _directory(wanted: Path | None) -> Iterator[Path]:
+    if wanted is not None:
+        wanted.mkdir(parents=True, exist_ok=True)
+        yield wanted.resolve()
+        return
+    with tempfile.TemporaryDirectory(prefix="edge-agent-demo-", ignore_cleanup_errors=True) as name:
+        yield Path(name).resolve()
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Keep a second demo out of the directory. The kernel gives it free when this process ends."""
+    with (directory / "demo.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DemoError(f"another demo runs in {directory}; end it, or choose another --dir") from None
+        yield
+
+
+@contextmanager
+def _logging(directory: Path | None) -> Iterator[None]:
+    """Log to a file beside the others while the screen is in use (``directory``), else to stderr."""
+    handler = logging.FileHandler(directory / "agent.log") if directory else logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    root, level = logging.getLogger(), logging.getLogger().level
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(level)
+        handler.close()

@@ -1,0 +1,182 @@
+"""What the demo shows: a live table on a terminal, else a line a second. Pure: a status in, text out."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from edge_agent.demo.login import Login
+from edge_agent.reading import Value
+from edge_agent.status import DeviceStatus, Status, UplinkStatus
+
+_AROUND = 12  # lines on the screen besides the table's rows
+_STYLES = {"online": "green", "late": "yellow", "offline": "red", "suspect": "yellow", "bad": "red"}
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What does not change while the demo runs: which broker, which files, how to watch."""
+
+    broker: str
+    login: Login
+    directory: Path
+    topics: str
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The readings of the whole agent since its start, over all uplinks."""
+
+    kept: int
+    acknowledged: int
+    backlog: int
+    lost: int
+    waiting: int
+
+    def __str__(self) -> str:
+        return (
+            f"kept {self.kept}  acknowledged {self.acknowledged}  backlog {self.backlog}  "
+            f"lost {self.lost}  waiting {self.waiting}"
+        )
+
+
+def totals(status: Status) -> Totals:
+    """Add up a status."""
+    return Totals(
+        kept=status.kept,
+        acknowledged=sum(uplink.acknowledged for uplink in status.uplinks),
+        backlog=sum(uplink.backlog for uplink in status.uplinks),
+        lost=status.lost,
+        waiting=status.waiting,
+    )
+
+
+def line(status: Status) -> str:
+    """Return the whole status in one line, for a log or a pipe."""
+    devices = "  ".join(
+        f"{device.id} #{device.seq}"
+        if device.availability == "online"
+        else f"{device.id} {device.availability}"
+        for device in status.devices
+    )
+    problems = [text for text in (status.problem, *(_uplink_problem(one) for one in status.uplinks)) if text]
+    tail = "".join(f"  ! {text}" for text in problems)
+    return f"{status.uptime_s:6.1f} s  {_spoken(status)}  {totals(status)}  {devices}{tail}"
+
+
+def opening(heading: Heading) -> str:
+    """Return what to know before the first reading, in some lines."""
+    return (
+        f"broker  {heading.broker} at {heading.login.url}\n"
+        f"files   {heading.directory}  (agent.toml, outbox.db, logs)\n"
+        f"watch   {heading.login.watch_command(heading.topics)}"
+    )
+
+
+def render(status: Status, heading: Heading, height: int) -> Group:
+    """Return the screen. Where ``height`` lines do not hold a row per channel, a device is one row."""
+    channels = sum(max(len(device.units), 1) for device in status.devices)
+    table = _wide(status) if channels + _AROUND <= height else _narrow(status)
+    return Group(_head(status, heading), table, *_foot(status))
+
+
+def _head(status: Status, heading: Heading) -> Text:
+    head = Text()
+    head.append(f"{status.site} / {status.gateway}", "bold")
+    head.append(
+        f"  up {status.uptime_s:.0f} s  epoch {status.epoch}  clock {status.clock}  {_spoken(status)}\n"
+    )
+    head.append(f"{opening(heading)}\n")
+    return head
+
+
+def _wide(status: Status) -> Table:
+    table = Table("device", "channel", box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("value", justify="right")
+    table.add_column("unit")
+    table.add_column("age", justify="right")
+    table.add_column("seq", justify="right")
+    table.add_column("quality")
+    for device in status.devices:
+        first = (_name(device), _age(device), str(device.seq))
+        if device.problem or not device.units:
+            table.add_row(first[0], Text(device.problem, "yellow"), "", "", first[1], first[2], "")
+            first = (Text(), "", "")
+        for channel, unit in device.units.items():
+            value = _shown(device.values.get(channel))
+            table.add_row(
+                first[0], channel, value, _unit(unit), first[1], first[2], _quality(device, channel)
+            )
+            first = (Text(), "", "")
+    return table
+
+
+def _narrow(status: Status) -> Table:
+    table = Table("device", box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("values", overflow="fold")
+    table.add_column("age", justify="right")
+    table.add_column("seq", justify="right")
+    for device in status.devices:
+        values = "  ".join(
+            f"{channel} {_shown(value)} {_unit(device.units.get(channel, ''))}".rstrip()
+            for channel, value in device.values.items()
+        )
+        table.add_row(_name(device), device.problem or values, _age(device), str(device.seq))
+    return table
+
+
+def _spoken(status: Status) -> str:
+    protocol = next((uplink.protocol for uplink in status.uplinks if uplink.protocol), "")
+    return f"MQTT {protocol}" if protocol else "MQTT -"
+
+
+def _foot(status: Status) -> list[Text]:
+    lines = [Text(), Text(str(totals(status)), "bold")]
+    lines += [
+        Text(f"{uplink.name}: {problem}", "yellow")
+        for uplink in status.uplinks
+        if (problem := _uplink_problem(uplink))
+    ]
+    if status.problem:
+        lines.append(Text(status.problem, "red"))
+    return lines
+
+
+def _uplink_problem(uplink: UplinkStatus) -> str:
+    if uplink.problem:
+        return uplink.problem
+    return "" if uplink.connected else "not connected"
+
+
+def _name(device: DeviceStatus) -> Text:
+    return Text(device.id, _STYLES[device.availability])
+
+
+def _age(device: DeviceStatus) -> str:
+    return "-" if device.heard_s is None else f"{device.heard_s:.1f} s"
+
+
+def _quality(device: DeviceStatus, channel: str) -> Text:
+    quality = device.quality.get(channel)
+    if quality is None:
+        return Text("good" if channel in device.values else "")
+    return Text(f"{quality.grade}: {quality.reason}", _STYLES[quality.grade])
+
+
+def _shown(value: Value | None) -> str:
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:.3f}".rstrip("0").rstrip(".")
+        case _:
+            return str(value)
+
+
+def _unit(code: str) -> str:
+    """Write a UCUM code for people; a plain number has none."""
+    return {"1": "", "Cel": "°C", "kW.h": "kWh", "V.A": "VA", "[ppm]": "ppm"}.get(code, code)

@@ -1,0 +1,98 @@
+"""What the demo shows of a status."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from edge_agent.demo import screen
+from edge_agent.demo.login import Login
+from edge_agent.reading import Grade, Quality
+from edge_agent.status import DeviceStatus, Status, UplinkStatus
+
+_METER = DeviceStatus(
+    id="meter-1",
+    name="Hall A feed",
+    driver="modbus",
+    availability="online",
+    heard_s=0.42,
+    seq=17,
+    values={"power": 1234.5678, "occupancy": True, "energy_import": 12.0},
+    quality={"power": Quality(Grade.SUSPECT, "above_plausible"), "voltage": Quality(Grade.BAD, "unknown")},
+    units={"power": "W", "occupancy": "1", "energy_import": "kW.h", "voltage": "V"},
+    faults={},
+    problem="",
+)
+_CITY = UplinkStatus("city", True, "mqtt://127.0.0.1:1883", "5", 40, 3, 2, "")
+_STATUS = Status(
+    site="demo-park",
+    gateway="demo-gw",
+    epoch="k7f2",
+    uptime_s=12.0,
+    kept=43,
+    waiting=1,
+    lost=0,
+    clock="synchronised",
+    problem="",
+    devices=(
+        _METER,
+        replace(_METER, id="gone-1", availability="offline", heard_s=None, seq=0, problem="silent"),
+    ),
+    uplinks=(_CITY,),
+)
+_HEADING = screen.Heading(
+    "mosquitto 2.0.11", Login("mqtt://127.0.0.1:1883", "demo", "pass"), Path("/tmp/x"), "park/v1/#"
+)
+
+
+def _rendered(status: Status, height: int = 50) -> str:
+    console = Console(width=120, height=height, color_system=None)
+    with console.capture() as capture:
+        console.print(screen.render(status, _HEADING, height))
+    return capture.get()
+
+
+def test_the_table_has_a_row_for_each_channel() -> None:
+    shown = _rendered(_STATUS)
+    rows = {words[0]: words for text in shown.splitlines() if (words := text.split())}
+    assert "mosquitto 2.0.11" in shown
+    assert "MQTT 5" in shown
+    assert "mosquitto_sub -h 127.0.0.1 -p 1883 -u demo -P pass -v -t 'park/v1/#'" in shown
+    assert rows["meter-1"] == [
+        "meter-1",
+        "power",
+        "1234.568",
+        "W",
+        "0.4",
+        "s",
+        "17",
+        "suspect:",
+        "above_plausible",
+    ]
+    assert rows["occupancy"] == ["occupancy", "yes", "good"]
+    assert rows["energy_import"] == ["energy_import", "12", "kWh", "good"]
+    assert rows["voltage"] == ["voltage", "-", "V", "bad:", "unknown"]
+    assert "silent" in rows["gone-1"]
+    assert "kept 43  acknowledged 40  backlog 3  lost 0  waiting 1" in shown
+
+
+def test_a_low_terminal_gets_a_row_for_each_device() -> None:
+    shown = _rendered(_STATUS, height=18)
+    assert len(shown.splitlines()) <= 18
+    assert "power 1234.568 W" in shown
+    assert "kept 43" in shown
+
+
+def test_a_connection_problem_is_shown() -> None:
+    away = replace(_CITY, connected=False, protocol="", problem="connection refused; trying again")
+    status = replace(_STATUS, uplinks=(away,))
+    assert "city: connection refused" in _rendered(status)
+    assert "connection refused" in screen.line(status)
+    assert "not connected" in screen.line(replace(_STATUS, uplinks=(replace(away, problem=""),)))
+
+
+def test_a_line_is_one_line() -> None:
+    shown = screen.line(_STATUS)
+    assert "\n" not in shown
+    assert "meter-1 #17" in shown
+    assert "gone-1 offline" in shown
