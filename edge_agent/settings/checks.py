@@ -108,7 +108,7 @@ def _shared(name: str, bus: Bus, fits: list[_Fit]) -> Iterator[Finding]:
     talkers = [fit for fit in fits if fit.over is Over.STREAM]
     for fit in talkers if len(fits) > 1 else []:
         others = ", ".join(other.name for other in fits if other is not fit)
-        wrong = f"speaks unasked and needs bus {name!r} for itself, but {others} is on it too"
+        wrong = f"speaks unasked and needs bus {name!r} for itself, and shares it with {others}"
         yield Finding(("device", fit.name, "bus"), wrong, "give each a bus of its own")
     owners: dict[Any, str] = {}
     for fit in fits:

@@ -44,6 +44,12 @@ def _absolute(path: Path) -> Path:
     return path
 
 
+def _port(port: str) -> str:
+    if not check_port(port).startswith("/"):
+        raise ValueError("is not a full path; begin it with /, such as /dev/ttyUSB0")
+    return port
+
+
 def _serial(text: str) -> str:
     SerialFormat.parse(text)
     return text
@@ -97,7 +103,7 @@ def _server(url: Any) -> Server:
 
 Id = Annotated[str, AfterValidator(_id)]
 Timezone = Annotated[str, AfterValidator(_timezone)]
-PortName = Annotated[str, AfterValidator(check_port)]
+PortName = Annotated[str, AfterValidator(_port)]
 SerialText = Annotated[str, AfterValidator(_serial)]
 TopicRoot = Annotated[str, Field(max_length=200), AfterValidator(_root)]
 Duration = Annotated[float, BeforeValidator(units.duration)]

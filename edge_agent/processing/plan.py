@@ -1,0 +1,131 @@
+"""What processing does for one device, worked out once from its settings and its channels."""
+
+import math
+import sys
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+from edge_agent.driver import Channel
+from edge_agent.settings.model import Calibrate, Device, Report
+
+_MOST = sys.float_info.max  # so that an infinity is outside of any bounds, as NaN is
+
+Curve = Callable[[float], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """How far a number must move to be reported: by ``change``, or by ``share`` of what it was."""
+
+    change: float = math.inf
+    share: float = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class OnChange:
+    """When a reading is passed on. ``states`` are the channels where any difference counts.
+
+    ``silence_ms`` is how long after the last reading the next one is passed on unchanged; it may be infinite.
+    """
+
+    states: frozenset[str]
+    numbers: Mapping[str, Change]
+    silence_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The steps for one device. ``on_change`` is None where every reading is passed on.
+
+    ``bounds`` has every channel of the device, ``curves`` those that are calibrated.
+    """
+
+    bounds: Mapping[str, tuple[float, float]]
+    curves: Mapping[str, Curve]
+    on_change: OnChange | None
+
+
+def plan_for(device: Device, channels: Iterable[Channel], talker: bool) -> Plan:  # noqa: FBT001 - a plain fact
+    """Work out the steps for a device that has these channels.
+
+    A talker speaks often and mostly says the same: a difference in a state is passed on at once, and a
+    whole reading once per interval. An answerer is asked when a reading is wanted, so all is passed on.
+    A ``report`` changes that: then readings are passed on for the reasons it gives, for a difference in
+    a state, and for nothing else.
+    """
+    known = {channel.name: channel for channel in channels}
+    told = {name: channel for name, channel in device.channel.items() if name in known}
+    bounds = {name: _bounds(channel) for name, channel in known.items()}
+    bounds |= {name: _finite(*channel.plausible) for name, channel in told.items() if channel.plausible}
+    curves = {name: curve for name, channel in told.items() if (curve := _curve(channel.calibrate))}
+    reports = {name: channel.report for name, channel in told.items() if channel.report}
+    if not talker and device.report is None and not reports:
+        return Plan(bounds, curves, None)
+    states = frozenset(name for name, channel in known.items() if channel.quantity.kind == "state")
+    numbers = {
+        name: change
+        for name in known
+        if name not in states and (change := _change(device.report, reports.get(name))) != Change()
+    }
+    silence = _silence(device, reports.values(), talker=talker)
+    return Plan(bounds, curves, OnChange(states, numbers, silence * 1000))
+
+
+def _bounds(channel: Channel) -> tuple[float, float]:
+    low, high = channel.quantity.low, channel.quantity.high
+    return _finite(-_MOST if low is None else low, _MOST if high is None else high)
+
+
+def _finite(low: float, high: float) -> tuple[float, float]:
+    return max(low, -_MOST), min(high, _MOST)
+
+
+def _change(general: Report | None, own: Report | None) -> Change:
+    """Merge a channel's report with its device's, key by key."""
+    change = own.change if own and own.change is not None else general.change if general else None
+    percent = own.percent if own and own.percent is not None else general.percent if general else None
+    return Change(math.inf if change is None else change, math.inf if percent is None else percent / 100)
+
+
+def _silence(device: Device, reports: Iterable[Report], *, talker: bool) -> float:
+    """Return the shortest silence that anyone asked for, in seconds."""
+    general = device.report.silence if device.report else None
+    if general is None and talker:
+        general = device.interval
+    wanted = [general, *(report.silence for report in reports)]
+    shortest = min((silence for silence in wanted if silence is not None), default=math.inf)
+    # an answer that comes a moment early is not put off for a whole interval
+    return shortest if talker else max(0.0, shortest - device.interval / 2)
+
+
+def _curve(calibrate: Calibrate | None) -> Curve | None:
+    if calibrate is None:
+        return None
+    if calibrate.points is not None:
+        return _through(calibrate.points)
+    scale, offset = calibrate.scale, calibrate.offset
+    if (scale, offset) == (1, 0):
+        return None
+    return lambda value: _plain(value * scale + offset)
+
+
+def _through(points: tuple[tuple[float, float], ...]) -> Curve:
+    """Make straight lines between points, the first and the last one extended."""
+    inner = [measured for measured, _ in points[1:-1]]
+    segments = [
+        (left, true, (next_true - true) / (right - left))
+        for (left, true), (right, next_true) in pairwise(points)
+    ]
+
+    def curve(value: float) -> float:
+        left, true, slope = segments[bisect_right(inner, value)]
+        return _plain(true + (value - left) * slope)
+
+    return curve
+
+
+def _plain(value: float) -> float:
+    """Drop the digits that binary arithmetic adds: 0.30000000000000004 was never measured."""
+    return float(f"{value:.12g}")
