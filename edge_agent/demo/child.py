@@ -16,8 +16,10 @@ _PR_SET_PDEATHSIG = 1
 _STOP_WITHIN = 5.0
 
 
-async def start(*command: str, stdout: int | None = asyncio.subprocess.DEVNULL) -> asyncio.subprocess.Process:
-    """Start a program that dies with this process.
+async def start(
+    *command: str, stdout: int = asyncio.subprocess.DEVNULL, stderr: int | None = None
+) -> asyncio.subprocess.Process:
+    """Start a program that dies with this process. Without ``stderr`` it shares ours.
 
     Call it on the main thread: what the kernel watches is the thread.
     """
@@ -25,6 +27,7 @@ async def start(*command: str, stdout: int | None = asyncio.subprocess.DEVNULL) 
         *(sys.executable, "-P", "-m", __name__, str(os.getpid()), *command),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=stdout,
+        stderr=stderr,
         start_new_session=True,
     )
 

@@ -37,7 +37,8 @@ class Mosquitto:
         Raises:
             DemoError: it ends at once, or takes no connection within 10 s. Its log says why.
         """
-        self._process = await child.start(*self._command)
+        with self._log.open("ab") as log:  # for what it says before it has read where to log
+            self._process = await child.start(*self._command, stderr=log.fileno())
         try:
             async with asyncio.timeout(_READY_WITHIN):
                 while not await self._answers():

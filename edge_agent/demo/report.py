@@ -3,20 +3,12 @@
 import os
 import sys
 from collections.abc import Callable
-from typing import Protocol
 
 import orjson
 
 from edge_agent.demo import screen
 from edge_agent.status import Status
-
-
-class Message(Protocol):
-    """A message that the broker has acknowledged: the payload of a data or history topic."""
-
-    @property
-    def payload(self) -> bytes:
-        """JSON as in the contract's ``data``."""
+from edge_agent.uplink.protocol import Acknowledged
 
 
 class Lines:
@@ -25,7 +17,7 @@ class Lines:
     def __init__(self, *, as_json: bool, gone: Callable[[], None]) -> None:
         self._as_json, self._gone = as_json, gone
 
-    def acknowledged(self, message: Message) -> None:
+    def acknowledged(self, message: Acknowledged) -> None:
         """Print one JSON object per acknowledged reading."""
         data = orjson.loads(message.payload)
         for reading in data["readings"]:

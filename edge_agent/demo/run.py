@@ -65,18 +65,17 @@ async def run(options: Options) -> None:
         DemoError: something is missing or in the way.
     """
     options.check()
+    theirs = broker.login_of(options.broker) if options.broker else None
     with _directory(options.directory) as directory, _alone(directory):
         async with AsyncExitStack() as stack:
             live = sys.stdout.isatty() and not options.as_json
             stack.enter_context(_logging(directory if live else None))
             devices = await stack.enter_async_context(park.running(directory))
             served: broker.Broker | None = None
-            if options.broker:
-                login, title = broker.login_of(options.broker), "your own"
-            else:
-                login = broker.own_login(directory)
+            login = theirs or broker.own_login(directory)
+            if theirs is None:
                 served = await stack.enter_async_context(broker.running(directory, login))
-                title = served.title
+            title = served.title if served else "your own"
             heading = screen.Heading(title, login, directory, config.TOPICS)
             await _run_agent(options, heading, devices.wait, served)
 
@@ -142,8 +141,12 @@ async def _outage(served: broker.Broker, options: Options, remark: Callable[[str
     await served.stop()
     remark("-- broker taken away")
     await asyncio.sleep(options.outage)
-    await served.start()
-    remark("-- broker back")
+    try:
+        await served.start()
+    except DemoError as error:  # the demo goes on: that is what an outage looks like
+        remark(f"-- {error}")
+    else:
+        remark("-- broker back")
 
 
 @contextmanager
