@@ -113,12 +113,13 @@ class SerialLine:
             until = max(answer_by, stream.heard_at + BYTE_GAP) if heard else answer_by
             piece = await stream.read(min(until, latest))
             heard += piece
-            if echo and piece and len(heard) < len(echo) and echo.startswith(heard):
-                continue  # the echo so far, or an answer that begins like the request
+            fresh = piece
             if echo:
-                piece, echo = bytes(heard.removeprefix(echo)), b""
-                heard[:] = piece
-            frames = framer.feed(piece)
+                if piece and len(heard) < len(echo) and echo.startswith(heard):
+                    continue  # the echo so far, or an answer that begins like the request
+                fresh, echo = bytes(heard.removeprefix(echo)), b""
+                heard[:] = fresh
+            frames = framer.feed(fresh)
             if not piece:
                 break
         self.skipped += framer.skipped

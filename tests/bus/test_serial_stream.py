@@ -1,0 +1,144 @@
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from edge_agent.bus.line import SerialStream
+from edge_agent.bus.serial import BusError, SerialFormat
+from edge_agent.demo.wire import Wire
+from edge_agent.driver import Frame, Need, Skip
+
+FORMAT = SerialFormat(256_000)
+# LD2450, three targets: protocol document V1.03, the example report
+REPORT = bytes.fromhex("AAFF0300 0E03B1861000 4001 0000000000000000 0000000000000000 55CC")
+
+
+def cut(heard: bytes) -> Frame | Need | Skip:
+    at = heard.find(b"\xaa\xff\x03\x00")
+    if at < 0:
+        return Skip(len(heard) - 3) if len(heard) > 3 else Need(4)
+    if at:
+        return Skip(at)
+    if len(heard) < 30:
+        return Need(30)
+    return Frame(30) if heard[28:30] == b"\x55\xcc" else Skip(1)
+
+
+@pytest.fixture
+async def wire(tmp_path: Path) -> AsyncIterator[Wire]:
+    with Wire(tmp_path / "near", tmp_path / "far", 256_000) as made:
+        yield made
+
+
+class Radar:
+    """Says its report again and again, with noise between."""
+
+    def __init__(self, port: Path, noise: bytes = b"") -> None:
+        self._descriptor = os.open(port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        self._noise = noise
+
+    async def talk(self, times: int) -> None:
+        for _ in range(times):
+            os.write(self._descriptor, self._noise + REPORT)
+            await asyncio.sleep(0.005)
+
+    def say(self, word: bytes) -> None:
+        os.write(self._descriptor, word)
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not true():  # noqa: ASYNC110 - it is the daemon's status that people poll, too
+            await asyncio.sleep(0.01)
+
+
+async def take(stream: SerialStream, count: int) -> list[bytes]:
+    found: list[bytes] = []
+    async with asyncio.timeout(20):
+        async for frame in stream.frames():
+            found.append(frame)
+            if len(found) == count:
+                break
+    return found
+
+
+async def test_frames_out_of_a_stream_with_noise(wire: Wire) -> None:
+    radar, stream = Radar(wire.far, b"\x00\xaa\xff"), SerialStream(str(wire.near), FORMAT, cut)
+    taking = asyncio.create_task(take(stream, 20))
+    await asyncio.sleep(0.05)  # it opens, and so drops what was said before
+    await radar.talk(20)
+    assert await taking == [REPORT] * 20
+    assert (stream.heard, stream.skipped, stream.problem) == (20, 60, "")
+    await stream.close()
+    radar.close()
+
+
+async def test_gone_and_back_without_spinning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge_agent.bus.port.SHORTEST_PAUSE", 0.1)
+    stream = SerialStream(str(tmp_path / "near"), FORMAT, cut)
+    near, far = tmp_path / "near", tmp_path / "far"
+    tries = 0
+
+    async def listen() -> bytes:
+        nonlocal tries
+        while True:
+            tries += 1
+            try:
+                async for frame in stream.frames():
+                    return frame
+            except BusError:
+                continue  # as careless as a caller can be
+
+    listening = asyncio.create_task(listen())
+    await asyncio.sleep(0.5)
+    assert "is not there" in stream.problem
+    with Wire(near, far, 256_000):
+        radar = Radar(far)
+        await until(lambda: stream.reopened == 1)
+        radar.say(REPORT[:17])
+        await asyncio.sleep(0.02)
+        radar.close()
+    with Wire(near, far, 256_000):
+        radar = Radar(far)
+        await until(lambda: stream.reopened == 2)
+        await radar.talk(1)
+        async with asyncio.timeout(20):
+            assert await listening == REPORT  # the half frame from before is forgotten
+        radar.close()
+    assert tries < 20
+    await stream.close()
+
+
+async def test_closing_ends_the_reader(wire: Wire) -> None:
+    stream = SerialStream(str(wire.near), FORMAT, cut)
+    taking = asyncio.create_task(take(stream, 1))
+    await asyncio.sleep(0.05)
+    await stream.close()
+    with pytest.raises(BusError, match="closed"):
+        await taking
+
+
+async def test_a_slow_consumer_gets_the_newest(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge_agent.bus.serial.MOST_HELD", 100)
+    radar, stream = Radar(wire.far), SerialStream(str(wire.near), FORMAT, cut)
+    frames = stream.frames()
+    first = asyncio.ensure_future(anext(frames))
+    await asyncio.sleep(0.05)
+    await radar.talk(1)
+    assert await first == REPORT
+    await radar.talk(20)  # while nobody takes any
+    await asyncio.sleep(0.02)
+    assert await anext(frames) == REPORT
+    assert stream.skipped >= 20 * 30 - 100
+    await stream.close()
+    radar.close()
+
+
+def test_what_is_not_supported_is_said_at_once() -> None:
+    with pytest.raises(ValueError, match="not supported yet"):
+        SerialStream("rfc2217://127.0.0.1:4001", FORMAT, cut)

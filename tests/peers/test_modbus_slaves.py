@@ -1,0 +1,123 @@
+"""Our Modbus master against slaves that others wrote, over a wire that takes its time at 9600 baud."""
+
+import asyncio
+import fcntl
+import json
+import shlex
+import shutil
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from edge_agent.bus.line import SerialLine
+from edge_agent.bus.modbus import Rtu
+from edge_agent.bus.serial import SerialFormat
+from edge_agent.demo.wire import Wire
+from edge_agent.driver import NoAnswer, Read, Refused, Table
+
+HERE = Path(__file__).parent
+UNIT = 7
+
+
+def needs(program: str, package: str) -> str:
+    found = shutil.which(program)
+    if found is None:
+        pytest.fail(f"{program} is missing; run make test as root, or apt-get install {package}")
+    return found
+
+
+def run(*command: str) -> str:
+    done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=100, check=False)
+    if done.returncode:
+        pytest.fail(f"{shlex.join(command)}: {done.stdout}{done.stderr}")
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def libmodbus(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """A slave in C, of Debian's libmodbus."""
+    compiler, config = needs("cc", "gcc"), needs("pkg-config", "pkg-config")
+    flags = run(config, "--cflags", "--libs", "libmodbus").split()
+    slave = tmp_path_factory.mktemp("peer") / "libmodbus_slave"
+    run(compiler, "-Wall", "-Werror", "-O1", "-o", str(slave), str(HERE / "libmodbus_slave.c"), *flags)
+    return [str(slave)]
+
+
+@pytest.fixture(scope="session")
+def modbus_serial() -> list[str]:
+    """A slave in JavaScript, of npm's modbus-serial. Its native parts come ready-made: no script runs."""
+    node, npm = needs("node", "nodejs"), needs("npm", "npm")
+    wanted = json.loads((HERE / "package.json").read_text("utf-8"))["dependencies"]
+    folder = HERE / "node_modules"
+    with (HERE / "package.json").open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # several test processes may come here at once
+        if not all(installed(folder / name) == version for name, version in wanted.items()):
+            run(npm, "install", "--no-audit", "--no-fund", "--ignore-scripts")
+    return [node, str(HERE / "modbus_serial_slave.js")]
+
+
+def installed(package: Path) -> str:
+    try:
+        return str(json.loads((package / "package.json").read_text("utf-8"))["version"])
+    except FileNotFoundError:
+        return ""
+
+
+@pytest.fixture(params=["libmodbus", "modbus_serial"])
+def command(request: pytest.FixtureRequest) -> list[str]:
+    found: list[str] = request.getfixturevalue(request.param)
+    return found
+
+
+@asynccontextmanager
+async def running(*command: str) -> AsyncIterator[None]:
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(30):
+            said = await process.stdout.readline()
+        assert said == b"up\n", f"{command[0]} says {said.decode()}"
+        yield
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+@pytest.fixture
+async def line(tmp_path: Path, command: list[str]) -> AsyncIterator[SerialLine]:
+    with Wire(tmp_path / "near", tmp_path / "far", 9600) as wire:
+        async with running(*command, str(wire.far), str(UNIT)):
+            made = SerialLine(str(wire.near), SerialFormat(9600), lateness=0.6)
+            yield made
+            await made.close()
+
+
+async def test_all_four_tables(line: SerialLine) -> None:
+    rtu = Rtu(line, within=1.0, retries=0)
+    words: dict[Table, int] = {"input": 1000, "holding": 2000}
+    for table, base in words.items():
+        for start, count in ((0, 1), (1, 2), (40, 60), (0, 100)):
+            heard = await rtu.read(Read(UNIT, table, start, count))
+            values = [int.from_bytes(heard[at : at + 2], "big") for at in range(0, len(heard), 2)]
+            assert values == [base + at for at in range(start, start + count)]
+    bits: dict[Table, int] = {"coil": 3, "discrete": 2}
+    for table, every in bits.items():
+        heard = await rtu.read(Read(UNIT, table, 4, 33))
+        found = [heard[at // 8] >> at % 8 & 1 for at in range(33)]
+        assert found == [at % every == 0 for at in range(4, 37)]
+    assert line.skipped == 0
+
+
+async def test_an_illegal_address_is_refused_and_an_absent_unit_is_silent(line: SerialLine) -> None:
+    rtu = Rtu(line, within=0.4, retries=0)
+    with pytest.raises(Refused, match="no such register"):
+        await rtu.read(Read(UNIT, "input", 100, 1))
+    with pytest.raises(NoAnswer):
+        await rtu.read(Read(UNIT + 1, "input", 0, 1))
+    assert await rtu.read(Read(UNIT, "input", 5, 1)) == (1005).to_bytes(2, "big")
