@@ -72,7 +72,7 @@ class _Lane:
         due = bytearray()
         while self._waiting and self._waiting[0][0] <= now:
             due.append(self._waiting.popleft()[1])
-        with suppress(BlockingIOError, OSError):  # nobody reads the far end: a UART would drop it too
+        with suppress(OSError):  # nobody reads the far end: a UART would drop it too
             os.write(self._sink, due)
         if not self._reading and len(self._waiting) < _MAX_WAITING // 2:
             self._listen()
