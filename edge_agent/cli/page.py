@@ -119,10 +119,10 @@ def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 def _example(record: Driver[Any], name: str) -> str:
     vector = next(vector for vector in vectors(record) if "expect" in vector)
     settings = vector.get("settings", {})
-    kinds = [kind for kind in _KINDS if kind in vector]
-    given = Given(*(bytes.fromhex(vector[kind]) if kind in kinds else None for kind in _KINDS))
+    said = {kind: bytes.fromhex(vector[kind]) for kind in _KINDS if kind in vector}
+    given = Given(said.get("frame"), said.get("request"), said.get("response"))
     options = [f"--set {key}={value}" for key, value in settings.items()]
-    options += [f'--{kind} "{vector[kind]}"' for kind in kinds]
+    options += [f'--{kind} "{vector[kind]}"' for kind in said]
     command = " \\\n    ".join([f"edge-agent decode {name}", *options])
     answer = json.dumps(meaning(record, name, settings, given), ensure_ascii=False)
     return f"{vector['name']} ({vector['source']}):\n\n```console\n$ {command}\n{answer}\n```"

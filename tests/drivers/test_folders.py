@@ -1,0 +1,81 @@
+"""Every driver folder is whole: declared, with a sample that parses and a page that is up to date."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_agent import registry
+from edge_agent.cli.page import page
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = sorted(path.parent for path in (ROOT / "drivers").glob("*/__init__.py"))
+FILES = ("__init__.py", "README.md", "sample.toml", "vectors.toml")
+HEADINGS = ["What", "Wiring", "Settings", "Channels", "Quirks", "Example reading"]
+
+each_folder = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: str(folder.name))
+
+
+def sample(folder: Path) -> dict[str, Any]:
+    return tomllib.loads((folder / "sample.toml").read_text("utf-8"))
+
+
+def test_there_are_drivers() -> None:
+    assert FOLDERS
+
+
+@each_folder
+def test_folder_has_its_files(folder: Path) -> None:
+    missing = [name for name in FILES if not (folder / name).is_file()]
+    assert missing == [], f"drivers/{folder.name} lacks {', '.join(missing)}; every driver has {FILES}"
+
+
+@each_folder
+def test_driver_is_declared_and_installed(folder: Path) -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["entry-points"]
+    line = f'{folder.name} = "drivers.{folder.name}:driver"'
+    assert declared["edge_agent.drivers"].get(folder.name) == f"drivers.{folder.name}:driver", (
+        f'add {line} to [project.entry-points."edge_agent.drivers"] in pyproject.toml, '
+        "then run `make install`"
+    )
+    assert folder.name in registry.names(), (
+        f"driver {folder.name} is declared, but not installed: entry points are frozen when the package is "
+        "installed; run `make install`"
+    )
+    if (folder / "profiles").is_dir():
+        assert declared["edge_agent.profiles"].get(folder.name) == f"drivers.{folder.name}.profiles"
+
+
+@each_folder
+def test_sample_is_valid_and_shows_every_option(folder: Path) -> None:
+    record = registry.load(folder.name)
+    written = sample(folder)
+    assert written.keys() == {"bus", "device"}
+    (device,) = written["device"].values()
+    assert device["driver"] == folder.name
+    assert device["bus"] in written["bus"]
+    record.open(record.settings.model_validate(device["settings"]))
+    for key, field in record.settings.model_fields.items():
+        assert key in device["settings"], f"drivers/{folder.name}/sample.toml does not show {key}"
+        assert field.is_required() or device["settings"][key] == field.default
+    for line in (folder / "sample.toml").read_text("utf-8").partition("settings]\n")[2].splitlines():
+        assert " # " in line, f"drivers/{folder.name}/sample.toml: {line!r} has no comment"
+
+
+@each_folder
+def test_page_is_whole_and_up_to_date(folder: Path) -> None:
+    text = (folder / "README.md").read_text("utf-8")
+    headings = [line.removeprefix("## ") for line in text.splitlines() if line.startswith("## ")]
+    assert headings == HEADINGS
+    assert text == page(folder.name), (
+        f"drivers/{folder.name}/README.md is out of date; "
+        f"run `edge-agent drivers page {folder.name} > page.md && mv page.md drivers/{folder.name}/README.md`"
+    )
+
+
+@each_folder
+def test_record_says_how_it_is_heard(folder: Path) -> None:
+    record = registry.load(folder.name)
+    assert record.home == f"drivers.{folder.name}"
+    assert (record.cut is not None) == (record.over.value == "stream")
