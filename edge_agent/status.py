@@ -49,7 +49,7 @@ class Status:
     """The whole agent. Counts are since the start, but for ``backlog``, which is what is owed now.
 
     ``kept`` readings are on disk; ``waiting`` ones are in memory until the next commit; ``lost`` ones are
-    in the loss ledger.
+    in the loss ledger. ``clock`` is "synchronised" or "unsynchronised".
     """
 
     site: str
@@ -60,6 +60,8 @@ class Status:
     waiting: int
     lost: int
     clock: str
+    disk_free_mb: int
+    rss_mb: int
     problem: str
     devices: tuple[DeviceStatus, ...]
     uplinks: tuple[UplinkStatus, ...]

@@ -72,7 +72,10 @@ class Clock(_Table):
 
 
 class Uplink(_Table):
-    """One way to a broker. In a loaded configuration ``client_id`` is never empty."""
+    """One way to a broker. In a loaded configuration ``client_id`` is never empty.
+
+    A backlog begins to flow after a random part of ``spread``, so that gateways do not all come at once.
+    """
 
     servers: Annotated[tuple[OneServer, ...], Field(min_length=1, max_length=10)]
     protocol: Literal["auto", "5", "3.1.1"] = "auto"
@@ -85,6 +88,7 @@ class Uplink(_Table):
     client_id: Annotated[str, Field(max_length=200)] = ""
     ack_timeout: Annotated[Duration, AfterValidator(within(1, 3600, '"1s" to "1h"'))] = 20.0
     keepalive: Annotated[Duration, AfterValidator(within(5, 3600, '"5s" to "1h"'))] = 30.0
+    spread: Annotated[Duration, AfterValidator(within(0, 3600, '"0s" to "1h"'))] = 30.0
     max_packet: Packet | None = None
 
     @model_validator(mode="after")

@@ -1,0 +1,107 @@
+"""The messages that say what is here and how it does: status, meta, state, health, loss. Pure."""
+
+from collections.abc import Mapping
+
+from edge_agent.contract.messages import (
+    HealthMessage,
+    LossMessage,
+    StateMessage,
+    StatusMessage,
+)
+from edge_agent.kept import Declared, Row, Stream
+from edge_agent.uplink.mqtt import Outgoing
+from edge_agent.uplink.payload import Description, known_values
+from edge_agent.uplink.protocol import Gateway
+from edge_agent.uplink.topics import HEALTH_S, MONTH_S, Topics
+
+
+def status(gateway: Gateway, topics: Topics, session: int, state: str, backlog: int) -> Outgoing:
+    """Return the birth ("online"), the planned stop ("stopped") or the will ("offline")."""
+    message = StatusMessage.model_validate(
+        {
+            "site": gateway.site,
+            "gateway": gateway.id,
+            "state": state,
+            "session": session,
+            "ts": gateway.now().ts,
+            "epoch": gateway.epoch,
+            "version": gateway.version,
+            "backlog": backlog,
+            "reason": "will" if state == "offline" else None,
+        }
+    )
+    return Outgoing(topics.status, message.payload(), retain=True, expiry=MONTH_S)
+
+
+def meta(gateway: Gateway, topics: Topics, device: str) -> Outgoing:
+    """Return what a device is."""
+    return Outgoing(topics.meta(device), gateway.metas[device].encode(), retain=True, expiry=MONTH_S)
+
+
+def state(gateway: Gateway, topics: Topics, device: str, last: tuple[Row, Description] | None) -> Outgoing:
+    """Return a device's availability and, once there is one, its last kept reading."""
+    availability, since = gateway.availability(device)
+    values: Mapping[str, object] = {}
+    ts = None
+    if last is not None:
+        row, description = last
+        when = gateway.moment(row.boot, row.mono_ms)
+        ts = when.ts
+        values = known_values(description, row)
+    message = StateMessage.model_validate(
+        {
+            "gateway": gateway.id,
+            "device": device,
+            "ts": ts,
+            "availability": availability,
+            "since": since,
+            **values,
+        }
+    )
+    return Outgoing(topics.state(device), message.payload(), retain=True, expiry=MONTH_S)
+
+
+def loss(gateway: Gateway, topics: Topics, stream: Stream, declared: Declared) -> Outgoing:
+    """Return the declaration of readings that are given up."""
+    message = LossMessage.model_validate(
+        {
+            "site": gateway.site,
+            "gateway": gateway.id,
+            "device": stream.device,
+            "epoch": stream.epoch,
+            "seq": declared.id,
+            "from_seq": declared.from_seq,
+            "to_seq": declared.to_seq,
+            "readings": declared.readings,
+            "from_ts": gateway.moment(declared.from_boot, declared.from_mono).ts,
+            "to_ts": gateway.moment(declared.to_boot, declared.to_mono).ts,
+            "reason": declared.reason,
+        }
+    )
+    payload = message.model_dump_json().encode()  # null has a meaning here
+    return Outgoing(topics.loss(stream.device), payload)
+
+
+def health(gateway: Gateway, topics: Topics, backlog: int, acknowledged: int) -> Outgoing:
+    """Return the agent's own numbers."""
+    now = gateway.snapshot()
+    counts = {"online": 0, "late": 0, "offline": 0}
+    for device in now.devices:
+        counts[device.availability] += 1
+    message = HealthMessage.model_validate(
+        {
+            "site": gateway.site,
+            "gateway": gateway.id,
+            "ts": gateway.now().ts,
+            "backlog": backlog,
+            "acknowledged": acknowledged,
+            "kept": now.kept,
+            "lost": now.lost,
+            "clock": now.clock,
+            "disk_free_mb": now.disk_free_mb,
+            "rss_mb": now.rss_mb,
+            "devices": counts,
+            "problem": now.problem or None,
+        }
+    )
+    return Outgoing(topics.health, message.payload(), qos=0, expiry=HEALTH_S)

@@ -1,0 +1,101 @@
+"""Messages that the broker has not acknowledged yet, and whether it makes progress with them."""
+
+import asyncio
+from collections.abc import Callable
+from typing import NamedTuple
+
+from edge_agent.kept import Declared
+from edge_agent.uplink.lanes import Run
+from edge_agent.uplink.mqtt import Outgoing, Session
+from edge_agent.uplink.window import Window
+
+
+class Flight(NamedTuple):
+    """A message on its way. ``run`` or ``loss`` say what an acknowledgement settles."""
+
+    size: int
+    sent_at: float
+    backlog: bool
+    run: Run | None
+    payload: bytes
+    loss: Declared | None
+
+
+class Flights:
+    """All QoS 1 messages on their way, within the window.
+
+    Acknowledgements that stop are a fault even if the connection looks fine: when neither one came nor the
+    kernel got rid of a byte for ``ack_timeout`` seconds, ``on_stuck`` is told why the session must end.
+    """
+
+    def __init__(
+        self, session: Session, window: Window, ack_timeout: float, on_stuck: Callable[[str], None]
+    ) -> None:
+        self.window = window
+        self._session, self._ack_timeout, self._on_stuck = session, ack_timeout, on_stuck
+        self._loop = asyncio.get_running_loop()
+        self._flying: dict[int, Flight] = {}
+        self._acks = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        """How many messages are on their way."""
+        return len(self._flying)
+
+    @property
+    def readings(self) -> int:
+        """How many readings are on their way."""
+        return sum(len(flight.run.rows) for flight in self._flying.values() if flight.run is not None)
+
+    def send(
+        self,
+        message: Outgoing,
+        *,
+        run: Run | None = None,
+        backlog: bool = False,
+        loss: Declared | None = None,
+    ) -> None:
+        """Publish a message.
+
+        Raises:
+            SessionError: the connection is gone.
+        """
+        mid = self._session.publish(message)
+        if message.qos:
+            size, now = len(message.payload), self._loop.time()
+            self._flying[mid] = Flight(size, now, backlog, run, message.payload, loss)
+            self.window.sent(size, now, backlog=backlog)
+            if self._timer is None:
+                self._watch()
+
+    def acked(self, mid: int) -> Flight | None:
+        """The broker has taken a message; return it, None if it is none of ours."""
+        flight = self._flying.pop(mid, None)
+        if flight is not None:
+            self._acks += 1
+            now = self._loop.time()
+            self.window.acked(flight.size, now - flight.sent_at, now, backlog=flight.backlog)
+        return flight
+
+    def low_water(self) -> int | None:
+        """The lowest log id on its way, or None."""
+        ids = (flight.run.rows[0].id for flight in self._flying.values() if flight.run is not None)
+        return min(ids, default=None)
+
+    def close(self) -> None:
+        """Stop watching."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _watch(self) -> None:
+        before = (self._acks, self._session.unsent())
+        self._timer = self._loop.call_later(self._ack_timeout, self._look, before)
+
+    def _look(self, before: tuple[int, int]) -> None:
+        self._timer = None
+        if not self._flying:
+            return
+        if (self._acks, self._session.unsent()) == before:
+            self._on_stuck(f"no acknowledgement for {self._ack_timeout:.0f} s; the session is rebuilt")
+        else:
+            self._watch()

@@ -1,0 +1,106 @@
+"""What is to be sent, dealt by device: live readings from memory, the backlog from the log. Pure."""
+
+from collections import deque
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from edge_agent.kept import Row
+
+_ROW_OVERHEAD = 40  # bytes of JSON around a row's values: seq, ts, brackets
+MOST_ROWS = 2_000  # in one message
+
+
+class Run(NamedTuple):
+    """Rows for one message: one stream, one description, contiguous numbers."""
+
+    rows: list[Row]
+
+    @property
+    def stream(self) -> int:
+        """The stream they belong to."""
+        return self.rows[0].stream
+
+    @property
+    def first(self) -> int:
+        """The first number."""
+        return self.rows[0].seq
+
+    @property
+    def last(self) -> int:
+        """The last number."""
+        return self.rows[-1].seq
+
+
+class Lane:
+    """Rows that wait, in a queue per stream. Streams take turns, so that none waits for another."""
+
+    def __init__(self, names_size: dict[int, int]) -> None:
+        self._names_size = names_size  # by description: bytes of channel names in each reading
+        self._queues: dict[int, deque[Row]] = {}
+        self.waiting = 0
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """Put rows behind those that wait already."""
+        queues = self._queues
+        for row in rows:
+            queue = queues.get(row.stream)
+            if queue is None:
+                queue = queues[row.stream] = deque()
+            queue.append(row)
+            self.waiting += 1
+
+    def take(self, room: int) -> Run | None:
+        """Take the rows of the next message: at least one, and no more than ``room`` bytes if it can be."""
+        stream = next(iter(self._queues), None)
+        if stream is None:
+            return None
+        queue = self._queues.pop(stream)
+        rows = [queue.popleft()]
+        meta, seq = rows[0].meta, rows[0].seq
+        around = _ROW_OVERHEAD + self._names_size.get(meta, 0)
+        size = around + len(rows[0].body)
+        while queue and len(rows) < MOST_ROWS:
+            row = queue[0]
+            seq += 1
+            size += around + len(row.body)
+            if row.seq != seq or row.meta != meta or size > room:
+                break
+            rows.append(queue.popleft())
+        self.waiting -= len(rows)
+        if queue:
+            self._queues[stream] = queue  # to the end: the others have their turn
+        return Run(rows)
+
+    def clear(self) -> None:
+        """Forget all that waits."""
+        self._queues.clear()
+        self.waiting = 0
+
+    def low_water(self) -> int | None:
+        """The lowest log id that waits, or None."""
+        return min((queue[0].id for queue in self._queues.values()), default=None)
+
+
+class Backlog:
+    """Where the forward scan of the log stands. Rows up to ``limit`` are backlog, later ones live."""
+
+    def __init__(self) -> None:
+        self.cursor = 1
+        self.limit = 0
+
+    @property
+    def more(self) -> bool:
+        """Whether the log still has rows to be read."""
+        return self.cursor <= self.limit
+
+    def begin(self, scan_from: int, last_id: int) -> None:
+        """A session begins: all that is on disk and owed is backlog."""
+        self.cursor, self.limit = scan_from, last_id
+
+    def extend(self, last_id: int) -> None:
+        """Live rows up to this one were dropped from memory: the log has them."""
+        self.limit = last_id
+
+    def advance(self, rows: list[Row]) -> None:
+        """A piece of the log was read; nothing means that there is no more."""
+        self.cursor = rows[-1].id + 1 if rows else self.limit + 1

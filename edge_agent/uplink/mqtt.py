@@ -1,0 +1,349 @@
+"""One connection to a broker, on the event loop. The only door to paho.
+
+A session is made for one connection and thrown away with it, so that nothing paho remembers can be sent
+behind our back: the outbox knows what is owed. paho runs without its thread: the loop watches the socket.
+"""
+
+import asyncio
+import fcntl
+import socket
+import ssl
+import struct
+import termios
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTv5, MQTTv311
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from edge_agent.settings.fields import Server
+from edge_agent.settings.model import Uplink
+
+Protocol = Literal["5", "3.1.1"]
+R = TypeVar("R")
+
+_CONNECT_S = 10.0  # for TCP, and again for the broker's CONNACK
+_SESSION_EXPIRY_S = 86_400  # only so that commands wait for us
+_WILL_DELAY_S = 15
+_RECEIVE_MAXIMUM_DEFAULT = 65_535  # MQTT 5.0, 3.2.2.3.3
+_NOTSENT_LOWAT = 16_384  # what waits in the kernel cannot be overtaken by a live reading
+
+
+class SessionError(Exception):
+    """The connection failed or was refused. The text says what is wrong and what to do.
+
+    ``protocol``: it looks as if the broker did not know this MQTT version; ``certain``: it says so itself.
+    ``credentials``: a person must change the login.
+    """
+
+    def __init__(
+        self, reason: str, *, protocol: bool = False, certain: bool = False, credentials: bool = False
+    ) -> None:
+        super().__init__(reason)
+        self.protocol, self.certain, self.credentials = protocol, certain, credentials
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """What the broker said at the beginning. Sizes in bytes; None: no limit."""
+
+    session_present: bool
+    receive_maximum: int
+    maximum_packet: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message to be published. ``expiry`` in seconds, MQTT 5 only."""
+
+    topic: str
+    payload: bytes
+    retain: bool = False
+    qos: Literal[0, 1] = 1
+    expiry: int | None = None
+
+
+class Session:
+    """One connection. What it hears it tells on the event loop.
+
+    ``on_ack(mid, refusal)``: a message was taken, or refused with a reason. ``on_message(topic, payload,
+    retained)``. ``on_closed(reason)``: the connection ended, and not by us.
+    """
+
+    def __init__(self, settings: Uplink, protocol: Protocol, will: Outgoing) -> None:
+        self.on_ack: Callable[[int, str], None] = lambda _mid, _refusal: None
+        self.on_message: Callable[[str, bytes, bool], None] = lambda _topic, _payload, _retained: None
+        self.on_closed: Callable[[str], None] = lambda _reason: None
+        self._settings, self._protocol = settings, protocol
+        self._loop = asyncio.get_running_loop()
+        self._connected: asyncio.Future[Connected] = self._loop.create_future()
+        self._sock: socket.socket | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._acks: list[tuple[int, str]] = []
+        self._closed = False
+        self._data_properties = self._properties(None)
+        self._client = self._made(will)
+
+    def _made(self, will: Outgoing) -> Client:
+        five = self._protocol == "5"
+        client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self._settings.client_id,
+            clean_session=None if five else False,
+            protocol=MQTTv5 if five else MQTTv311,
+            reconnect_on_failure=False,
+        )
+        client.connect_timeout = _CONNECT_S
+        client.max_inflight_messages = 0  # the window is ours
+        if self._settings.username is not None:
+            secret = self._settings.password.get_secret_value() if self._settings.password else None
+            client.username_pw_set(self._settings.username, secret)
+        properties = None
+        if five:
+            properties = _properties(PacketTypes.WILLMESSAGE)
+            properties.WillDelayInterval = _WILL_DELAY_S
+            properties.MessageExpiryInterval = will.expiry
+            properties.ContentType = "application/json"
+            properties.PayloadFormatIndicator = 1
+        client.will_set(will.topic, will.payload, will.qos, will.retain, properties)
+        client.on_connect = self._heard_connack
+        client.on_publish = self._heard_ack
+        client.on_message = self._heard_message
+        client.on_disconnect = self._heard_end
+        return client
+
+    async def connect(self, server: Server) -> Connected:
+        """Connect and wait for the broker's word.
+
+        Raises:
+            SessionError: no connection, or the broker refuses.
+        """
+        if server.tls:
+            self._client.tls_set_context(self._tls())
+        keepalive = int(self._settings.keepalive)
+        properties = None
+        if self._protocol == "5":
+            properties = _properties(PacketTypes.CONNECT)
+            properties.SessionExpiryInterval = _SESSION_EXPIRY_S
+
+        def connect() -> None:
+            if properties is None:
+                self._client.connect(server.host, server.port, keepalive)
+            else:
+                client = self._client
+                client.connect(server.host, server.port, keepalive, clean_start=False, properties=properties)
+
+        try:
+            await _off_loop(connect)
+        except ssl.SSLError as error:
+            raise SessionError(
+                f"{server}: TLS failed ({error.reason or error}); check ca, and the clock"
+            ) from None
+        except OSError as error:
+            reason = error.strerror or str(error) or type(error).__name__
+            raise SessionError(
+                f"{server}: no connection ({reason}); check the network and the address"
+            ) from None
+        self._watch()
+        try:
+            async with asyncio.timeout(_CONNECT_S):
+                return await self._connected
+        except TimeoutError:
+            raise SessionError(f"{server}: connected, but no MQTT answer in {_CONNECT_S:.0f} s") from None
+
+    def _tls(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=str(self._settings.ca) if self._settings.ca else None)
+        if self._settings.cert is not None:
+            context.load_cert_chain(self._settings.cert, self._settings.key)
+        return context
+
+    def _watch(self) -> None:
+        sock = self._client.socket()
+        if not isinstance(sock, socket.socket):  # closed again already; on_disconnect has told
+            return
+        self._sock = sock
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _NOTSENT_LOWAT)
+        self._client.on_socket_close = lambda *_: self._unwatch()
+        self._client.on_socket_register_write = lambda *_: self._loop.add_writer(
+            sock, self._client.loop_write
+        )
+        self._client.on_socket_unregister_write = lambda *_: self._written(sock)
+        self._loop.add_reader(sock, self._readable)
+        if self._client.want_write():
+            self._writable(sock)
+        self._tick()
+
+    def _writable(self, sock: socket.socket) -> None:
+        self._loop.add_writer(sock, self._client.loop_write)
+
+    def _written(self, sock: socket.socket) -> None:
+        self._loop.remove_writer(sock)
+
+    def _unwatch(self) -> None:
+        if self._sock is not None:
+            self._loop.remove_reader(self._sock)
+            self._loop.remove_writer(self._sock)
+            self._sock = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _readable(self) -> None:
+        self._client.loop_read()
+        while isinstance(self._sock, ssl.SSLSocket) and self._sock.pending():
+            self._client.loop_read()
+
+    def _tick(self) -> None:
+        self._client.loop_misc()
+        if (
+            self._sock is not None
+        ):  # a ping goes at most 1.25 keep-alives after the last: the broker allows 1.5
+            self._timer = self._loop.call_later(self._settings.keepalive / 4, self._tick)
+
+    def publish(self, message: Outgoing) -> int:
+        """Send a message, and return the number under which ``on_ack`` will name it.
+
+        Raises:
+            SessionError: the connection is gone.
+        """
+        properties = self._data_properties if message.expiry is None else self._properties(message.expiry)
+        sent = self._client.publish(message.topic, message.payload, message.qos, message.retain, properties)
+        if sent.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            raise SessionError(f"the connection is gone ({sent.rc.name})")
+        return sent.mid
+
+    def subscribe(self, topic: str) -> None:
+        """Ask for a topic, QoS 1."""
+        self._client.subscribe(topic, 1)
+
+    def unsent(self) -> int:
+        """How many bytes the kernel has not got rid of yet: whether the path still takes anything."""
+        if self._sock is None:
+            return 0
+        return int(struct.unpack("i", fcntl.ioctl(self._sock.fileno(), termios.TIOCOUTQ, bytes(4)))[0])
+
+    def close(self) -> None:
+        """Say goodbye, so that the broker drops the will, and close."""
+        self._closed = True
+        if self._sock is not None:
+            self._client.disconnect()
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Close without goodbye: the broker will publish the will."""
+        self._closed = True
+        self._connected.cancel()
+        sock = self._sock or self._client.socket()
+        self._unwatch()
+        self._client.on_socket_close = None
+        if sock is not None:
+            sock.close()
+
+    def _properties(self, expiry: int | None) -> Properties | None:
+        if self._protocol != "5":
+            return None
+        properties = _properties(PacketTypes.PUBLISH)
+        properties.PayloadFormatIndicator = 1
+        properties.ContentType = "application/json"
+        if expiry is not None:
+            properties.MessageExpiryInterval = expiry
+        return properties
+
+    def _heard_connack(
+        self,
+        _client: Client,
+        _data: Any,
+        flags: ConnectFlags,
+        code: ReasonCode,
+        properties: Properties | None,
+    ) -> None:
+        if self._connected.done():
+            return
+        if code.is_failure:
+            self._connected.set_exception(refused(code))
+            return
+        self._connected.set_result(
+            Connected(
+                flags.session_present,
+                getattr(properties, "ReceiveMaximum", _RECEIVE_MAXIMUM_DEFAULT),
+                getattr(properties, "MaximumPacketSize", None),
+            )
+        )
+
+    def _heard_ack(
+        self, _c: Client, _data: Any, mid: int, code: ReasonCode, _properties: Properties | None
+    ) -> None:
+        # Called under paho's lock: publishing from here would deadlock.
+        if not self._acks:
+            self._loop.call_soon(self._tell_acks)
+        self._acks.append((mid, str(code) if code.is_failure else ""))
+
+    def _tell_acks(self) -> None:
+        acks, self._acks = self._acks, []
+        for mid, refusal in acks:
+            self.on_ack(mid, refusal)
+
+    def _heard_message(self, _c: Client, _data: Any, message: MQTTMessage) -> None:
+        self._loop.call_soon(self.on_message, message.topic, bytes(message.payload), message.retain)
+
+    def _heard_end(
+        self,
+        _client: Client,
+        _data: Any,
+        _flags: DisconnectFlags,
+        code: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        reason = f"the broker closed the connection ({code})"
+        if not self._connected.done():
+            self._connected.set_exception(SessionError(f"{reason} before it answered", protocol=True))
+        elif not self._closed:
+            self._loop.call_soon(self.on_closed, reason)
+
+
+def refused(code: ReasonCode) -> SessionError:
+    """Say what a failing CONNACK means for a person."""
+    name = str(code)
+    if name == "Unsupported protocol version":
+        return SessionError("the broker does not speak this MQTT version", protocol=True, certain=True)
+    if name in {"Bad user name or password", "Not authorized"}:
+        return SessionError(
+            f"the broker refuses the login ({name}); check username and password", credentials=True
+        )
+    if name == "Client identifier not valid":
+        return SessionError("the broker refuses the client id; set client_id", credentials=True)
+    return SessionError(f"the broker refuses the connection ({name})")
+
+
+def _properties(packet: int) -> Properties:
+    made: Properties = Properties(packet)  # type: ignore[no-untyped-call]  # paho leaves it untyped
+    return made
+
+
+async def _off_loop(work: Callable[[], R]) -> R:
+    """Run what may block in a thread that does not hold up the end of the process."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[R] = loop.create_future()
+
+    def tell(outcome: Callable[[Any], None], value: Any) -> None:
+        if not done.cancelled():
+            outcome(value)
+
+    def run() -> None:
+        try:
+            result = work()
+        except BaseException as error:  # noqa: BLE001 - handed to the one who waits
+            told: tuple[Callable[[Any], None], Any] = (done.set_exception, error)
+        else:
+            told = (done.set_result, result)
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(tell, *told)
+
+    threading.Thread(target=run, name="mqtt-connect", daemon=True).start()
+    return await done

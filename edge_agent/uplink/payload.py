@@ -1,0 +1,93 @@
+"""The JSON of data messages, spliced from kept rows. Pure.
+
+A plain body is numbers and booleans separated by commas, so that a row becomes JSON by filling its channels'
+names in between: a fifth of the cost of decoding and encoding it. ``contract.DataMessage`` describes the
+result, and a test holds one against the other.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from edge_agent.kept import Moment, Row
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What rows were made under: its hash, its channels in the order of a body, and the text between them."""
+
+    hash: str
+    names: tuple[str, ...]
+    between: str
+
+    @classmethod
+    def parse(cls, hash_: str, body: str) -> "Description":
+        """Read a description's JSON."""
+        names = tuple(orjson.loads(body)["channels"])
+        between = ",".join(f'"{name}":%s' for name in names)
+        return cls(hash_, names, f'{{"seq":%d,"ts":%d,"values":{{{between}}}}}')
+
+    @property
+    def names_size(self) -> int:
+        """Bytes of names in each reading."""
+        return len(self.between)
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What stands around the readings of a message."""
+
+    site: str
+    gateway: str
+    device: str
+    epoch: str
+    lane: str
+
+    def around(self, settled: int, meta: str) -> str:
+        """Return the message's JSON up to its readings."""
+        return (
+            f'{{"schema":"park.data/1","site":"{self.site}","gateway":"{self.gateway}","device":"{self.device}",'
+            f'"epoch":"{self.epoch}","lane":"{self.lane}","settled":{settled},"meta":"{meta}","readings":['
+        )
+
+
+def encode(
+    envelope: Envelope,
+    settled: int,
+    description: Description,
+    rows: Sequence[Row],
+    moment: Callable[[int, int], Moment],
+) -> bytes:
+    """Return a data message. All rows are of one stream and one description."""
+    between = description.between
+    items = []
+    for row in rows:
+        when = moment(row.boot, row.mono_ms)
+        body = row.body
+        if body.startswith(b"[") and not when.clock:
+            items.append(between % (row.seq, when.ts, *body[1:-1].decode().split(",")))
+        else:
+            items.append(orjson.dumps(item(description, row, when)).decode())
+    return f"{envelope.around(settled, description.hash)}{','.join(items)}]}}".encode()
+
+
+def known_values(description: Description, row: Row) -> dict[str, object]:
+    """Return a row's values by channel name; what is not known is left out."""
+    content = orjson.loads(row.body)
+    values = content if isinstance(content, list) else content["v"]
+    named = zip(description.names, values, strict=True)
+    return {name: value for name, value in named if value is not None}
+
+
+def item(description: Description, row: Row, when: Moment) -> dict[str, object]:
+    """Return one reading as the contract's ReadingItem, as a mapping."""
+    made: dict[str, object] = {"seq": row.seq, "ts": when.ts, "values": known_values(description, row)}
+    content = orjson.loads(row.body)
+    if isinstance(content, dict) and content["q"]:
+        made["quality"] = content["q"]
+    if when.clock:
+        made["clock"] = when.clock
+    if when.bounds is not None:
+        made["ts_bounds"] = when.bounds
+    return made

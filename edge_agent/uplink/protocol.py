@@ -1,0 +1,83 @@
+"""What an uplink needs from the rest of the agent: its share of the log, and the facts it tells."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from edge_agent.kept import Declared, Moment, Row, Stream
+from edge_agent.status import Availability, Status
+
+
+class Delivery(Protocol):
+    """One uplink's share of the log, and what it is still owed of it."""
+
+    streams: dict[int, Stream]
+    backlog: int
+    acknowledged: int
+    last_id: int
+    on_kept: Callable[[Sequence[Row], Sequence[Declared]], None] | None
+    low_water: Callable[[], int] | None
+
+    @property
+    def scan_from(self) -> int:
+        """The lowest log id that may still be owed."""
+
+    def settled(self, stream: int) -> int:
+        """All readings of a stream up to this number are acknowledged or declared lost."""
+
+    def owes(self, stream: int, seq: int) -> bool:
+        """Say whether a reading was not acknowledged yet."""
+
+    def settle(self, stream: int, first: int, last: int) -> None:
+        """Accept: the broker has taken these readings."""
+
+    def settle_loss(self, loss: Declared) -> None:
+        """Accept: the broker has taken the declaration of a loss."""
+
+    def rewind(self) -> None:
+        """A session ended: what it did not acknowledge will be read from the log again."""
+
+    async def read(self, from_id: int, to_id: int, limit: int) -> list[Row]:
+        """Read a piece of the log, both ends included, at most ``limit`` rows."""
+
+    async def open_losses(self) -> list[Declared]:
+        """Return the ledger entries that were not acknowledged, oldest first."""
+
+    async def count_session(self) -> int:
+        """Count one more CONNECT."""
+
+    async def descriptions(self) -> dict[int, tuple[str, str]]:
+        """Return every description by id: its hash and its JSON body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """What an uplink tells about. ``metas`` has the JSON of each device's description.
+
+    ``now`` is the present moment; ``moment`` tells when a row was made; ``clock_known`` whether rows made now
+    get a true time, and looks again each time it is asked; ``availability`` gives a device's availability and
+    since when, in ms since 1970.
+    """
+
+    site: str
+    id: str
+    epoch: str
+    version: str
+    metas: Mapping[str, str]
+    now: Callable[[], Moment]
+    moment: Callable[[int, int], Moment]
+    clock_known: Callable[[], bool]
+    clock_wait: float
+    availability: Callable[[str], tuple[Availability, int]]
+    snapshot: Callable[[], Status]
+
+
+class Acknowledged(NamedTuple):
+    """A message of readings that the broker has taken: numbers ``first`` to ``last`` of one device."""
+
+    uplink: str
+    device: str
+    epoch: str
+    first: int
+    last: int
+    payload: bytes

@@ -1,0 +1,129 @@
+"""One way to a broker: connect, send until the connection ends, wait, and try again. For ever."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from edge_agent.backoff import Backoff
+from edge_agent.settings.fields import Server
+from edge_agent.settings.model import Uplink as Settings
+from edge_agent.status import UplinkStatus
+from edge_agent.uplink.mqtt import Protocol, Session, SessionError
+from edge_agent.uplink.protocol import Acknowledged, Delivery, Gateway
+from edge_agent.uplink.sending import Sending
+
+log = logging.getLogger(__name__)
+
+_CLOSES_BEFORE_311 = 3
+_CLOSES_WITHIN_S = 60.0
+_TRY_5_AGAIN_S = 86_400.0
+_CREDENTIALS_S = 30.0  # at least: a broker that is asked too often with a wrong password bans the address
+
+
+class Uplink:
+    """Delivers an uplink's share of the log to the first of its servers that takes it."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        gateway: Gateway,
+        delivery: Delivery,
+        on_acknowledged: Callable[[Acknowledged], None] | None = None,
+    ) -> None:
+        self.name = name
+        self._settings, self._gateway, self._delivery = settings, gateway, delivery
+        self._on_acknowledged = on_acknowledged
+        self._backoff = Backoff()
+        self._protocol: Protocol = "3.1.1" if settings.protocol == "3.1.1" else "5"
+        self._fell_back_at = 0.0
+        self._closes: list[float] = []
+        self._server = settings.servers[0]
+        self._sending: Sending | None = None  # while connected
+        self._problem = "not connected yet"
+        self._told = ""
+
+    def status(self) -> UplinkStatus:
+        """How it does now."""
+        connected = self._sending is not None
+        return UplinkStatus(
+            name=self.name,
+            connected=connected,
+            server=str(self._server),
+            protocol=self._protocol if connected else "",
+            acknowledged=self._delivery.acknowledged,
+            backlog=self._delivery.backlog,
+            in_flight=self._sending.in_flight if self._sending else 0,
+            problem=self._problem,
+        )
+
+    def publish_state(self, device: str) -> None:
+        """A device's availability changed."""
+        if self._sending is not None:
+            self._sending.publish_state(device)
+
+    async def run(self) -> None:
+        """Keep trying, each server in turn."""
+        turn = 0
+        while True:
+            self._server = self._settings.servers[turn % len(self._settings.servers)]
+            least = 0.0
+            try:
+                reason = await self._session(self._server)
+            except SessionError as error:
+                reason = str(error)
+                turn += 1
+                least = _CREDENTIALS_S if error.credentials else 0.0
+                self._maybe_older(error)
+            if not reason:
+                return  # planned
+            self._trouble(reason)
+            await asyncio.sleep(max(least, self._backoff.next()))
+
+    async def stop(self, within: float) -> None:
+        """Bring what is live to the broker, tell it that this is planned, and end ``run``."""
+        if self._sending is not None:
+            await self._sending.finish(within)
+
+    async def _session(self, server: Server) -> str:
+        sending = Sending(self.name, self._settings, self._gateway, self._delivery, self._on_acknowledged)
+        will = await sending.prepare()
+        loop = asyncio.get_running_loop()
+        if self._fell_back_at and loop.time() - self._fell_back_at > _TRY_5_AGAIN_S:
+            self._protocol, self._fell_back_at = "5", 0.0
+        session = Session(self._settings, self._protocol, will)
+        planned = False
+        try:
+            connected = await session.connect(server)
+            self._sending = sending
+            self._trouble("")
+            reason = await sending.run(session, connected, proved=self._protocol == "5")
+            planned = not reason
+        finally:
+            self._sending = None
+            if sending.acks:
+                self._backoff.reset()
+            if planned:
+                session.close()
+            else:
+                session.abandon()
+        return reason
+
+    def _maybe_older(self, error: SessionError) -> None:
+        """Fall back to MQTT 3.1.1 when the broker says, or shows, that it does not know MQTT 5."""
+        if not error.protocol or self._settings.protocol != "auto" or self._protocol != "5":
+            return
+        now = asyncio.get_running_loop().time()
+        self._closes = [at for at in self._closes if now - at < _CLOSES_WITHIN_S] + [now]
+        if error.certain or len(self._closes) >= _CLOSES_BEFORE_311:
+            log.warning("uplink %s: the broker does not speak MQTT 5; going on with 3.1.1", self.name)
+            self._protocol, self._fell_back_at = "3.1.1", now
+            self._closes.clear()
+
+    def _trouble(self, problem: str) -> None:
+        """Note how it is; say a change once."""
+        if problem and problem != self._told:
+            log.warning("uplink %s: %s", self.name, problem)
+        elif not problem:
+            log.info("uplink %s: connected to %s, MQTT %s", self.name, self._server, self._protocol)
+        self._problem = self._told = problem
