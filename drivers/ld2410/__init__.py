@@ -79,7 +79,7 @@ class Radar:
         """Turn one report into samples, distances in metres; a command or acknowledgement is NotMine."""
         header, body = _open_frame(frame)
         if header == _CONFIGURATION:
-            raise NotMine
+            raise NotMine("a command or its acknowledgement, not a report")
         _check_report(body)
         state, *target = _TARGET.unpack_from(body, 2)
         if state > _BOTH:

@@ -96,7 +96,7 @@ def test_settings_are_read_as_in_a_configuration_file() -> None:
         (("ld2410", "--frame", RADAR[:20]), "Garbled", "too short"),
         (("ld2410", "--frame", ""), "Garbled", "begins with nothing"),
         (("ld2410", "--frame", RADAR.replace("AA 02", "AA 09")), "Implausible", "target state 9"),
-        (("ld2410", "--frame", "FD FC FB FA 04 00 FE 01 00 00 04 03 02 01"), "NotMine", "no measurement"),
+        (("ld2410", "--frame", "FD FC FB FA 04 00 FE 01 00 00 04 03 02 01"), "NotMine", "not a report"),
         ((*METER, "--request", ASKED, "--response", "01 84 02 C2 C1"), "Refused", "no such register"),
         ((*METER, "--request", ASKED, "--response", "01 04 02 01 31 79 75"), "Garbled", "checksum"),
         ((*METER, "--request", ASKED, "--response", ""), "Garbled", "0 bytes"),
