@@ -21,6 +21,8 @@ _LISTENER = "default"
 class Amqtt:
     """A broker that can be taken away and brought back on the same port."""
 
+    protocol = "3.1.1"  # amqtt 0.12 neither refuses nor answers who comes with MQTT 5
+
     def __init__(self, login: Login, passwords: Path) -> None:
         self.title = f"amqtt {version('amqtt')} (in this process)"
         self._login, self._passwords = login, passwords

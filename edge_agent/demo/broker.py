@@ -20,6 +20,9 @@ _USERNAME = "demo"
 class Broker(Protocol):
     """A broker that can be taken away and brought back. ``title`` is for people."""
 
+    protocol: str
+    """What the agent's configuration must say for it."""
+
     @property
     def title(self) -> str:
         """Its name and version."""

@@ -19,7 +19,7 @@ def secrets_folder(directory: Path) -> Path:
     return directory / "secrets"
 
 
-def write(directory: Path, login: Login) -> Path:
+def write(directory: Path, login: Login, protocol: str = "auto") -> Path:
     """Write ``agent.toml`` and the secret it names into an absolute directory; return the file's path.
 
     Raises:
@@ -33,11 +33,11 @@ def write(directory: Path, login: Login) -> Path:
     secret.unlink(missing_ok=True)
     secret.touch(0o600)
     secret.write_text(login.password, "utf-8")
-    file.write_text(_text(directory, login), "utf-8")
+    file.write_text(_text(directory, login, protocol), "utf-8")
     return file
 
 
-def _text(directory: Path, login: Login) -> str:
+def _text(directory: Path, login: Login, protocol: str) -> str:
     user = ""
     if login.username:
         user += f"username = {_quoted(login.username)}\n"
@@ -59,6 +59,7 @@ trust = "always"                          # in a container the kernel may not sa
 
 [uplink.{UPLINK}]
 servers = [{_quoted(login.url)}]
+protocol = "{protocol}"
 {user}
 [bus.cabinet-a]
 port = {_quoted(park.cabinet_tty(directory))}

@@ -26,6 +26,8 @@ def find() -> str | None:
 class Mosquitto:
     """A broker that can be taken away and brought back on the same port."""
 
+    protocol = "auto"
+
     def __init__(self, title: str, command: tuple[str, ...], login: Login, log: Path) -> None:
         self.title = title
         self._command, self._login, self._log = command, login, log

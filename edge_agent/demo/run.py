@@ -77,12 +77,14 @@ async def run(options: Options) -> None:
                 served = await stack.enter_async_context(broker.running(directory, login))
             title = served.title if served else "your own"
             heading = screen.Heading(title, login, directory, config.TOPICS)
-            await _run_agent(options, heading, devices.wait, served)
+            file = config.write(directory, login, served.protocol if served else "auto")
+            await _run_agent(options, heading, file, devices.wait, served)
 
 
 async def _run_agent(
     options: Options,
     heading: screen.Heading,
+    file: Path,
     park_ended: Callable[[], Awaitable[int]],
     served: broker.Broker | None,
 ) -> None:
@@ -90,7 +92,7 @@ async def _run_agent(
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ending.set)
     os.environ["CREDENTIALS_DIRECTORY"] = str(config.secrets_folder(heading.directory))
-    settings = load(config.write(heading.directory, heading.login))
+    settings = load(file)
     lines = report.Lines(as_json=options.as_json, gone=ending.set)
     agent = Agent(settings, on_acknowledged=lines.acknowledged if options.as_json else None)
     async with asyncio.TaskGroup() as group:
