@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from edge_agent.kept import Declared, Row
 from edge_agent.settings.model import Uplink as Settings
 from edge_agent.uplink import birth
+from edge_agent.uplink.flights import Flights
 from edge_agent.uplink.lanes import Backlog, Lane
 from edge_agent.uplink.mqtt import Connected, Outgoing, Session, SessionError
 from edge_agent.uplink.payload import Description, Envelope, encode
@@ -79,12 +80,12 @@ class Sending:
         """
         sizes = {id_: description.names_size for id_, description in self._descriptions.items()}
         self._live, self._history = Lane(sizes), Lane(sizes)
-        self._window = Window(connected.receive_maximum)
-        limit = min(
-            connected.maximum_packet or _LARGEST_MESSAGE, self._settings.max_packet or _LARGEST_MESSAGE
+        packet = min(
+            connected.maximum_packet or _LARGEST_PACKET, self._settings.max_packet or _LARGEST_PACKET
         )
-        self._largest = max(_LEAST_ROOM, min(_LARGEST_MESSAGE, limit - _PACKET_MARGIN))
-        self._session = session
+        self._largest = max(_LEAST_ROOM, packet - _PACKET_MARGIN)
+        window = Window(connected.receive_maximum)
+        self._flights = Flights(session, window, self._settings.ack_timeout, self._end)
         self._proved = proved
         session.on_ack, session.on_message, session.on_closed = self._acked, self._heard, self._end
         self._delivery.rewind()
@@ -231,10 +232,9 @@ class Sending:
         settled = self._delivery.settled(run.stream)
         description = self._descriptions[run.rows[0].meta]
         payload = encode(envelope, settled, description, run.rows, self._gateway.moment)
+        message = Outgoing(self._topics.readings(name, stream.device), payload)
         try:
-            self._send(
-                Outgoing(self._topics.readings(name, stream.device), payload), run=run, backlog=name != "live"
-            )
+            self._flights.send(message, run=run, backlog=name != "live")
         except SessionError:
             self._failed_id = run.rows[0].id  # no longer in a lane, and not in flight either
             raise
