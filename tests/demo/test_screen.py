@@ -34,6 +34,8 @@ _STATUS = Status(
     lost=0,
     clock="synchronised",
     problem="",
+    disk_free_mb=512,
+    rss_mb=41,
     devices=(
         _METER,
         replace(_METER, id="gone-1", availability="offline", heard_s=None, seq=0, problem="silent"),
