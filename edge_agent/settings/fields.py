@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, PlainValidator, SecretStr
 
 from edge_agent.bus.serial import SerialFormat, check_port
 from edge_agent.settings import secret, units
@@ -117,5 +117,5 @@ Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Bound = Annotated[float, Field(strict=True)]
 Above = Annotated[Number, AfterValidator(units.within(1e-12, 1e300, "a number above 0"))]
 Text = Annotated[str, Field(max_length=200)]
-OneServer = Annotated[Server, PlainValidator(_server)]
+OneServer = Annotated[Server, PlainValidator(_server), PlainSerializer(str)]
 Password = Annotated[SecretStr, BeforeValidator(secret.text_or_secret)]

@@ -63,7 +63,7 @@ def findings(error: ValidationError, model: type[BaseModel], above: Path = ()) -
             known = _keys(model, place[:-1])
             yield Finding(above + place, "is not a known key", near(str(place[-1]), known, "known here"))
         else:
-            yield Finding(above + place, *_worded(kind, told, found["msg"], place))
+            yield Finding(above + place, *_worded(kind, told, found["msg"], above + place))
 
 
 _TYPES = {
