@@ -35,6 +35,13 @@ VECTORS = [
         Read(0xF8, "input", 0, 10),
         "08d300230000000500000002000001f500060000",
     ),
+    # PZEM-004T v3, ESPHome feature request 49
+    (
+        "01 04 00 00 00 0A 70 0D",
+        "01 04 14 08 D1 00 6C 00 00 00 F4 00 00 00 26 00 00 01 F4 00 64 00 00 51 34",
+        Read(1, "input", 0, 10),
+        "08d1006c000000f400000026000001f400640000",
+    ),
     # Huawei inverter reading its Chint meter
     ("0B 03 07 D1 00 01 D5 ED", "0B 03 02 3F 80 30 15", Read(11, "holding", 0x7D1, 1), "3f80"),
     # Solax inverter reading its Eastron SDM230

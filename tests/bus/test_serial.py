@@ -91,6 +91,15 @@ async def test_bytes_go_both_ways(far: Far) -> None:
     stream.close()
 
 
+async def test_woken_for_bytes_that_were_just_discarded_is_no_loss(far: Far) -> None:
+    stream = await open_stream(far.port, FORMAT)
+    os.write(far.descriptor, b"stale")
+    stream.discard()
+    stream._hear()
+    assert not stream.lost
+    stream.close()
+
+
 async def test_what_nobody_reads_is_bounded(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(door, "MOST_HELD", 100)
     stream = await open_stream(far.port, FORMAT)

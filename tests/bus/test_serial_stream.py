@@ -110,6 +110,7 @@ async def test_gone_and_back_without_spinning(tmp_path: Path, monkeypatch: pytes
         async with asyncio.timeout(20):
             assert await listening == REPORT  # the half frame from before is forgotten
         radar.close()
+    assert stream.skipped == 0
     assert tries < 20
     await stream.close()
 
