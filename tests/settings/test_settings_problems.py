@@ -1,0 +1,193 @@
+"""Every way a configuration can be wrong, with line, key and remedy."""
+
+from collections.abc import Callable
+
+import pytest
+
+from edge_agent.settings.model import Config
+
+METER = """\
+[bus.a]
+port = "/dev/ttyUSB0"
+[device.meter]
+driver = "modbus"
+bus = "a"
+settings = { profile = "eastron_sdm120", address = 7 }
+"""
+Loaded = Callable[[str], Config]
+Refused = Callable[[str], list[str]]
+
+
+PLANNED = "is not supported by this version (it is planned); remove it"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('[uplink.c]\nservers = ["mqtt://b"]\nsend = { devices = ["*"] }', [f"3: uplink.c.send: {PLANNED}"]),
+        ('[uplink.c]\nservers = ["mqtt://b"]\ncommands = true', [f"3: uplink.c.commands: {PLANNED}"]),
+        ('[uplink.c]\nservers = ["mqtt://b"]\ncommands = 0', [f"3: uplink.c.commands: {PLANNED}"]),
+        (
+            '[bus.r]\nble = "hci0"\nscan = "passive"',
+            [f"2: bus.r.ble: {PLANNED}", f"3: bus.r.scan: {PLANNED}"],
+        ),
+        (METER + 'class = "bulk"', [f"7: device.meter.class: {PLANNED}"]),
+        (METER + 'channel.power.hold = "30s"', [f"7: device.meter.channel.power.hold: {PLANNED}"]),
+        (
+            METER + "channel.power.alarm.x = { above = 1 }",
+            [f"7: device.meter.channel.power.alarm: {PLANNED}"],
+        ),
+        ('[console]\nlisten = ":80"', [f"2: console.listen: {PLANNED}"]),
+    ],
+)
+def test_planned_keys_are_refused_where_they_ask_for_something(
+    refused: Refused, text: str, expected: list[str]
+) -> None:
+    assert refused(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[outbx]", "1: outbx: is not a known key; did you mean outbox?"),
+        ("[outbox]\nwindw = '1s'", "2: outbox.windw: is not a known key; did you mean window?"),
+        ("[log]\ncolour = 1", "2: log.colour: is not a known key; known here: level"),
+        (
+            "[outbox]\n\nwindow = 1",
+            "3: outbox.window: is not a duration; write a number and ms, s, m, h or d in",
+        ),
+        ("[outbox]\nwindow = '49ms'", '2: outbox.window: is out of range; write "50ms" to "1m"'),
+        ("[outbox]\npath = 'outbox.db'", "2: outbox.path: is not a full path; begin it with /"),
+        (
+            "[outbox]\nmemory = 5",
+            '2: outbox.memory: is not a number of readings; write it as "20000 readings"',
+        ),
+        (
+            "[clock]\ntrust = 'me'",
+            "2: clock.trust: is not one of the choices; write 'kernel', 'rtc' or 'always'",
+        ),
+        (
+            "[bus.'A 1']\nport = '/dev/x'",
+            "1: bus.\"A 1\": 'A 1' is not an id; write at most 63 of a-z, 0-9, - and _, the first",
+        ),
+        ("[bus.a]\nport = 'ttyUSB0'", "2: bus.a.port: is not a full path; begin it with /"),
+        ("[bus.a]\nport = 'socket://h:1'", "2: bus.a.port: port 'socket://h:1': socket:// is not supported"),
+        ("[bus.a]", "1: bus.a.port: is missing; add port = ... to [bus.a]"),
+        ("[bus.a]\nport = '/dev/x'\nserial = '9600'", "3: bus.a.serial: '9600' is no serial format; write"),
+        (
+            "[bus.a]\nport = '/dev/x'\n[bus.b]\nport = '/dev/../dev/x'",
+            "4: bus.b.port: is the port of bus 'a' too; a port has one bus",
+        ),
+        ("[uplink.u]\nservers = []", "2: uplink.u.servers: is too short; at least 1 are needed"),
+        (
+            "[uplink.u]\nservers = [\n'mqtt://b',\n'http://b']",
+            '2: uplink.u.servers[1]: is not a server; write "mqtt://host:port"',
+        ),
+        (
+            "[uplink.u]\nservers = ['mqtt://b/x']",
+            "2: uplink.u.servers[0]: has more than a host and a port; write",
+        ),
+        ("[uplink.u]\nservers = ['mqtt://b:99999']", "2: uplink.u.servers[0]: is not a server; write"),
+        ("[uplink.u]\nservers = 'mqtt://b'", "2: uplink.u.servers: is not a list; put it in [ ]"),
+        (
+            "[uplink.u]\nservers = ['mqtt://b']\nroot = '/a'",
+            "3: uplink.u.root: cannot begin topics; write words",
+        ),
+        (
+            "[uplink.u]\nservers = ['mqtt://b']\npassword = 'x'",
+            "1: uplink.u: has a password without a username; add",
+        ),
+        (
+            "[uplink.u]\nservers = ['mqtt://b']\nca = '/x/ca.pem'",
+            "3: uplink.u.ca: cannot be read (No such file or directory); put",
+        ),
+        (
+            "[uplink.u]\nservers = ['mqtts://b']\nkey = '/dev/null'",
+            "1: uplink.u: has a key without a certificate; add cert =",
+        ),
+        (
+            "[uplink.u]\nservers = ['mqtt://b']\nca = '/dev/null'",
+            "1: uplink.u: has certificates but no server with TLS; write",
+        ),
+        (
+            METER.replace('"modbus"', '"modbuss"'),
+            "4: device.meter.driver: there is no driver 'modbuss'; did you mean modbus?",
+        ),
+        (
+            METER.replace('bus = "a"', 'bus = "aa"'),
+            "5: device.meter.bus: there is no bus 'aa'; did you mean a?",
+        ),
+        (
+            METER.replace("sdm120", "sdm12"),
+            "6: device.meter.settings.profile: there is no profile 'eastron_sdm12'; did you mean eastron_",
+        ),
+        (
+            METER.replace(", address = 7", ""),
+            "6: device.meter.settings.address: is missing; add address = ... to [device.meter.settings]",
+        ),
+        (
+            METER.replace("address = 7", "address = 7, ct_rato = 2"),
+            "6: device.meter.settings.ct_rato: is not a known key; did you mean ct_ratio",
+        ),
+        (
+            METER.replace("7", "999"),
+            "6: device.meter.settings.address: is not accepted; input should be less than or equal to 248",
+        ),
+        (
+            METER + "channel.powr.name = 'x'",
+            "7: device.meter.channel.powr: is no channel of this device; did you mean power",
+        ),
+        (METER + "interval = '10ms'", '7: device.meter.interval: is out of range; write "100ms" to "31d"'),
+        (
+            METER + "channel.power.plausible = [5, 1]",
+            "7: device.meter.channel.power.plausible: is not a range; write",
+        ),
+        (
+            METER + "channel.power.plausible = [nan, 1]",
+            "7: device.meter.channel.power.plausible: is not a range; write",
+        ),
+        (
+            METER + "channel.power.calibrate.scale = inf",
+            "7: device.meter.channel.power.calibrate.scale: is not a number; write a finite one",
+        ),
+        (
+            METER + "channel.power.calibrate.points = [[0, 0], [0, 1]]",
+            "7: device.meter.channel.power.calibrate: has points out of order; let",
+        ),
+        (
+            METER + "channel.power.calibrate = { points = [[0, 0], [1, 1]], scale = 1 }",
+            "7: device.meter.channel.power.calibrate: has both points and scale or offset; write",
+        ),
+        (
+            METER + "channel.power.report.change = 0",
+            "7: device.meter.channel.power.report.change: is out of range; write a number above 0",
+        ),
+        (METER + "channel.power = 3", "7: device.meter.channel.power: is not a table; write"),
+        (METER + "name = 3", "7: device.meter.name: is not text; put it in quotes"),
+        (
+            METER.replace("meter", "gateway"),
+            "3: device.gateway: is the agent's own name in MQTT; give the device another id",
+        ),
+        (
+            METER + METER.replace('[bus.a]\nport = "/dev/ttyUSB0"\n', "").replace("meter", "twin"),
+            "10: device.twin.settings.address: 7 is the address of meter on bus 'a' too; give",
+        ),
+        (
+            METER
+            + "[device.damp]\ndriver = 'modbus'\nbus = 'a'\nsettings = { profile = 'xy_md02', address = 1 }",
+            "1: bus.a.serial: its devices differ (2400 8N1, 9600 8N1); set them all to one",
+        ),
+        (
+            METER + "[device.radar]\ndriver = 'ld2410'\nbus = 'a'",
+            "9: device.radar.bus: speaks unasked and needs bus 'a' for itself, and shares it with meter;",
+        ),
+        (
+            "[bus.a]\nport='/x'\n[device.r]\ndriver='ld2410'\nbus='a'\nchannel.occupancy.calibrate.scale=2",
+            "6: device.r.channel.occupancy.calibrate: is for measured numbers, and this is a state;",
+        ),
+    ],
+)
+def test_each_problem_is_told_with_its_line_and_remedy(refused: Refused, text: str, expected: str) -> None:
+    problems = refused(text)
+    assert len(problems) == 1
+    assert problems[0].startswith(expected)
