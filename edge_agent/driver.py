@@ -237,9 +237,10 @@ class Driver(Generic[S]):
     """What an entry point names: enough to list, configure, open and test a kind of device.
 
     ``home`` is the package that holds README.md, sample.toml and vectors.toml. ``serial`` gives the
-    device's factory serial format (``"9600 8N1"``) for given settings, "" where there is none. ``cut`` is
-    how a Talker's bytes become frames. ``open`` and ``serial`` raise ValueError when the settings name
-    something that does not exist.
+    device's factory serial format (``"9600 8N1"``) for given settings, "" where there is none; ``model``
+    what the device is called, where that depends on its settings. ``cut`` is how a Talker's bytes become
+    frames. ``open``, ``serial`` and ``model`` raise ValueError when the settings name something that does
+    not exist.
     """
 
     title: str
@@ -248,5 +249,6 @@ class Driver(Generic[S]):
     settings: type[S]
     open: Callable[[S], Device]
     serial: Callable[[S], str] = lambda _: ""
+    model: Callable[[S], str] = lambda _: ""
     cut: Cut | None = None
     api: int = API

@@ -87,4 +87,5 @@ driver = Driver(
     settings=ModbusSettings,
     open=lambda settings: ModbusDevice(settings, load(settings.profile)),
     serial=lambda settings: load(settings.profile).serial,
+    model=lambda settings: load(settings.profile).title,
 )

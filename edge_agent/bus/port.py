@@ -2,11 +2,9 @@
 
 import asyncio
 import logging
-import random
 
+from edge_agent.backoff import Backoff
 from edge_agent.bus.serial import BusError, ByteStream, SerialFormat, check_port, open_stream
-
-SHORTEST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds between two tries to open
 
 _log = logging.getLogger(__name__)
 
@@ -15,8 +13,8 @@ class Port:
     """Holds at most one open stream to a serial port.
 
     ``problem`` is "" while all is well, else what is wrong; ``reopened`` counts the times it came back.
-    Each change is logged once. Tries to open are never closer together than ``SHORTEST_PAUSE``, and move
-    apart with decorrelated jitter while they fail, so that nobody who asks in a loop can wear out the board.
+    Each change is logged once. Tries to open move apart with jitter while they fail, so that nobody who
+    asks in a loop can wear out the board.
 
     Raises:
         ValueError: the name is of a kind of port that is not supported.
@@ -26,7 +24,7 @@ class Port:
         self.name, self.serial_format = check_port(name), serial_format
         self.problem, self.reopened = "", 0
         self._stream: ByteStream | None = None
-        self._pause = 0.0
+        self._backoff = Backoff()
         self._next_try = 0.0
         self._closed = False
 
@@ -75,7 +73,7 @@ class Port:
 
     def _lost(self, error: BusError) -> None:
         if self._stream is not None and self._stream.heard_at > 0:
-            self._pause = 0.0  # it did work; one that opens and dies unheard keeps its longer pauses
+            self._backoff.reset()  # it did work; one that opens and dies unheard keeps its longer pauses
         self._stream = None
         self._went(str(error))
 
@@ -83,6 +81,4 @@ class Port:
         if not self.problem:
             _log.warning("%s", problem)
         self.problem = problem
-        longest = max(SHORTEST_PAUSE, 3 * self._pause)
-        self._pause = min(LONGEST_PAUSE, random.uniform(SHORTEST_PAUSE, longest))  # noqa: S311 - no secret
-        self._next_try = asyncio.get_running_loop().time() + self._pause
+        self._next_try = asyncio.get_running_loop().time() + self._backoff.next()

@@ -60,6 +60,7 @@ trust = "always"                          # in a container the kernel may not sa
 [uplink.{UPLINK}]
 servers = [{_quoted(login.url)}]
 protocol = "{protocol}"
+spread = "0s"                             # one gateway need not let others go first when the broker is back
 {user}
 [bus.cabinet-a]
 port = {_quoted(park.cabinet_tty(directory))}

@@ -24,6 +24,8 @@ from edge_agent.status import Status
 _REFRESH, _LINE_EVERY = 0.5, 1.0
 _OUTAGE_AFTER = 10.0  # seconds, where the demo has no end
 _STOP_WITHIN = 10.0
+_DRAIN_WITHIN, _DRAIN_LOOK = 5.0, 0.1
+_RECONNECT_WITHIN = 20.0  # the agent comes back with jitter: 10 s after an outage of 10 s is not rare
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +106,11 @@ async def _run_agent(
         if served is not None and options.outage:
             outage = _outage(served, options, lines.remark)
             aside.append(group.create_task(outage, name="demo.outage"))
-        await asyncio.wait(
+        ended, _ = await asyncio.wait(
             (running, gone, asked), timeout=options.seconds or None, return_when=asyncio.FIRST_COMPLETED
         )
+        if not ended:
+            await _drain(agent.status, ending, _RECONNECT_WITHIN if options.outage else _DRAIN_WITHIN)
         broken = gone.done() and not running.done()
         agent.stop()
         await asyncio.wait((running,), timeout=_STOP_WITHIN)
@@ -115,6 +119,15 @@ async def _run_agent(
     if broken:
         raise DemoError("the simulated park has ended by itself; its reason is printed above")
     lines.summary(agent.status())
+
+
+async def _drain(status: Callable[[], Status], ending: asyncio.Event, within: float) -> None:
+    """Wait until nothing is owed to the broker, at most so many seconds; Ctrl-C ends that too."""
+    until = asyncio.get_running_loop().time() + within
+    while screen.totals(status()).backlog and not ending.is_set():
+        if asyncio.get_running_loop().time() > until:
+            return
+        await asyncio.sleep(_DRAIN_LOOK)
 
 
 async def _wait(event: Callable[[], Awaitable[object]]) -> None:

@@ -173,9 +173,9 @@ class Outbox:
         count[2] = mono_ms
 
     async def run(self) -> None:
-        """Write what is pending, one window after the first of it, until ``close``."""
+        """Write what is pending, one window after the first of it, until cancelled."""
         retry = self._policy.window
-        while not self._closing:
+        while True:
             await self._something.wait()
             if not self.problem:
                 await _wait_at_most(self._now, self._policy.window)
@@ -281,6 +281,11 @@ class Outbox:
         piece = self.timeline.learn(mono_ms, wall_ms, trusted=self._clock.trusted())
         if piece is not None:
             self._pieces.append(piece)
+
+    def clock_known(self) -> bool:
+        """Look at the clocks, and say whether readings made now get a true time."""
+        self.learn_time()
+        return self.timeline.known
 
     async def flush(self) -> bool:
         """Write all that is pending now. Returns False when the disk does not take it."""

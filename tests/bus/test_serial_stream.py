@@ -1,10 +1,12 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from edge_agent.backoff import Backoff
 from edge_agent.bus.line import SerialStream
 from edge_agent.bus.serial import BusError, SerialFormat
 from edge_agent.demo.wire import Wire
@@ -79,7 +81,7 @@ async def test_frames_out_of_a_stream_with_noise(wire: Wire) -> None:
 
 
 async def test_gone_and_back_without_spinning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge_agent.bus.port.SHORTEST_PAUSE", 0.1)
+    monkeypatch.setattr("edge_agent.bus.port.Backoff", partial(Backoff, 0.1))
     stream = SerialStream(str(tmp_path / "near"), FORMAT, cut)
     near, far = tmp_path / "near", tmp_path / "far"
     tries = 0

@@ -70,7 +70,7 @@ async def test_what_was_kept_is_acknowledged() -> None:
 
 
 async def test_an_outage_loses_nothing_and_a_second_start_goes_on(tmp_path: Path) -> None:
-    readings, summary, err = await _demo("--for", "18s", "--outage", "4s", "--dir", str(tmp_path))
+    readings, summary, err = await _demo("--for", "15s", "--outage", "4s", "--dir", str(tmp_path))
     assert "-- broker taken away" in err
     assert "-- broker back" in err
     assert summary["kept"] == summary["acknowledged"], err

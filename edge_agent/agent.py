@@ -1,0 +1,220 @@
+"""The composition root: builds the rooms from a configuration, starts them, and stops them in order."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Coroutine
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from edge_agent import __version__, driver
+from edge_agent.bus.line import SerialLine, SerialStream
+from edge_agent.bus.modbus import Rtu
+from edge_agent.clock import Clock, SystemClock
+from edge_agent.collect import tasks
+from edge_agent.collect.device import Device
+from edge_agent.describe import describe
+from edge_agent.driver import Over
+from edge_agent.outbox.outbox import Identity, Outbox, Policy
+from edge_agent.processing.plan import plan_for
+from edge_agent.settings import model
+from edge_agent.settings.resolve import chosen, format_of
+from edge_agent.status import Availability, DeviceStatus, Status
+from edge_agent.uplink.protocol import Acknowledged, Gateway
+from edge_agent.uplink.uplink import Uplink
+
+log = logging.getLogger(__name__)
+
+_UPLINK_STOP_S = 2.5  # for the last PUBACKs, within the 5 s of a clean stop
+
+
+class Agent:
+    """One gateway's agent. ``run`` runs until ``stop``; ``status`` may be asked at any time.
+
+    ``on_ready`` is called once the outbox is open and every device's task has started; ``on_acknowledged``
+    for each message of readings that a broker has taken.
+    """
+
+    def __init__(
+        self,
+        config: model.Config,
+        *,
+        clock: Clock | None = None,
+        on_ready: Callable[[], None] = lambda: None,
+        on_acknowledged: Callable[[Acknowledged], None] | None = None,
+    ) -> None:
+        self._config = config
+        self._clock = clock or SystemClock(config.clock.trust)
+        self._on_ready, self._on_acknowledged = on_ready, on_acknowledged
+        self._stopping = asyncio.Event()
+        self._started_ms = self._clock.mono_ms()
+        self._outbox: Outbox | None = None
+        self._buses: list[SerialLine | SerialStream] = []
+        self._devices: dict[str, Device] = {}
+        self._loops: dict[str, Coroutine[Any, Any, None]] = {}
+        self._uplinks: list[Uplink] = []
+
+    def stop(self) -> None:
+        """End ``run``, in order and within 5 s."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Run until ``stop``.
+
+        Raises:
+            OutboxError: the outbox cannot be used.
+        """
+        config = self._config
+        stored = config.outbox
+        outbox = self._outbox = await Outbox.open(
+            stored.path,
+            Identity(config.gateway.site, config.gateway.id),
+            Policy(stored.window, stored.memory, stored.replay, stored.max_size),
+            self._clock,
+            list(config.uplink),
+        )
+        try:
+            await self._build(outbox)
+            await self._run(outbox)
+        finally:
+            for loop in self._loops.values():
+                loop.close()
+            for bus in self._buses:
+                await bus.close()
+            await outbox.close()
+
+    async def _run(self, outbox: Outbox) -> None:
+        async with asyncio.TaskGroup() as group:
+            writer = group.create_task(outbox.run(), name="outbox.writer")
+            uplinks = [group.create_task(up.run(), name=f"uplink[{up.name}]") for up in self._uplinks]
+            hearing = [group.create_task(loop, name=f"device[{id_}]") for id_, loop in self._loops.items()]
+            watching = group.create_task(tasks.watch(self._devices.values()), name="availability")
+            self._on_ready()
+            await self._stopping.wait()
+            log.info("stopping: %d readings to be written", outbox.waiting)
+            for task in (*hearing, watching, writer):
+                task.cancel()
+            await asyncio.wait((*hearing, watching, writer))
+            await outbox.flush()
+            await asyncio.gather(*(uplink.stop(_UPLINK_STOP_S) for uplink in self._uplinks))
+            for task in uplinks:
+                task.cancel()
+
+    async def _build(self, outbox: Outbox) -> None:
+        config = self._config
+        metas = {}
+        lines: dict[str, SerialLine] = {}
+        for id_, device in config.device.items():
+            record, settings = chosen(device)
+            opened = record.open(settings)
+            description = describe(
+                config, id_, device, record.model(settings) or record.title, tuple(opened.channels)
+            )
+            metas[id_] = body = description.payload().decode()
+            await outbox.enroll(id_, description.hash, body, list(description.channels))
+            plan = plan_for(device, opened.channels, record.over is Over.STREAM)
+            keep = partial(outbox.keep, immediate=device.keep == "immediate")
+            made = Device(id_, opened.channels, plan, self._clock, keep)
+            made.expect_s = device.expect or device.interval
+            made.on_availability = self._tell_state
+            self._devices[id_] = made
+            self._loops[id_] = self._loop(made, device, record, opened, lines)
+        gateway = Gateway(
+            site=config.gateway.site,
+            id=config.gateway.id,
+            epoch=outbox.epoch,
+            version=__version__,
+            metas=metas,
+            now=lambda: outbox.timeline.moment(outbox.timeline.boot, self._clock.mono_ms()),
+            moment=outbox.timeline.moment,
+            clock_known=outbox.clock_known,
+            clock_wait=config.clock.wait,
+            availability=self._availability,
+            snapshot=self.status,
+        )
+        self._uplinks = [
+            Uplink(name, settings, gateway, outbox.deliveries[name], self._on_acknowledged)
+            for name, settings in config.uplink.items()
+        ]
+
+    def _loop(
+        self,
+        made: Device,
+        device: model.Device,
+        record: driver.Driver[Any],
+        opened: Any,
+        lines: dict[str, SerialLine],
+    ) -> Coroutine[Any, Any, None]:
+        """Return what a device's task does, on a bus that is made when its first device needs it."""
+        bus = self._config.bus[device.bus]
+        sharing = [other for other in self._config.device.values() if other.bus == device.bus]
+        if record.over is Over.STREAM:
+            assert record.cut is not None, "a talker's driver says how its bytes are cut"
+            stream = SerialStream(bus.port, format_of(bus, sharing), record.cut)
+            self._buses.append(stream)
+            return tasks.listen(made, opened, stream)
+        line = lines.get(device.bus)
+        if line is None:
+            line = lines[device.bus] = SerialLine(bus.port, format_of(bus, sharing), gap=bus.gap)
+            self._buses.append(line)
+        if record.over is Over.REGISTERS:
+            return tasks.ask(made, opened, Rtu(line), line, device.interval)
+        return tasks.ask(made, opened, line, line, device.interval)
+
+    def _tell_state(self, device: str) -> None:
+        for uplink in self._uplinks:
+            uplink.publish_state(device)
+
+    def _availability(self, id_: str) -> tuple[Availability, int]:
+        device = self._devices[id_]
+        assert self._outbox is not None
+        timeline = self._outbox.timeline
+        return device.availability, timeline.moment(timeline.boot, device.since_ms).ts
+
+    def status(self) -> Status:
+        """Return how everything does now."""
+        outbox = self._outbox
+        gateway = self._config.gateway
+        return Status(
+            site=gateway.site,
+            gateway=gateway.id,
+            epoch=outbox.epoch if outbox else "",
+            uptime_s=(self._clock.mono_ms() - self._started_ms) / 1000,
+            kept=outbox.kept if outbox else 0,
+            waiting=outbox.waiting if outbox else 0,
+            lost=outbox.lost if outbox else 0,
+            clock="synchronised" if outbox and outbox.clock_known() else "unsynchronised",
+            disk_free_mb=_disk_free_mb(self._config),
+            rss_mb=_rss_mb(),
+            problem=outbox.problem if outbox else "",
+            devices=tuple(self._device_status(device) for device in self._devices.values()),
+            uplinks=tuple(uplink.status() for uplink in self._uplinks),
+        )
+
+    def _device_status(self, device: Device) -> DeviceStatus:
+        assert self._outbox is not None
+        settings = self._config.device[device.id]
+        return DeviceStatus(
+            id=device.id,
+            name=settings.name or device.id,
+            driver=settings.driver,
+            availability=device.availability,
+            heard_s=device.heard_s,
+            seq=self._outbox.last_seq(device.id),
+            values=dict(device.values),
+            quality=dict(device.quality),
+            units=device.units,
+            faults=dict(device.faults),
+            problem=device.problem,
+        )
+
+
+def _disk_free_mb(config: model.Config) -> int:
+    disk = os.statvfs(config.outbox.path.parent)
+    return disk.f_bavail * disk.f_frsize // 1_000_000
+
+
+def _rss_mb() -> int:
+    pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") // 1_000_000

@@ -1,0 +1,24 @@
+"""The command ``edge-agent``: a file per verb."""
+
+import typer
+
+from edge_agent.cli.check import check
+from edge_agent.cli.decode import decode
+from edge_agent.cli.demo import demo
+from edge_agent.cli.drivers import drivers
+from edge_agent.cli.run import run
+from edge_agent.cli.version import version
+
+app = typer.Typer(
+    help="Read park sensors, keep every reading, forward it over MQTT.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+for verb in (run, check, demo, decode, drivers, version):
+    app.command()(verb)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,20 @@
+"""``edge-agent run``: run the agent in the foreground."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def run(
+    config: Annotated[Path, typer.Option("--config", "-c", help="The configuration file.")] = Path(
+        "/etc/edge-agent/agent.toml"
+    ),
+) -> None:
+    """Run the agent until SIGTERM or Ctrl-C. Exits 78 when a person must change the configuration.
+
+    Example: edge-agent run --config /etc/edge-agent/agent.toml
+    """
+    from edge_agent.service import serve  # noqa: PLC0415 - the other verbs do without the agent
+
+    raise typer.Exit(serve(config))

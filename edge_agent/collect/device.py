@@ -1,0 +1,101 @@
+"""One configured device while the agent runs: what it said last, how it does, and what went wrong."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from edge_agent.clock import Clock
+from edge_agent.driver import Channel, Fault, NotMine, Sample
+from edge_agent.processing.plan import Plan
+from edge_agent.processing.step import Memory, step
+from edge_agent.reading import Grade, Quality, Reading, Value
+from edge_agent.status import Availability
+
+log = logging.getLogger(__name__)
+
+_LATE_AFTER = 3  # times the expected interval
+_LATE_AT_LEAST_MS = 60_000
+_OFFLINE_AFTER = 10
+_OFFLINE_AT_LEAST_MS = 300_000
+_UNKNOWN = Quality(Grade.BAD, "unknown")
+
+
+class Device:
+    """Turns a device's samples into readings, and knows whether it is alive.
+
+    ``expect_s`` is how often a frame should be heard. ``keep`` takes over what processing passes on.
+    ``on_availability`` is told when the device goes or comes back.
+    """
+
+    def __init__(
+        self,
+        id_: str,
+        channels: Sequence[Channel],
+        plan: Plan,
+        clock: Clock,
+        keep: Callable[[Reading], None],
+    ) -> None:
+        self.id = id_
+        self.expect_s = 10.0
+        self.on_availability: Callable[[str], None] = lambda _id: None
+        self.faults: Counter[str] = Counter()
+        self.problem = ""
+        self.values: dict[str, Value] = {}
+        self.quality: dict[str, Quality] = {}
+        self.units = {channel.name: channel.quantity.unit for channel in channels}
+        self.availability: Availability = "late"  # nothing was heard yet
+        self.since_ms = self._heard_ms = clock.mono_ms()
+        self._heard = False
+        self._plan, self._clock, self._keep = plan, clock, keep
+        self._memory = Memory()
+
+    @property
+    def heard_s(self) -> float | None:
+        """The age of the last good frame in seconds, None before the first."""
+        return (self._clock.mono_ms() - self._heard_ms) / 1000 if self._heard else None
+
+    def heard(self, samples: Sequence[Sample]) -> None:
+        """Stamp what a frame or an answer said, process it, and hand it on."""
+        now = self._clock.mono_ms()
+        self._heard_ms, self._heard = now, True
+        self.problem = ""
+        self._become("online")
+        values = {name: value for name, value in samples if value is not None}
+        quality = {name: _UNKNOWN for name, value in samples if value is None}
+        self._memory, reading = step(self._plan, self._memory, Reading(self.id, now, values, quality))
+        if reading is not None:
+            self.values.update(reading.values)
+            for name in values:
+                self.quality.pop(name, None)
+            self.quality.update(reading.quality)
+            self._keep(reading)
+
+    def fault(self, fault: Fault) -> None:
+        """Count what went wrong with a frame or an answer; somebody else's frame is nobody's fault."""
+        if not isinstance(fault, NotMine):
+            self.faults[type(fault).__name__] += 1
+            self.problem = f"{type(fault).__name__}: {fault}"
+
+    def look(self) -> float:
+        """See whether the device is late or offline by now; return the seconds until the next look."""
+        silent = self._clock.mono_ms() - self._heard_ms
+        late = max(_LATE_AFTER * self.expect_s * 1000, _LATE_AT_LEAST_MS)
+        offline = max(_OFFLINE_AFTER * self.expect_s * 1000, _OFFLINE_AT_LEAST_MS)
+        if silent >= offline:
+            self._become("offline")
+            return late / 1000
+        if silent >= late:
+            self._become("late")
+            return (offline - silent) / 1000
+        return (late - silent) / 1000
+
+    def _become(self, availability: Availability) -> None:
+        if availability == self.availability:
+            return
+        if availability == "online":
+            log.info("%s online", self.id)
+        else:
+            silent = (self._clock.mono_ms() - self._heard_ms) // 1000
+            log.warning("%s %s: nothing heard for %d s; %s", self.id, availability, silent, self.problem)
+        self.availability, self.since_ms = availability, self._clock.mono_ms()
+        self.on_availability(self.id)

@@ -1,0 +1,60 @@
+"""The loops around the devices: ask one on a schedule, or listen to one that speaks unasked."""
+
+import asyncio
+import random
+from collections.abc import Iterable
+from typing import TypeVar
+
+from edge_agent.bus.line import SerialLine, SerialStream
+from edge_agent.bus.serial import BusError
+from edge_agent.collect.device import Device
+from edge_agent.collect.schedule import Schedule
+from edge_agent.driver import Answerer, Fault, Line, Read, Registers, Talker
+
+_FIRST_WITHIN = 1.0  # seconds over which the first questions to many devices are spread
+_BUS_PAUSE = 1.0  # seconds, at least, until a bus that is gone is asked again
+_SHORTEST_LOOK, _LONGEST_LOOK = 1.0, 3600.0  # seconds between looks at who is late
+
+L = TypeVar("L", Line, Registers)
+Q = TypeVar("Q", bytes, Read)
+
+
+async def ask(device: Device, driver: Answerer[L, Q], line: L, bus: SerialLine, interval: float) -> None:
+    """Ask a device for everything over ``line``, each ``interval`` seconds, for ever."""
+    loop = asyncio.get_running_loop()
+    spread = random.uniform(0, min(interval, _FIRST_WITHIN))  # noqa: S311 - jitter
+    schedule = Schedule(interval, loop.time() + spread)
+    while True:
+        await asyncio.sleep(schedule.due - loop.time())
+        try:
+            device.heard(await driver.poll(line))
+        except Fault as fault:
+            device.fault(fault)
+            schedule.failed(loop.time())
+        except BusError as error:
+            device.problem = str(error)
+            await asyncio.sleep(max(bus.retry_in, _BUS_PAUSE))
+            schedule.went_well(loop.time())
+        else:
+            schedule.went_well(loop.time())
+
+
+async def listen(device: Device, driver: Talker, stream: SerialStream) -> None:
+    """Hear all that a device says, for ever."""
+    while True:
+        try:
+            async for frame in stream.frames():
+                try:
+                    device.heard(driver.decode(frame))
+                except Fault as fault:
+                    device.fault(fault)
+        except BusError as error:  # the stream waits before it tries the port again
+            device.problem = str(error)
+
+
+async def watch(devices: Iterable[Device]) -> None:
+    """See who is late or offline, no more often than that can change."""
+    devices = list(devices)
+    while True:
+        wait = min((device.look() for device in devices), default=_LONGEST_LOOK)
+        await asyncio.sleep(max(_SHORTEST_LOOK, wait))

@@ -1,0 +1,45 @@
+"""What a device is, in the words of the MQTT contract: the description that its readings are made under."""
+
+import hashlib
+import json
+
+from edge_agent import driver as contract
+from edge_agent.contract.messages import ChannelMeta, MetaMessage
+from edge_agent.settings.model import Config, Device
+
+
+def describe(
+    config: Config, id_: str, device: Device, model: str, channels: tuple[contract.Channel, ...]
+) -> MetaMessage:
+    """Return a device's description. Its hash changes when anything else in it does."""
+    described = {}
+    for channel in channels:
+        told = device.channel.get(channel.name)
+        quantity = channel.quantity
+        described[channel.name] = ChannelMeta(
+            quantity=quantity,
+            unit=quantity.unit,
+            kind=quantity.kind,
+            name=(told.name if told else "") or channel.label or None,
+            interval_s=device.interval,
+            plausible=(told.plausible if told else None) or _bounds(quantity),
+        )
+    message = MetaMessage.model_validate(
+        {
+            "site": config.gateway.site,
+            "gateway": config.gateway.id,
+            "device": id_,
+            "hash": "",
+            "name": device.name or None,
+            "model": model,
+            "place": device.place or None,
+            "labels": dict(device.labels) or None,
+            "channels": described,
+        }
+    )
+    digest = hashlib.sha256(json.dumps(message.model_dump(mode="json"), sort_keys=True).encode())
+    return message.model_copy(update={"hash": digest.hexdigest()[:8]})
+
+
+def _bounds(quantity: contract.Quantity) -> tuple[float | None, float | None] | None:
+    return None if quantity.low is quantity.high is None else (quantity.low, quantity.high)

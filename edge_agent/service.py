@@ -1,0 +1,65 @@
+"""How the agent lives under systemd, or in the foreground: signals, readiness, the exit code."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from edge_agent.agent import Agent
+from edge_agent.outbox.store import OutboxError
+from edge_agent.settings.error import SettingsError
+from edge_agent.settings.load import load
+
+EX_CONFIG = 78
+"""A person must act: systemd does not restart (RestartPreventExitStatus=78)."""
+
+log = logging.getLogger(__name__)
+
+
+def serve(config: Path) -> int:
+    """Run the agent with a configuration file until SIGTERM or SIGINT; return the exit code."""
+    try:
+        loaded = load(config)
+    except SettingsError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - before logging is set up
+        return EX_CONFIG
+    logging.basicConfig(level=loaded.log.level.upper(), format=_format(), stream=sys.stderr)
+    try:
+        asyncio.run(_run(Agent(loaded, on_ready=lambda: notify("READY=1"))))
+    except OutboxError as error:
+        log.error("%s", error)  # noqa: TRY400 - its text says all; a traceback would hide it
+        return EX_CONFIG
+    return 0
+
+
+async def _run(agent: Agent) -> None:
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        notify("STOPPING=1")
+        agent.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    await agent.run()
+
+
+def _format() -> str:
+    if os.environ.get("JOURNAL_STREAM"):  # the journal has its own time
+        return "%(levelname)s %(name)s: %(message)s"
+    return "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+def notify(state: str) -> None:
+    """Tell systemd, when it is listening (sd_notify(3))."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    if address.startswith("@"):
+        address = "\0" + address[1:]
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+        channel.sendto(state.encode(), address)
