@@ -154,7 +154,9 @@ class Session:
             async with asyncio.timeout(_CONNECT_S):
                 return await self._connected
         except TimeoutError:
-            raise SessionError(f"{server}: connected, but no MQTT answer in {_CONNECT_S:.0f} s") from None
+            # amqtt never answers a CONNECT of MQTT 5
+            reason = f"{server}: connected, but no MQTT answer in {_CONNECT_S:.0f} s; check the port"
+            raise SessionError(reason, protocol=True) from None
 
     def _tls(self) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=str(self._settings.ca) if self._settings.ca else None)
@@ -300,7 +302,8 @@ class Session:
         code: ReasonCode,
         _properties: Properties | None,
     ) -> None:
-        reason = f"the broker closed the connection ({code})"
+        told = f": {code}" if flags.is_disconnect_packet_from_server else ""
+        reason = f"the broker closed the connection{told}"
         if not self._connected.done():
             self._connected.set_exception(SessionError(f"{reason} before it answered", protocol=True))
         elif not self._closed:
