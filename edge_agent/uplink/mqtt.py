@@ -298,7 +298,7 @@ class Session:
         self,
         _client: Client,
         _data: Any,
-        _flags: DisconnectFlags,
+        flags: DisconnectFlags,
         code: ReasonCode,
         _properties: Properties | None,
     ) -> None:
