@@ -1,0 +1,59 @@
+# The verbs for people who work on edge-agent. Each makes what it needs first, in .venv; `make clean` takes it away.
+VENV  := .venv
+BIN   := $(VENV)/bin
+ARGS  ?=
+PYTHON ?=
+
+# The pins hold for the packages that build ours, too; newer pip reads the second name for those.
+export PIP_CONSTRAINT := constraints.txt
+export PIP_BUILD_CONSTRAINT := constraints.txt
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo install check test new-driver picture clean
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+help: ## Say what there is to make
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+
+demo: $(VENV)/.demo ## Show the whole journey: make demo ARGS="--for 30s --json"
+	@$(BIN)/edge-agent demo $(ARGS)
+
+install: $(VENV)/.dev ## Install for working on it, editable, entry points as in pyproject.toml now
+
+check: $(VENV)/.dev ## Lint, format, types and the house rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest tests/house
+
+test: needs $(VENV)/.dev ## Run the whole suite, after installing what it needs (as root)
+	$(BIN)/pytest -n 2 --dist loadgroup -rs $(ARGS)
+
+.PHONY: needs
+needs:
+	@scripts/needs.sh
+
+new-driver: $(VENV)/.dev ## Begin a driver: make new-driver NAME=foo
+	@$(BIN)/python scripts/new_driver.py "$(NAME)"
+	@$(MAKE) --no-print-directory install
+	@$(BIN)/edge-agent drivers page "$(NAME)" > "drivers/$(NAME)/page.md" && mv "drivers/$(NAME)/page.md" "drivers/$(NAME)/README.md"
+
+picture: $(VENV)/.demo ## Record docs/demo.svg from a real demo
+	$(BIN)/python scripts/picture.py docs/demo.svg
+
+clean: ## Take away .venv and all caches
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/peers/node_modules
+
+# Entry points are written when the package is installed, even editable: so again when pyproject.toml changes.
+$(VENV)/.demo: pyproject.toml constraints.txt
+	@PYTHON="$(PYTHON)" scripts/venv.sh $(VENV) >&2
+	@echo "installing edge-agent and what its demo needs in $(VENV)" >&2
+	@$(BIN)/pip install -q -e '.[demo]' >&2
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt
+	@PYTHON="$(PYTHON)" scripts/venv.sh $(VENV) >&2
+	@echo "installing edge-agent and its tools in $(VENV)" >&2
+	@$(BIN)/pip install -q -e '.[demo,dev]' >&2
+	@touch $@ $(VENV)/.demo
