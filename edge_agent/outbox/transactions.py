@@ -2,7 +2,8 @@
 
 import secrets
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 
 import orjson
@@ -14,6 +15,22 @@ from edge_agent.outbox.store import OutboxError
 
 MAX_BEYOND = 64  # ranges beyond settled that are kept per uplink and stream
 _ROWS_PER_STATEMENT = 256
+# Named wherever they are used: a later minor version may have added columns.
+_LOG_COLUMNS = "id, stream, seq, boot, mono, meta, body"
+_LOSS_COLUMNS = "id, stream, from_seq, to_seq, readings, from_boot, from_mono, to_boot, to_mono, reason"
+
+
+@contextmanager
+def _transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """Commit what is done inside, or take all of it back. An error of SQLite may have done that already."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
 
 
 def begin_run(
@@ -24,14 +41,8 @@ def begin_run(
     Raises:
         OutboxError: the readings in it were numbered under another site or gateway.
     """
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        opened = _begin(db, site, gateway, boot_id, uplinks)
-        db.execute("COMMIT")
-    except BaseException:
-        db.execute("ROLLBACK")
-        raise
-    return opened
+    with _transaction(db):
+        return _begin(db, site, gateway, boot_id, uplinks)
 
 
 def _begin(db: sqlite3.Connection, site: str, gateway: str, boot_id: str, uplinks: Sequence[str]) -> Opened:
@@ -61,7 +72,7 @@ def _begin(db: sqlite3.Connection, site: str, gateway: str, boot_id: str, uplink
     }
     for id_, top in db.execute("SELECT stream, max(seq) FROM log WHERE id > ? GROUP BY stream", (upto,)):
         streams[id_].next_seq = max(streams[id_].next_seq, top + 1)
-    for id_, top in db.execute("SELECT stream, max(to_seq) FROM loss GROUP BY stream"):
+    for id_, top in db.execute("SELECT stream, max(to_seq) FROM loss WHERE to_seq NOT NULL GROUP BY stream"):
         streams[id_].next_seq = max(streams[id_].next_seq, top + 1)
     db.execute("INSERT OR IGNORE INTO boot (boot_id) VALUES (?)", (boot_id,))
     (boot,) = db.execute("SELECT id FROM boot WHERE boot_id = ?", (boot_id,)).fetchone()
@@ -84,9 +95,12 @@ def _begin(db: sqlite3.Connection, site: str, gateway: str, boot_id: str, uplink
         if made.rowcount:  # a new uplink begins now: it is owed nothing that was kept before
             for stream in streams.values():
                 db.execute(
-                    "INSERT INTO delivery VALUES (?, ?, ?, NULL)", (id_, stream.id, stream.next_seq - 1)
+                    "INSERT INTO delivery (uplink, stream, settled) VALUES (?, ?, ?)",
+                    (id_, stream.id, stream.next_seq - 1),
                 )
-    for uplink_id, stream_id, settled, beyond in db.execute("SELECT * FROM delivery"):
+    for uplink_id, stream_id, settled, beyond in db.execute(
+        "SELECT uplink, stream, settled, beyond FROM delivery"
+    ):
         ranges = [(first, last) for first, last in orjson.loads(beyond or b"[]")]
         opened.delivery[uplink_id, stream_id] = Ranges(settled, ranges)
     return opened
@@ -104,8 +118,7 @@ def _new_epoch(db: sqlite3.Connection, site: str, gateway: str) -> int:
 
 def enroll(db: sqlite3.Connection, device: str, hash_: str, body: str) -> tuple[int, int]:
     """Give a device a stream in the present epoch and keep its description; return the ids of both."""
-    db.execute("BEGIN IMMEDIATE")
-    try:
+    with _transaction(db):
         (epoch,) = db.execute("SELECT epoch FROM outbox").fetchone()
         db.execute(
             "INSERT OR IGNORE INTO stream (epoch, device, kind) VALUES (?, ?, 'reading')", (epoch, device)
@@ -115,10 +128,6 @@ def enroll(db: sqlite3.Connection, device: str, hash_: str, body: str) -> tuple[
             "SELECT id FROM stream WHERE epoch = ? AND device = ? AND kind = 'reading'", (epoch, device)
         ).fetchone()
         (meta,) = db.execute("SELECT id FROM meta WHERE device = ? AND hash = ?", (device, hash_)).fetchone()
-        db.execute("COMMIT")
-    except BaseException:
-        db.execute("ROLLBACK")
-        raise
     return stream, meta
 
 
@@ -132,28 +141,26 @@ def write(db: sqlite3.Connection, batch: Batch, uplinks: Iterable[int]) -> list[
 
     Written twice, it is kept once: a commit whose outcome was not heard may simply be repeated.
     """
-    db.execute("BEGIN IMMEDIATE")
-    try:
+    with _transaction(db):
         known = bool(batch.rows) and bool(
             db.execute("SELECT 1 FROM log WHERE id = ?", (batch.rows[-1].id,)).fetchone()
         )
-        declared: list[Declared] = []
-        if not known:
+        if known:
+            declared = [_declared(db, loss) for loss in batch.losses]
+        else:
             _insert(db, batch.rows)
             declared = [_declare(db, loss, uplinks) for loss in batch.losses]
         for piece in batch.pieces:
-            db.execute("INSERT OR REPLACE INTO clock VALUES (?, ?, ?)", (batch.boot, *piece))
+            db.execute(
+                "INSERT OR REPLACE INTO clock (boot, from_mono, offset_ms) VALUES (?, ?, ?)",
+                (batch.boot, *piece),
+            )
         for pair in batch.declared:
             db.execute("DELETE FROM loss_owed WHERE uplink = ? AND loss = ?", pair)
         if batch.marks is not None:
             _mark(db, batch.marks)
         if batch.drop_below:
             db.execute("DELETE FROM log WHERE id < ?", (batch.drop_below,))
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
     return declared
 
 
@@ -161,7 +168,10 @@ def _insert(db: sqlite3.Connection, rows: Sequence[Row]) -> None:
     for at in range(0, len(rows), _ROWS_PER_STATEMENT):
         part = rows[at : at + _ROWS_PER_STATEMENT]
         places = ",".join(("(?,?,?,?,?,?,?)",) * len(part))
-        db.execute(f"INSERT INTO log VALUES {places}", tuple(chain.from_iterable(part)))  # noqa: S608 - no input in it
+        db.execute(
+            f"INSERT INTO log ({_LOG_COLUMNS}) VALUES {places}",  # noqa: S608 - no input in it
+            tuple(chain.from_iterable(part)),
+        )
 
 
 def _declare(db: sqlite3.Connection, loss: Loss, uplinks: Iterable[int]) -> Declared:
@@ -183,11 +193,20 @@ def _declare(db: sqlite3.Connection, loss: Loss, uplinks: Iterable[int]) -> Decl
     )
     assert cursor.lastrowid is not None
     for uplink in uplinks:
-        db.execute("INSERT INTO loss_owed VALUES (?, ?)", (uplink, cursor.lastrowid))
+        db.execute("INSERT INTO loss_owed (uplink, loss) VALUES (?, ?)", (uplink, cursor.lastrowid))
     return Declared(
         cursor.lastrowid, loss.stream, loss.from_seq, loss.to_seq, readings,
         loss.boot, loss.from_mono, loss.boot, loss.to_mono, loss.reason,
     )  # fmt: skip
+
+
+def _declared(db: sqlite3.Connection, loss: Loss) -> Declared:
+    """Find a ledger entry that was made when a commit's outcome was not heard."""
+    row = db.execute(
+        f"SELECT {_LOSS_COLUMNS} FROM loss WHERE stream = ? AND from_seq = ?",  # noqa: S608 - no input in it
+        (loss.stream, loss.from_seq),
+    ).fetchone()
+    return Declared(*row)
 
 
 def _mark(db: sqlite3.Connection, marks: Marks) -> None:
@@ -199,7 +218,8 @@ def _mark(db: sqlite3.Connection, marks: Marks) -> None:
     for (uplink, stream), ranges in marks.delivery.items():
         beyond = orjson.dumps(ranges.beyond[:MAX_BEYOND]).decode() if ranges.beyond else None
         db.execute(
-            "INSERT OR REPLACE INTO delivery VALUES (?, ?, ?, ?)", (uplink, stream, ranges.settled, beyond)
+            "INSERT OR REPLACE INTO delivery (uplink, stream, settled, beyond) VALUES (?, ?, ?, ?)",
+            (uplink, stream, ranges.settled, beyond),
         )
     db.execute("UPDATE boot SET ran_ms = max(ran_ms, ?) WHERE id = ?", (marks.ran_ms, marks.boot))
 
@@ -207,8 +227,7 @@ def _mark(db: sqlite3.Connection, marks: Marks) -> None:
 def read(db: sqlite3.Connection, from_id: int, to_id: int, limit: int) -> list[Row]:
     """Read a piece of the log, in its order, both ends included."""
     rows = db.execute(
-        "SELECT id, stream, seq, boot, mono, meta, body FROM log"
-        " WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",
+        f"SELECT {_LOG_COLUMNS} FROM log WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",  # noqa: S608 - no input in it
         (from_id, to_id, limit),
     ).fetchall()
     return list(map(Row._make, rows))
@@ -225,8 +244,8 @@ def at(db: sqlite3.Connection, from_id: int) -> tuple[int, int, int] | None:
 def open_losses(db: sqlite3.Connection, uplink: int) -> list[Declared]:
     """Return the ledger entries that an uplink has not acknowledged, oldest first."""
     rows = db.execute(
-        "SELECT id, stream, from_seq, to_seq, readings, from_boot, from_mono, to_boot, to_mono, reason"
-        " FROM loss JOIN loss_owed ON loss = id WHERE uplink = ? ORDER BY id",
+        f"SELECT {_LOSS_COLUMNS} FROM loss JOIN loss_owed ON loss = id"  # noqa: S608 - no input in it
+        " WHERE uplink = ? ORDER BY id",
         (uplink,),
     ).fetchall()
     return [Declared(*row) for row in rows]
