@@ -27,7 +27,10 @@ _SVG = """\
 <svg viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
 <title>edge-agent demo on a terminal</title>
 <style>
-.{unique_id}-matrix {{ font-family: monospace; font-size: {char_height}px; line-height: {line_height}px; }}
+.{unique_id}-matrix {{
+font-family: "DejaVu Sans Mono", Menlo, Consolas, monospace;
+font-size: {char_height}px; line-height: {line_height}px;
+}}
 .{unique_id}-title {{ font-family: sans-serif; font-size: 18px; }}
 {styles}
 </style>
