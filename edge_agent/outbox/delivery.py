@@ -29,13 +29,18 @@ class Delivery:
         self._ranges = {
             stream: ranges for (uplink, stream), ranges in opened.delivery.items() if uplink == self.uplink
         }
+        self._lost: dict[int, Ranges] = {}  # given up, and the declaration not acknowledged yet
         self._dirty: set[int] = set()
         self._declared: list[int] = []
 
     async def count(self) -> None:
         """Work out the backlog from the numbers alone, without reading the log."""
-        numbered = sum(s.next_seq - 1 - self._of(s.id).count() for s in self.streams.values())
-        self.backlog = numbered - sum(loss.readings or 0 for loss in await self.open_losses())
+        for loss in await self.open_losses():
+            self._give_up(loss)
+        self.backlog = sum(
+            stream.next_seq - 1 - self._of(stream.id).count() - self._lost_of(stream.id).count()
+            for stream in self.streams.values()
+        )
 
     @property
     def scan_from(self) -> int:
@@ -51,16 +56,34 @@ class Delivery:
         """All readings of a stream up to this number are acknowledged or declared lost."""
         return self._of(stream).settled
 
+    def _lost_of(self, stream: int) -> Ranges:
+        return self._lost.get(stream) or Ranges()
+
     def owes(self, stream: int, seq: int) -> bool:
-        """Say whether a reading was not acknowledged yet."""
-        return seq not in self._of(stream)
+        """Say whether a reading was neither acknowledged nor given up yet."""
+        return seq not in self._of(stream) and (stream not in self._lost or seq not in self._lost[stream])
 
     def settle(self, stream: int, first: int, last: int) -> None:
         """Accept: the broker has taken these readings."""
         new = self._of(stream).add(first, last)
-        self.backlog -= new
+        self.backlog -= new - (self._lost[stream].overlap(first, last) if stream in self._lost else 0)
         self.acknowledged += new
         self._dirty.add(stream)
+
+    def lose(self, loss: Declared) -> None:
+        """Readings that this uplink was owed are given up: they are declared, and not sent any more."""
+        self.backlog -= self._give_up(loss)
+
+    def _give_up(self, loss: Declared) -> int:
+        if loss.to_seq is None:  # the end of an epoch: nothing of it is left to be sent
+            return 0
+        return self._lost.setdefault(loss.stream, Ranges()).add(loss.from_seq, loss.to_seq)
+
+    async def reject(self, row: Row, why: str) -> Declared:
+        """Give up a reading that the broker can never take: a copy is set aside, the ledger says why."""
+        loss = await self._db.run(transactions.reject, self.uplink, row, why)
+        self.lose(loss)
+        return loss
 
     def settle_loss(self, loss: Declared) -> None:
         """Accept: the broker has taken the declaration of a loss."""

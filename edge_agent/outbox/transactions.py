@@ -14,6 +14,7 @@ from edge_agent.outbox.rows import Batch, Loss, Marks, Opened
 from edge_agent.outbox.store import OutboxError
 
 MAX_BEYOND = 64  # ranges beyond settled that are kept per uplink and stream
+MOST_QUARANTINED = 1_000
 _ROWS_PER_STATEMENT = 256
 # Named wherever they are used: a later minor version may have added columns.
 _LOG_COLUMNS = "id, stream, seq, boot, mono, meta, body"
@@ -207,6 +208,25 @@ def _declared(db: sqlite3.Connection, loss: Loss) -> Declared:
         (loss.stream, loss.from_seq),
     ).fetchone()
     return Declared(*row)
+
+
+def reject(db: sqlite3.Connection, uplink: int, row: Row, why: str) -> Declared:
+    """Write one reading to the ledger of one uplink, and set a copy aside. The log row goes in its time."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        lost = Loss(row.stream, row.seq, row.seq, row.boot, row.mono_ms, row.mono_ms, "rejected")
+        declared = _declare(db, lost, (uplink,))
+        db.execute("UPDATE loss SET detail = ? WHERE id = ?", (why, declared.id))
+        db.execute(
+            "INSERT INTO quarantine VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (declared.id, uplink, row.stream, row.seq, row.boot, row.mono_ms, row.meta, row.body),
+        )
+        db.execute("DELETE FROM quarantine WHERE loss <= ?", (declared.id - MOST_QUARANTINED,))
+        db.execute("COMMIT")
+    except BaseException:
+        db.execute("ROLLBACK")
+        raise
+    return declared
 
 
 def _mark(db: sqlite3.Connection, marks: Marks) -> None:

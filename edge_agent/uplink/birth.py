@@ -1,5 +1,6 @@
 """The messages that say what is here and how it does: status, meta, state, health, loss. Pure."""
 
+import json
 from collections.abc import Mapping
 
 from edge_agent.contract.messages import (
@@ -31,6 +32,15 @@ def status(gateway: Gateway, topics: Topics, session: int, state: str, backlog: 
         }
     )
     return Outgoing(topics.status, message.payload(), retain=True, expiry=MONTH_S)
+
+
+def heard_status(payload: bytes) -> tuple[str, int] | None:
+    """Read the state and the session from a status message; None when it is no such thing."""
+    try:
+        said = json.loads(payload)
+        return str(said["state"]), int(said["session"])
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def meta(gateway: Gateway, topics: Topics, device: str) -> Outgoing:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import NamedTuple
 
-from edge_agent.kept import Declared
+from edge_agent.kept import Declared, Row
 from edge_agent.uplink.lanes import Run
 from edge_agent.uplink.mqtt import Outgoing, Session
 from edge_agent.uplink.window import Window
@@ -46,6 +46,15 @@ class Flights:
     def readings(self) -> int:
         """How many readings are on their way."""
         return sum(len(flight.run.rows) for flight in self._flying.values() if flight.run is not None)
+
+    @property
+    def runs(self) -> int:
+        """How many messages of readings are on their way."""
+        return sum(flight.run is not None for flight in self._flying.values())
+
+    def rows(self) -> list[list[Row]]:
+        """The rows of each message of readings on its way."""
+        return [flight.run.rows for flight in self._flying.values() if flight.run is not None]
 
     def send(
         self,

@@ -49,17 +49,22 @@ class Lane:
             queue.append(row)
             self.waiting += 1
 
-    def take(self, room: int) -> Run | None:
-        """Take the rows of the next message: at least one, and no more than ``room`` bytes if it can be."""
-        stream = next(iter(self._queues), None)
-        if stream is None:
-            return None
+    def first(self) -> Row:
+        """The row that the next message begins with. Something must wait."""
+        return next(iter(self._queues.values()))[0]
+
+    def take(self, room: int, most: int = MOST_ROWS) -> Run:
+        """Take the next message's rows: at least one, at most ``most``, and ``room`` bytes if it can be.
+
+        Something must wait.
+        """
+        stream = next(iter(self._queues))
         queue = self._queues.pop(stream)
         rows = [queue.popleft()]
         meta, seq = rows[0].meta, rows[0].seq
         around = _ROW_OVERHEAD + self._names_size.get(meta, 0)
         size = around + len(rows[0].body)
-        while queue and len(rows) < MOST_ROWS:
+        while queue and len(rows) < most:
             row = queue[0]
             seq += 1
             size += around + len(row.body)
@@ -70,6 +75,11 @@ class Lane:
         if queue:
             self._queues[stream] = queue  # to the end: the others have their turn
         return Run(rows)
+
+    def put_back(self, run: Run) -> None:
+        """Return rows that were taken, before those that wait."""
+        self._queues.setdefault(run.stream, deque()).extendleft(reversed(run.rows))
+        self.waiting += len(run.rows)
 
     def clear(self) -> None:
         """Forget all that waits."""

@@ -23,6 +23,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_agent.settings.fields import Server
 from edge_agent.settings.model import Uplink
+from edge_agent.uplink.refusals import Refusal
 
 Protocol = Literal["5", "3.1.1"]
 R = TypeVar("R")
@@ -71,12 +72,12 @@ class Outgoing:
 class Session:
     """One connection. What it hears it tells on the event loop.
 
-    ``on_ack(mid, refusal)``: a message was taken, or refused with a reason. ``on_message(topic, payload,
+    ``on_ack(mid, refusal)``: a message was taken (None), or refused. ``on_message(topic, payload,
     retained)``. ``on_closed(reason)``: the connection ended, and not by us.
     """
 
     def __init__(self, settings: Uplink, protocol: Protocol, will: Outgoing) -> None:
-        self.on_ack: Callable[[int, str], None] = lambda _mid, _refusal: None
+        self.on_ack: Callable[[int, Refusal | None], None] = lambda _mid, _refusal: None
         self.on_message: Callable[[str, bytes, bool], None] = lambda _topic, _payload, _retained: None
         self.on_closed: Callable[[str], None] = lambda _reason: None
         self._settings, self._protocol = settings, protocol
@@ -84,7 +85,7 @@ class Session:
         self._connected: asyncio.Future[Connected] = self._loop.create_future()
         self._sock: socket.socket | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._acks: list[tuple[int, str]] = []
+        self._acks: list[tuple[int, Refusal | None]] = []
         self._closed = False
         self._data_properties = self._properties(None)
         self._client = self._made(will)
@@ -284,7 +285,7 @@ class Session:
         # Called under paho's lock: publishing from here would deadlock.
         if not self._acks:
             self._loop.call_soon(self._tell_acks)
-        self._acks.append((mid, str(code) if code.is_failure else ""))
+        self._acks.append((mid, Refusal(code.value, str(code)) if code.is_failure else None))
 
     def _tell_acks(self) -> None:
         acks, self._acks = self._acks, []

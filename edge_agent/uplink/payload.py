@@ -25,13 +25,14 @@ class Description:
     def parse(cls, hash_: str, body: str) -> "Description":
         """Read a description's JSON."""
         names = tuple(orjson.loads(body)["channels"])
-        between = ",".join(f'"{name}":%s' for name in names)
+        quoted = (orjson.dumps(name).decode().replace("%", "%%") for name in names)
+        between = ",".join(f"{name}:%s" for name in quoted)
         return cls(hash_, names, f'{{"seq":%d,"ts":%d,"values":{{{between}}}}}')
 
     @property
     def names_size(self) -> int:
         """Bytes of names in each reading."""
-        return len(self.between)
+        return len(self.between.encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def encode(
     for row in rows:
         when = moment(row.boot, row.mono_ms)
         body = row.body
-        if body.startswith(b"[") and not when.clock:
+        if body.startswith(b"[") and not when.clock and b"null" not in body:
             items.append(between % (row.seq, when.ts, *body[1:-1].decode().split(",")))
         else:
             items.append(orjson.dumps(item(description, row, when)).decode())

@@ -34,6 +34,9 @@ class Delivery(Protocol):
     def settle_loss(self, loss: Declared) -> None:
         """Accept: the broker has taken the declaration of a loss."""
 
+    async def reject(self, row: Row, why: str) -> Declared:
+        """Give up a reading that the broker can never take: a copy is set aside, the ledger says why."""
+
     def rewind(self) -> None:
         """A session ended: what it did not acknowledge will be read from the log again."""
 

@@ -8,8 +8,10 @@ from edge_agent.backoff import Backoff
 from edge_agent.settings.fields import Server
 from edge_agent.settings.model import Uplink as Settings
 from edge_agent.status import UplinkStatus
+from edge_agent.uplink.flights import Flight
 from edge_agent.uplink.mqtt import Protocol, Session, SessionError
 from edge_agent.uplink.protocol import Acknowledged, Delivery, Gateway
+from edge_agent.uplink.refusals import Suspects
 from edge_agent.uplink.sending import Sending
 
 log = logging.getLogger(__name__)
@@ -35,6 +37,7 @@ class Uplink:
         self._settings, self._gateway, self._delivery = settings, gateway, delivery
         self._on_acknowledged = on_acknowledged
         self._backoff = Backoff()
+        self._suspects = Suspects()
         self._protocol: Protocol = "3.1.1" if settings.protocol == "3.1.1" else "5"
         self._fell_back_at = 0.0
         self._closes: list[float] = []
@@ -54,7 +57,7 @@ class Uplink:
             acknowledged=self._delivery.acknowledged,
             backlog=self._delivery.backlog,
             in_flight=self._sending.in_flight if self._sending else 0,
-            problem=self._problem,
+            problem=self._problem or (self._sending.problem if self._sending else ""),
         )
 
     def publish_state(self, device: str) -> None:
@@ -86,7 +89,7 @@ class Uplink:
             await self._sending.finish(within)
 
     async def _session(self, server: Server) -> str:
-        sending = Sending(self.name, self._settings, self._gateway, self._delivery, self._on_acknowledged)
+        sending = Sending(self._settings, self._gateway, self._delivery, self._suspects, self._acknowledged)
         will = await sending.prepare()
         loop = asyncio.get_running_loop()
         if self._fell_back_at and loop.time() - self._fell_back_at > _TRY_5_AGAIN_S:
@@ -108,6 +111,13 @@ class Uplink:
             else:
                 session.abandon()
         return reason
+
+    def _acknowledged(self, flight: Flight) -> None:
+        run = flight.run
+        if self._on_acknowledged is not None and run is not None:
+            stream = self._delivery.streams[run.stream]
+            told = (self.name, stream.device, stream.epoch, run.first, run.last, flight.payload)
+            self._on_acknowledged(Acknowledged(*told))
 
     def _maybe_older(self, error: SessionError) -> None:
         """Fall back to MQTT 3.1.1 when the broker says, or shows, that it does not know MQTT 5."""

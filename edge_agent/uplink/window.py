@@ -27,6 +27,7 @@ class Window:
         self._rate = 0.0  # bytes a second, smoothed
         self._rate_bytes = 0
         self._rate_since = 0.0
+        self._idle_since = 0.0
 
     @property
     def room(self) -> int:
@@ -49,7 +50,7 @@ class Window:
     def sent(self, size: int, now: float, *, backlog: bool) -> None:
         """A message of this size is on its way."""
         if not self.in_flight:
-            self._rate_since, self._rate_bytes = now, 0
+            self._rate_since += now - self._idle_since  # a path that rests is not slow
         self.in_flight += 1
         self._bytes += size
         if backlog:
@@ -64,6 +65,7 @@ class Window:
             self._backlog_bytes -= size
             self._backlog_messages -= 1
         self._measure(size, now)
+        self._idle_since = now
         if latency > 2 * self._least_latency + _SLACK_S:
             if now - self._shrunk_at > latency:  # once for all that were in flight together
                 self.limit = max(LEAST_BYTES, self.limit // 2)

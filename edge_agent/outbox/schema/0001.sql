@@ -60,6 +60,11 @@ CREATE TABLE loss_owed (                 -- declarations that an uplink has not 
   uplink INTEGER NOT NULL, loss INTEGER NOT NULL,
   PRIMARY KEY (uplink, loss)) WITHOUT ROWID, STRICT;
 
+CREATE TABLE quarantine (                -- a copy of what a broker can never take; at most 1,000 rows
+  loss INTEGER PRIMARY KEY REFERENCES loss,
+  uplink INTEGER NOT NULL, stream INTEGER NOT NULL, seq INTEGER NOT NULL,
+  boot INTEGER NOT NULL, mono INTEGER NOT NULL, meta INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
+
 CREATE TABLE boot (
   id INTEGER PRIMARY KEY,
   boot_id TEXT NOT NULL UNIQUE,
