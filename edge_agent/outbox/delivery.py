@@ -65,9 +65,14 @@ class Delivery:
 
     def settle(self, stream: int, first: int, last: int) -> None:
         """Accept: the broker has taken these readings."""
-        new = self._of(stream).add(first, last)
-        self.backlog -= new - (self._lost[stream].overlap(first, last) if stream in self._lost else 0)
-        self.acknowledged += new
+        ranges = self._of(stream)
+        if stream in self._lost:  # some of them may have been given up while they were on their way
+            self.backlog -= sum(self.owes(stream, seq) for seq in range(first, last + 1))
+            self.acknowledged += ranges.add(first, last)
+        else:
+            new = ranges.add(first, last)
+            self.backlog -= new
+            self.acknowledged += new
         self._dirty.add(stream)
 
     def lose(self, loss: Declared) -> None:

@@ -45,11 +45,6 @@ class Ranges:
         self.beyond = apart
         return self.count() - before
 
-    def overlap(self, first: int, last: int) -> int:
-        """How many of the numbers from first to last are settled."""
-        below = max(0, min(last, self.settled) - first + 1)
-        return below + sum(max(0, min(last, b) - max(first, a) + 1) for a, b in self.beyond)
-
     def forget(self, most: int) -> None:
         """Keep at most the lowest ``most`` ranges beyond. What is forgotten is only sent again."""
         del self.beyond[most:]
