@@ -78,8 +78,9 @@ class Lane:
 
     def put_back(self, run: Run) -> None:
         """Return rows that were taken, before those that wait."""
-        self._queues.setdefault(run.stream, deque()).extendleft(reversed(run.rows))
-        self.waiting += len(run.rows)
+        if run.rows:
+            self._queues.setdefault(run.stream, deque()).extendleft(reversed(run.rows))
+            self.waiting += len(run.rows)
 
     def clear(self) -> None:
         """Forget all that waits."""

@@ -181,6 +181,8 @@ class Sending:
         if (urgent := self._said.urgent) is None:
             return False
         message, loss = urgent
+        if loss is not None and not self._gate.allows(self._loop.time(), self._flights.runs):
+            return False
         self._flights.send(message, loss=loss)
         self._said.urgent_sent()
         return True
@@ -218,7 +220,7 @@ class Sending:
         settled = self._delivery.settled(run.stream)
         payload = encode(envelope, settled, self._descriptions[first.meta], run.rows, self._gateway.moment)
         if len(payload) > self._largest:
-            self._smaller(run, lane)
+            self._shrink(run, lane)
             return
         message = Outgoing(self._topics.readings(name, stream.device), payload)
         try:
@@ -227,20 +229,18 @@ class Sending:
             self._failed_id = first.id  # no longer in a lane, and not in flight either
             raise
 
-    def _smaller(self, run: Run, lane: Lane) -> None:
+    def _shrink(self, run: Run, lane: Lane) -> None:
         """A message came out larger than the broker takes: fewer rows next time, or none."""
-        if len(run.rows) > 1:
-            self._suspects.refused(run.rows[0])
-            lane.put_back(run)
-        else:
+        if len(run.rows) == 1:
             self._give_up(run, lane, "larger than the broker takes")
+            return
+        self._suspects.refused(run.rows[0])
+        lane.put_back(run)
 
     def _give_up(self, run: Run, lane: Lane, why: str) -> None:
         """Hand one reading to the ledger; the other rows of its message go back."""
-        row, *rest = run.rows
-        if rest:
-            lane.put_back(Run(rest))
-        self._hopeless.append((row, why))
+        lane.put_back(Run(run.rows[1:]))
+        self._hopeless.append((run.rows[0], why))
         self._hungry.set()
 
     def _refused(self, flight: Flight, refusal: Refusal) -> None:
@@ -276,6 +276,7 @@ class Sending:
             self._delivery.settle(flight.run.stream, flight.run.first, flight.run.last)
             self._on_acknowledged(flight)
         elif flight.loss is not None:
+            self._gate.accepted()
             self._delivery.settle_loss(flight.loss)
         self._pump()
 
@@ -293,10 +294,8 @@ class Sending:
             self._pump()
 
     def _not_proved(self) -> None:
-        self._end(
-            f"the broker does not pass {self._topics.status} back to us; "
-            "allow this user to write and read it (see the ACL in config/)"
-        )
+        status = self._topics.status
+        self._end(f"the broker does not pass {status} back to us; allow this user to write and read it")
 
     def _health(self) -> None:
         try:
