@@ -8,19 +8,17 @@ import asyncio
 import logging
 import os
 import sqlite3
-from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple, Self
-
-import orjson
+from typing import Self
 
 from edge_agent.clock import Clock
-from edge_agent.kept import Declared, Row, Stream
+from edge_agent.kept import Declared, Stream
 from edge_agent.outbox import store, transactions
 from edge_agent.outbox.delivery import Delivery
+from edge_agent.outbox.handover import Enrolled, Handover
 from edge_agent.outbox.retention import Retention
 from edge_agent.outbox.rows import Batch, Loss, Marks, Opened
 from edge_agent.outbox.store import OutboxError, Store
@@ -53,23 +51,6 @@ class Policy:
     max_size: int
 
 
-class Enrolled(NamedTuple):
-    """Where a device's readings go: its stream, its description, and the order of its channels in a body."""
-
-    stream: int
-    meta: int
-    names: tuple[str, ...]
-
-
-class _Pending(NamedTuple):
-    """A reading that waits for the next commit."""
-
-    stream: int
-    mono_ms: int
-    meta: int
-    body: bytes
-
-
 class Outbox:
     """Keeps readings in one SQLite file. Made by ``open``; ``run`` is the writer's task."""
 
@@ -85,8 +66,8 @@ class Outbox:
         self._retention = Retention(db, self.timeline, policy.replay, policy.max_size, opened.first_id)
         self._next_id = opened.next_id
         self._enrolled: dict[str, Enrolled] = {}
-        self._pending: deque[_Pending] = deque()
-        self._overflow: dict[int, list[int]] = {}  # stream -> [count, first mono, last mono]
+        self._handover = Handover(policy.memory)
+        self._overflowing = False
         self._unsure: Batch | None = None  # was not heard to be written; repeated as it is
         self._pieces: list[tuple[int, int]] = []  # clock offsets to be written
         self._something = asyncio.Event()
@@ -112,20 +93,26 @@ class Outbox:
                 opened = await db.run(
                     transactions.begin_run, identity.site, identity.gateway, clock.boot_id, uplinks
                 )
+                outbox = cls(db, lock, opened, policy, clock)
+                for name in uplinks:
+                    delivery = outbox.deliveries[name] = Delivery(name, opened, db)
+                    await delivery.count()
             except BaseException:
                 await db.close()
                 raise
         except OutboxError as error:
             os.close(lock)
             raise OutboxError(f"{path}: {error}" if str(path) not in str(error) else str(error)) from None
+        except sqlite3.Error as error:
+            os.close(lock)
+            raise OutboxError(
+                f"{path}: cannot be read or written ({error}); free space and check the disk, "
+                "or move the file away to start a new one"
+            ) from None
         except BaseException:
             os.close(lock)
             raise
-        outbox = cls(db, lock, opened, policy, clock)
         outbox.learn_time()
-        for name in uplinks:
-            delivery = outbox.deliveries[name] = Delivery(name, opened, db)
-            await delivery.count()
         return outbox
 
     async def enroll(self, device: str, hash_: str, description: str, names: Sequence[str]) -> None:
@@ -133,7 +120,7 @@ class Outbox:
         stream, meta = await self._db.run(transactions.enroll, device, hash_, description)
         if stream not in self.streams:
             self.streams[stream] = Stream(stream, self.epoch, device, 1)
-        self._enrolled[device] = Enrolled(stream, meta, tuple(names))
+        self._enrolled[device] = Enrolled.of(stream, meta, names)
 
     def last_seq(self, device: str) -> int:
         """The number of a device's last kept reading in this epoch, 0 before the first."""
@@ -142,7 +129,7 @@ class Outbox:
     @property
     def waiting(self) -> int:
         """Readings in memory that wait for a commit."""
-        return len(self._pending) + (len(self._unsure.rows) if self._unsure else 0)
+        return len(self._handover) + (len(self._unsure.rows) if self._unsure else 0)
 
     @property
     def last_id(self) -> int:
@@ -151,26 +138,13 @@ class Outbox:
 
     def keep(self, reading: Reading, *, immediate: bool = False) -> None:
         """Take a reading over. It is on disk within the window, or at once when ``immediate``."""
-        stream, meta, names = self._enrolled[reading.device]
-        values = [reading.values.get(name) for name in names]
-        plain = not reading.quality and None not in values and str not in map(type, values)
-        if plain:
-            body = orjson.dumps(values)
-        else:
-            quality = {name: [why.grade, why.reason] for name, why in reading.quality.items()}
-            body = orjson.dumps({"v": values, "q": quality})
-        self._pending.append(_Pending(stream, reading.mono_ms, meta, body))
-        if len(self._pending) > self._policy.memory:
-            self._drop_oldest()
+        enrolled = self._enrolled[reading.device]
+        full = self._handover.add(enrolled.stream, reading.mono_ms, enrolled.meta, enrolled.body(reading))
+        if full and not self._overflowing:
+            self._tell_overflow()
         self._something.set()
-        if immediate or len(self._pending) >= MOST_PER_COMMIT:
+        if immediate or len(self._handover) >= MOST_PER_COMMIT:
             self._now.set()
-
-    def _drop_oldest(self) -> None:
-        stream, mono_ms, _, _ = self._pending.popleft()
-        count = self._overflow.setdefault(stream, [0, mono_ms, mono_ms])
-        count[0] += 1
-        count[2] = mono_ms
 
     async def run(self) -> None:
         """Write what is pending, one window after the first of it, until cancelled."""
@@ -201,18 +175,17 @@ class Outbox:
         self._unsure = None
         self._trouble("")
         self._written(batch, declared)
-        if not self._pending and not self._overflow:
+        if not self._handover:
             self._something.clear()
+            self._overflowing = False
         return True
 
     def _written(self, batch: Batch, declared: Sequence[Declared]) -> None:
         if batch.rows:
             self._next_id = batch.rows[-1].id + 1
-        for loss in batch.losses:
-            self.streams[loss.stream].next_seq = loss.to_seq + 1
-            self.lost += loss.to_seq - loss.from_seq + 1
-        for row in batch.rows:
-            self.streams[row.stream].next_seq = row.seq + 1
+        for stream, next_seq in batch.next_seq.items():
+            self.streams[stream].next_seq = next_seq
+        self.lost += sum(map(_count, batch.losses))
         self.kept += len(batch.rows)
         if batch.drop_below:
             self._retention.dropped(batch.drop_below)
@@ -224,6 +197,14 @@ class Outbox:
             if delivery.on_kept is not None and (batch.rows or declared):
                 delivery.on_kept(batch.rows, declared)
 
+    def _tell_overflow(self) -> None:
+        self._overflowing = True
+        log.error(
+            "outbox: %d readings wait in memory, and the oldest are given up (reason: overflow); "
+            "see that the disk takes readings, or raise outbox.memory",
+            self.waiting,
+        )
+
     def _trouble(self, problem: str) -> None:
         if problem and not self.problem:
             log.error("outbox: %s; %d readings wait in memory", problem, self.waiting)
@@ -232,28 +213,16 @@ class Outbox:
         self.problem = problem
 
     def _number(self) -> Batch:
-        """Number what is pending. Nothing of it counts before it is written."""
-        next_seq: dict[int, int] = {}
-        losses = []
+        """Number what waits. Nothing of it counts before it is written."""
         boot = self.timeline.boot
-        for stream, (count, first_ms, last_ms) in self._overflow.items():
-            first = self.streams[stream].next_seq
-            next_seq[stream] = first + count
-            losses.append(Loss(stream, first, first + count - 1, boot, first_ms, last_ms, "overflow"))
-        self._overflow.clear()
-        rows = []
-        for id_ in range(self._next_id, self._next_id + min(len(self._pending), MOST_PER_COMMIT)):
-            stream, mono_ms, meta, body = self._pending.popleft()
-            seq = next_seq.get(stream) or self.streams[stream].next_seq
-            next_seq[stream] = seq + 1
-            rows.append(Row(id_, stream, seq, boot, mono_ms, meta, body))
-        if len(self._pending) < MOST_PER_COMMIT:
+        rows, losses, next_seq = self._handover.number(self.streams, self._next_id, boot, MOST_PER_COMMIT)
+        if len(self._handover) < MOST_PER_COMMIT:
             self._now.clear()
         self._unmarked.update(next_seq)
         self._unmarked_rows += len(rows)
         self.learn_time()
         pieces, self._pieces = self._pieces, []
-        return Batch(rows, losses, pieces, boot)
+        return Batch(rows, losses, pieces, boot, next_seq)
 
     def _marks_due(self) -> bool:
         late = self._clock.mono_ms() - self._marked_ms >= _MARK_EVERY_MS
@@ -289,7 +258,7 @@ class Outbox:
 
     async def flush(self) -> bool:
         """Write all that is pending now. Returns False when the disk does not take it."""
-        while self._pending or self._overflow or self._unsure:
+        while self._handover or self._unsure:
             if not await self._commit():
                 return False
         return True
@@ -300,13 +269,19 @@ class Outbox:
         try:
             if await self.flush():
                 await self._commit()
-            if self.waiting:
-                log.error(
-                    "outbox: %d readings could not be written and are lost with this stop", self.waiting
-                )
+            declared = self._unsure.losses if self._unsure else ()
+            gone = self.waiting + self._handover.overflowed + sum(map(_count, declared))
+            if gone:
+                log.error("outbox: %d readings could not be written and are lost with this stop", gone)
         finally:
-            await self._db.close()
-            os.close(self._lock)
+            try:
+                await self._db.close()
+            finally:
+                os.close(self._lock)
+
+
+def _count(loss: Loss) -> int:
+    return loss.to_seq - loss.from_seq + 1
 
 
 async def _wait_at_most(event: asyncio.Event, seconds: float) -> None:

@@ -1,6 +1,6 @@
 """What goes in and out of the outbox file."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -40,6 +40,7 @@ class Batch:
     losses: Sequence[Loss] = ()
     pieces: Sequence[tuple[int, int]] = ()  # new clock offsets of the running boot: from_mono, offset_ms
     boot: int = 0
+    next_seq: Mapping[int, int] = field(default_factory=dict)  # by stream, once this is written
     marks: Marks | None = None
     drop_below: int = 0  # log ids below this are settled and out of the replay window
     declared: Sequence[tuple[int, int]] = ()  # (uplink, loss) pairs that were acknowledged

@@ -18,6 +18,7 @@ MAJOR = 1
 APPLICATION_ID = 0x50415247  # "PARG"
 _PAGE_SIZE = 1024  # a commit of few readings writes few bytes
 _CHECKPOINT_PAGES = 4096  # 4 MB
+_STOP_WITHIN = 10.0  # seconds
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -39,7 +40,11 @@ class Store(aiosqlite.Connection):
 
     async def opened(self) -> Self:
         """Start the thread and open the file."""
-        await self
+        try:
+            await self
+        except BaseException:
+            self._thread.join(_STOP_WITHIN)  # it is on its way out, and must not outlive the loop
+            raise
         return self
 
 
@@ -61,11 +66,13 @@ def lock(path: Path) -> int:
         ) from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except OSError as error:
         os.close(descriptor)
-        raise OutboxError(
-            f"{path}: another agent is using this outbox; stop it, or give this one its own outbox.path"
-        ) from None
+        if isinstance(error, BlockingIOError):
+            remedy = "another agent is using this outbox; stop it, or give this one its own outbox.path"
+        else:
+            remedy = f"cannot be locked ({error.strerror}); change outbox.path to a local disk"
+        raise OutboxError(f"{path}: {remedy}") from None
     return descriptor
 
 

@@ -1,0 +1,99 @@
+"""Between ``keep`` and the disk: the one hand-over in memory, bounded, where the newest readings stay."""
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from operator import itemgetter
+
+import orjson
+
+from edge_agent.kept import Row, Stream
+from edge_agent.outbox.rows import Loss
+from edge_agent.reading import Reading, Value
+
+_row: Callable[[tuple[int, int, int, int, int, int, bytes]], Row] = partial(
+    tuple.__new__, Row
+)  # half of Row(...)
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """Where a device's readings go: its stream, its description, and the order of its channels in a body."""
+
+    stream: int
+    meta: int
+    names: tuple[str, ...]
+    pick: Callable[[Mapping[str, Value]], Sequence[Value]]
+
+    @classmethod
+    def of(cls, stream: int, meta: int, names: Sequence[str]) -> "Enrolled":
+        """Work out how values are picked: KeyError where one is missing."""
+        if len(names) > 1:
+            return cls(stream, meta, tuple(names), itemgetter(*names))
+        return cls(stream, meta, tuple(names), lambda values: [values[name] for name in names])
+
+    def body(self, reading: Reading) -> bytes:
+        """Return the JSON of a reading: a plain list where all channels have numbers, and all are good."""
+        if not reading.quality:
+            try:
+                plain = orjson.dumps(self.pick(reading.values))
+            except KeyError:
+                pass
+            else:
+                if b'"' not in plain and b"n" not in plain:  # no text, and no null that was a NaN
+                    return plain
+        values = [reading.values.get(name) for name in self.names]
+        quality = {name: [why.grade, why.reason] for name, why in reading.quality.items()}
+        return orjson.dumps({"v": values, "q": quality})
+
+
+class Handover:
+    """Readings that wait for the next commit, at most ``most``. What overflows is counted by stream."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._waiting: deque[tuple[int, int, int, bytes]] = deque()  # stream, mono_ms, meta, body
+        self._overflow: dict[int, tuple[int, int, int]] = {}  # stream -> count, first mono_ms, last mono_ms
+
+    def __len__(self) -> int:
+        """How many readings wait."""
+        return len(self._waiting)
+
+    @property
+    def overflowed(self) -> int:
+        """How many readings had no room, and are not numbered yet."""
+        return sum(count for count, _, _ in self._overflow.values())
+
+    def add(self, stream: int, mono_ms: int, meta: int, body: bytes) -> bool:
+        """Let a reading wait. Where there is no room the oldest is given up: then return True."""
+        self._waiting.append((stream, mono_ms, meta, body))
+        if len(self._waiting) <= self._most:
+            return False
+        stream, mono_ms, _, _ = self._waiting.popleft()
+        count, first_ms, _ = self._overflow.get(stream, (0, mono_ms, 0))
+        self._overflow[stream] = (count + 1, first_ms, mono_ms)
+        return True
+
+    def number(
+        self, streams: Mapping[int, Stream], first_id: int, boot: int, most: int
+    ) -> tuple[list[Row], list[Loss], dict[int, int]]:
+        """Take out all that overflowed and then at most ``most`` readings, numbered in this order.
+
+        Returns also the next number of each of their streams. Nothing of it counts before it is written.
+        """
+        next_seq: dict[int, int] = {}
+        losses = []
+        for stream, (count, first_ms, last_ms) in self._overflow.items():
+            first = streams[stream].next_seq
+            next_seq[stream] = first + count
+            losses.append(Loss(stream, first, first + count - 1, boot, first_ms, last_ms, "overflow"))
+        self._overflow.clear()
+        rows = []
+        waiting = self._waiting
+        for id_ in range(first_id, first_id + min(len(waiting), most)):
+            stream, mono_ms, meta, body = waiting.popleft()
+            seq = next_seq.get(stream) or streams[stream].next_seq
+            next_seq[stream] = seq + 1
+            rows.append(_row((id_, stream, seq, boot, mono_ms, meta, body)))
+        return rows, losses, next_seq
