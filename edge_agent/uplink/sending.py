@@ -6,6 +6,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
 from edge_agent.kept import Declared, Row
 from edge_agent.settings.model import Uplink as Settings
@@ -42,7 +43,7 @@ class Sending:
         suspects: Suspects,
         on_acknowledged: Callable[[Flight], None],
     ) -> None:
-        self._settings, self._gateway, self._delivery = settings, gateway, delivery
+        self._settings, self.gateway, self._delivery = settings, gateway, delivery
         self._suspects, self._on_acknowledged = suspects, on_acknowledged
         self._topics = Topics(f"{settings.root}/{gateway.site}/{gateway.id}")
         self._loop = asyncio.get_running_loop()
@@ -50,7 +51,7 @@ class Sending:
         self._ended: asyncio.Future[str] = self._loop.create_future()
         self._descriptions: dict[int, Description] = {}
         self._said = Announcements(gateway, self._topics, delivery, self._descriptions)
-        self._gate = Gate()
+        self.gate = Gate()
         self._backlog = Backlog()
         self._hungry = asyncio.Event()
         self._quiet = asyncio.Event()
@@ -58,16 +59,6 @@ class Sending:
         self._failed_id: int | None = None
         self._backlog_open = self._proved = self._finishing = False
         self._timers: dict[str, asyncio.TimerHandle] = {}
-
-    @property
-    def problem(self) -> str:
-        """Return "" while readings flow, else what holds them."""
-        return self._gate.problem
-
-    @property
-    def in_flight(self) -> int:
-        """Readings on their way to the broker."""
-        return self._flights.readings
 
     async def prepare(self) -> Outgoing:
         """Count the session and return its will. Called once, before the connection is made."""
@@ -87,21 +78,25 @@ class Sending:
         limits = (_LARGEST_PACKET, connected.maximum_packet, self._settings.max_packet)
         self._largest = max(_LEAST_ROOM, min(filter(None, limits)) - _PACKET_MARGIN)
         window = Window(connected.receive_maximum)
-        self._flights = Flights(session, window, self._settings.ack_timeout, self._end)
+        self.flights = Flights(session, window, self._settings.ack_timeout, self._end)
         self._proved = proved
         session.on_ack, session.on_message, session.on_closed = self._acked, self._heard, self._broke
         self._backlog.begin(self._delivery.scan_from, self._delivery.last_id)
         self._delivery.on_kept, self._delivery.low_water = self._kept, self._low_water
-        self._hold_until = self._loop.time() + self._gateway.clock_wait
+        delay = random.uniform(0, self._settings.spread)  # noqa: S311 - jitter
+        self._hold_until = self._loop.time() + self.gateway.clock_wait
         try:
             session.subscribe(self._topics.status)
             self._said.begin(await self._delivery.open_losses())
             self._pump()
-            self._after("backlog", random.uniform(0, self._settings.spread), self._open_backlog)  # noqa: S311
-            self._after("clock", self._gateway.clock_wait, self._pump)
+            self._after("backlog", delay, self._open_backlog)
+            self._after("clock", self.gateway.clock_wait, self._pump)
             self._health()
             if not proved:
-                self._after("proof", self._settings.ack_timeout, self._not_proved)
+                told = (
+                    f"the broker does not pass {self._topics.status} back to us; allow this user to write it"
+                )
+                self._after("proof", self._settings.ack_timeout, partial(self._end, told))
             async with asyncio.TaskGroup() as tasks:
                 reader = tasks.create_task(self._read_backlog(), name="uplink.backlog")
                 try:
@@ -111,7 +106,7 @@ class Sending:
         finally:
             self._delivery.rewind()
             self._delivery.on_kept = self._delivery.low_water = None
-            self._flights.close()
+            self.flights.close()
             for timer in self._timers.values():
                 timer.cancel()
 
@@ -127,7 +122,7 @@ class Sending:
 
     async def _drained(self) -> None:
         self._pump()
-        while (self._flights or self._said.urgent or self._live.waiting) and not self._ended.done():
+        while (self.flights or self._said.urgent or self._live.waiting) and not self._ended.done():
             self._quiet.clear()
             await self._quiet.wait()
 
@@ -161,37 +156,37 @@ class Sending:
                 pass
         except SessionError as error:
             self._end(str(error))
-        if self._backlog_open and self._backlog.more and self._history.waiting < _READ_ROWS // 2:
+        if self._backlog_wanted():
             self._hungry.set()
-        if not self._flights:
+        if not self.flights:
             self._quiet.set()
 
     def _next(self) -> bool:
         """Send one message; return False when there is nothing to send, or no room."""
-        if self._flights.window.in_flight >= self._flights.window.messages:
+        if self.flights.window.in_flight >= self.flights.window.messages:
             return False
         return (
             self._next_urgent()
-            or self._next_run(self._live, self._flights.window.room)
+            or self._next_run(self._live, self.flights.window.room)
             or (not self._finishing and self._next_state())
-            or (not self._finishing and self._next_run(self._history, self._flights.window.backlog_room))
+            or (not self._finishing and self._next_run(self._history, self.flights.window.backlog_room))
         )
 
     def _next_urgent(self) -> bool:
         if (urgent := self._said.urgent) is None:
             return False
         message, loss = urgent
-        if loss is not None and not self._gate.allows(self._loop.time(), self._flights.runs):
+        if loss is not None and not self.gate.allows(self._loop.time(), self.flights.runs):
             return False
-        self._flights.send(message, loss=loss)
+        self.flights.send(message, loss=loss)
         self._said.urgent_sent()
         return True
 
     def _next_state(self) -> bool:
-        if self._flights.window.room < _LEAST_ROOM or (state := self._said.state) is None:
+        if self.flights.window.room < _LEAST_ROOM or (state := self._said.state) is None:
             return False
         device, message = state
-        self._flights.send(message)
+        self.flights.send(message)
         self._said.state_sent(device)
         return True
 
@@ -203,10 +198,10 @@ class Sending:
 
     def _readings_may_go(self) -> bool:
         """Not before the broker is proved, the clock known, and nothing of ours refused."""
-        now, flying = self._loop.time(), self._flights.runs
-        waits_for_clock = now < self._hold_until and not self._gateway.clock_known()
+        now, flying = self._loop.time(), self.flights.runs
+        waits_for_clock = now < self._hold_until and not self.gateway.clock_known()
         one_at_a_time = self._suspects.careful and flying
-        return self._proved and not waits_for_clock and not one_at_a_time and self._gate.allows(now, flying)
+        return self._proved and not waits_for_clock and not one_at_a_time and self.gate.allows(now, flying)
 
     def _send_run(self, lane: Lane, room: int) -> None:
         name = "live" if lane is self._live else "history"
@@ -216,15 +211,15 @@ class Sending:
             self._give_up(run, lane, "refused by the broker again and again")
             return
         stream = self._delivery.streams[run.stream]
-        envelope = Envelope(self._gateway.site, self._gateway.id, stream.device, stream.epoch, name)
+        envelope = Envelope(self.gateway.site, self.gateway.id, stream.device, stream.epoch, name)
         settled = self._delivery.settled(run.stream)
-        payload = encode(envelope, settled, self._descriptions[first.meta], run.rows, self._gateway.moment)
+        payload = encode(envelope, settled, self._descriptions[first.meta], run.rows, self.gateway.moment)
         if len(payload) > self._largest:
             self._shrink(run, lane)
             return
         message = Outgoing(self._topics.readings(name, stream.device), payload)
         try:
-            self._flights.send(message, run=run, backlog=lane is self._history)
+            self.flights.send(message, run=run, backlog=lane is self._history)
         except SessionError:
             self._failed_id = first.id  # no longer in a lane, and not in flight either
             raise
@@ -255,14 +250,14 @@ class Sending:
         elif flight.loss is not None:
             self._said.declare(flight.loss)
         problem = f"the broker refuses messages ({refusal.name}); check ACL and quota for {self._topics.base}"
-        if problem != self._gate.problem:
+        if problem != self.gate.problem:
             log.warning("%s; nothing is given up", problem)
-        self._after("gate", self._gate.refused(self._loop.time(), problem), self._pump)
+        self._after("gate", self.gate.refused(self._loop.time(), problem), self._pump)
 
     def _acked(self, mid: int, refusal: Refusal | None) -> None:
         if self._ended.done():
             return
-        flight = self._flights.acked(mid)
+        flight = self.flights.acked(mid)
         if flight is None:
             return
         if refusal is not None:
@@ -271,12 +266,12 @@ class Sending:
         self.acks += 1
         self._suspects.acked()
         if flight.run is not None:
-            self._gate.accepted()
+            self.gate.accepted()
             self._suspects.forget(flight.run.rows[0])
             self._delivery.settle(flight.run.stream, flight.run.first, flight.run.last)
             self._on_acknowledged(flight)
         elif flight.loss is not None:
-            self._gate.accepted()
+            self.gate.accepted()
             self._delivery.settle_loss(flight.loss)
         self._pump()
 
@@ -293,20 +288,12 @@ class Sending:
             self._said.say("online")
             self._pump()
 
-    def _not_proved(self) -> None:
-        status = self._topics.status
-        self._end(f"the broker does not pass {status} back to us; allow this user to write and read it")
-
     def _health(self) -> None:
         try:
-            self._flights.send(self._said.health())
+            self.flights.send(self._said.health())
         except SessionError as error:
             self._end(str(error))
         self._after("health", _HEALTH_EVERY_S, self._health)
-
-    def _open_backlog(self) -> None:
-        self._backlog_open = True
-        self._pump()
 
     async def _read_backlog(self) -> None:
         """Read the log forward when the lane runs low, and write what is hopeless to the ledger."""
@@ -319,16 +306,23 @@ class Sending:
                 self._said.declare(await delivery.reject(row, why))
                 self._suspects.forget(row)
                 self._hopeless.popleft()
-            if self._backlog_open and self._backlog.more and self._history.waiting < _READ_ROWS // 2:
+            if self._backlog_wanted():
                 rows = await delivery.read(self._backlog.cursor, self._backlog.limit, _READ_ROWS)
                 self._history.add(row for row in rows if delivery.owes(row.stream, row.seq))
                 self._backlog.advance(rows)
             self._pump()
 
+    def _open_backlog(self) -> None:
+        self._backlog_open = True
+        self._pump()
+
+    def _backlog_wanted(self) -> bool:
+        return self._backlog_open and self._backlog.more and self._history.waiting < _READ_ROWS // 2
+
     def _low_water(self) -> int:
         places = (
             min((row.id for row, _ in self._hopeless), default=None),
-            self._flights.low_water(),
+            self.flights.low_water(),
             self._backlog.cursor if self._backlog.more else None,
             self._live.low_water(),
             self._history.low_water(),
@@ -344,7 +338,7 @@ class Sending:
     def _broke(self, reason: str) -> None:
         """The broker closed the connection: perhaps because of what was on its way."""
         if not self._ended.done():
-            self._suspects.closed(self._flights.rows())
+            self._suspects.closed(self.flights.rows())
         self._end(reason)
 
     def _end(self, reason: str) -> None:

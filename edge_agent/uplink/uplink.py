@@ -56,8 +56,8 @@ class Uplink:
             protocol=self._protocol if connected else "",
             acknowledged=self._delivery.acknowledged,
             backlog=self._delivery.backlog,
-            in_flight=self._sending.in_flight if self._sending else 0,
-            problem=self._problem or (self._sending.problem if self._sending else ""),
+            in_flight=self._sending.flights.readings if self._sending else 0,
+            problem=self._problem or (self._sending.gate.problem if self._sending else ""),
         )
 
     def publish_state(self, device: str) -> None:
