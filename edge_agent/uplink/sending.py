@@ -43,7 +43,7 @@ class Sending:
         suspects: Suspects,
         on_acknowledged: Callable[[Flight], None],
     ) -> None:
-        self._settings, self.gateway, self._delivery = settings, gateway, delivery
+        self._settings, self._gateway, self._delivery = settings, gateway, delivery
         self._suspects, self._on_acknowledged = suspects, on_acknowledged
         self._topics = Topics(f"{settings.root}/{gateway.site}/{gateway.id}")
         self._loop = asyncio.get_running_loop()
@@ -84,13 +84,13 @@ class Sending:
         self._backlog.begin(self._delivery.scan_from, self._delivery.last_id)
         self._delivery.on_kept, self._delivery.low_water = self._kept, self._low_water
         delay = random.uniform(0, self._settings.spread)  # noqa: S311 - jitter
-        self._hold_until = self._loop.time() + self.gateway.clock_wait
+        self._hold_until = self._loop.time() + self._gateway.clock_wait
         try:
             session.subscribe(self._topics.status)
             self._said.begin(await self._delivery.open_losses())
             self._pump()
             self._after("backlog", delay, self._open_backlog)
-            self._after("clock", self.gateway.clock_wait, self._pump)
+            self._after("clock", self._gateway.clock_wait, self._pump)
             self._health()
             if not proved:
                 told = (
@@ -199,7 +199,7 @@ class Sending:
     def _readings_may_go(self) -> bool:
         """Not before the broker is proved, the clock known, and nothing of ours refused."""
         now, flying = self._loop.time(), self.flights.runs
-        waits_for_clock = now < self._hold_until and not self.gateway.clock_known()
+        waits_for_clock = now < self._hold_until and not self._gateway.clock_known()
         one_at_a_time = self._suspects.careful and flying
         return self._proved and not waits_for_clock and not one_at_a_time and self.gate.allows(now, flying)
 
@@ -211,9 +211,9 @@ class Sending:
             self._give_up(run, lane, "refused by the broker again and again")
             return
         stream = self._delivery.streams[run.stream]
-        envelope = Envelope(self.gateway.site, self.gateway.id, stream.device, stream.epoch, name)
+        envelope = Envelope(self._gateway.site, self._gateway.id, stream.device, stream.epoch, name)
         settled = self._delivery.settled(run.stream)
-        payload = encode(envelope, settled, self._descriptions[first.meta], run.rows, self.gateway.moment)
+        payload = encode(envelope, settled, self._descriptions[first.meta], run.rows, self._gateway.moment)
         if len(payload) > self._largest:
             self._shrink(run, lane)
             return
