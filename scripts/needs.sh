@@ -23,6 +23,7 @@ need "gcc libc6-dev" compiles
 need pkg-config command -v pkg-config
 need libmodbus-dev pkg-config --exists libmodbus
 need dbus-daemon command -v dbus-daemon
+need systemd command -v systemd-analyze
 need nodejs command -v node
 need npm command -v npm
 
