@@ -1,5 +1,6 @@
 """What one uplink has been given, and what it is still owed."""
 
+import sqlite3
 from collections.abc import Callable, Sequence
 
 from edge_agent.kept import Declared, Row
@@ -7,6 +8,9 @@ from edge_agent.outbox import transactions
 from edge_agent.outbox.ranges import Ranges
 from edge_agent.outbox.rows import Marks, Opened
 from edge_agent.outbox.store import Store
+
+MARK_EVERY = 20_000  # readings, about: so many a crash may send again
+_MOST_BEYOND = 64  # ranges beyond settled that are kept per stream
 
 
 class Delivery:
@@ -18,7 +22,7 @@ class Delivery:
     """
 
     def __init__(self, name: str, opened: Opened, db: Store) -> None:
-        self.uplink, self._scan_from = opened.uplinks[name]
+        self.uplink, self._scan_from, self._session = opened.uplinks[name]
         self.streams = opened.streams
         self.backlog = 0
         self.acknowledged = 0
@@ -30,6 +34,8 @@ class Delivery:
             stream: ranges for (uplink, stream), ranges in opened.delivery.items() if uplink == self.uplink
         }
         self._lost: dict[int, Ranges] = {}  # given up, and the declaration not acknowledged yet
+        self.unmarked = 0  # readings settled since the last marks
+        self.on_unmarked: Callable[[], None] = lambda: None  # they are many
         self._dirty: set[int] = set()
         self._declared: list[int] = []
 
@@ -74,10 +80,18 @@ class Delivery:
             self.backlog -= new
             self.acknowledged += new
         self._dirty.add(stream)
+        self.unmarked += last - first + 1
+        if self.unmarked >= MARK_EVERY:
+            self.on_unmarked()
 
     def lose(self, loss: Declared) -> None:
         """Readings that this uplink was owed are given up: they are declared, and not sent any more."""
         self.backlog -= self._give_up(loss)
+
+    def declare(self, losses: Sequence[Declared]) -> None:
+        """Readings were lost before they were kept: they are no backlog, only to be declared."""
+        for loss in losses:
+            self._give_up(loss)
 
     def _give_up(self, loss: Declared) -> int:
         if loss.to_seq is None:  # the end of an epoch: nothing of it is left to be sent
@@ -93,15 +107,33 @@ class Delivery:
     def settle_loss(self, loss: Declared) -> None:
         """Accept: the broker has taken the declaration of a loss."""
         if loss.to_seq is not None:
-            self._of(loss.stream).add(loss.from_seq, loss.to_seq)
+            ranges = self._of(loss.stream)
+            ranges.add(loss.from_seq, loss.to_seq)
+            if self._lost_of(loss.stream).top <= ranges.settled:
+                self._lost.pop(loss.stream, None)
         self._dirty.add(loss.stream)
         self._declared.append(loss.id)
 
     def rewind(self) -> None:
         """A session ended: what it did not acknowledge will be read from the log again."""
         self._scan_from = self.scan_from
-        for ranges in self._ranges.values():
-            ranges.forget(transactions.MAX_BEYOND)
+        for stream, ranges in self._ranges.items():
+            for first, last in ranges.forget(self._most_beyond(stream)):
+                self.backlog += last - first + 1 - self._lost_of(stream).overlap(first, last)
+
+    def _most_beyond(self, stream: int) -> int:
+        """How many ranges beyond settled are remembered.
+
+        What is not is only sent again. So it must be found again: it has to lie above a reading that is
+        owed, for there ``scan_from`` stands. (What is missing may also be a loss, which is in no row.)
+        """
+        ranges, lost, end = self._of(stream), self._lost_of(stream), self.settled(stream)
+        if len(ranges.beyond) > _MOST_BEYOND:
+            for number, (first, last) in enumerate(ranges.beyond):
+                if not lost.covers(end + 1, first - 1):
+                    return max(number, _MOST_BEYOND)
+                end = last
+        return len(ranges.beyond)
 
     async def read(self, from_id: int, to_id: int, limit: int) -> list[Row]:
         """Read a piece of the log, both ends included, at most ``limit`` rows."""
@@ -113,7 +145,11 @@ class Delivery:
 
     async def count_session(self) -> int:
         """Count one more CONNECT."""
-        return await self._db.run(transactions.count_session, self.uplink)
+        try:
+            self._session = await self._db.run(transactions.count_session, self.uplink, self._session)
+        except sqlite3.Error:  # a full disk is no reason not to connect
+            self._session += 1
+        return self._session
 
     async def descriptions(self) -> dict[int, tuple[str, str]]:
         """Return every description by id: hash and JSON body."""
@@ -121,11 +157,11 @@ class Delivery:
 
     def mark(self, marks: Marks) -> list[tuple[int, int]]:
         """Add what changed to the marks; return the acknowledged declarations. Kept until ``marked``."""
+        self.unmarked = 0
         marks.scan_from[self.uplink] = self.scan_from
         for stream in self._dirty:
-            marks.delivery[self.uplink, stream] = Ranges(
-                self._ranges[stream].settled, list(self._ranges[stream].beyond)
-            )
+            beyond = self._ranges[stream].beyond[: self._most_beyond(stream)]
+            marks.delivery[self.uplink, stream] = Ranges(self.settled(stream), beyond)
         return [(self.uplink, loss) for loss in self._declared]
 
     def marked(self, marks: Marks, declared: Sequence[tuple[int, int]]) -> None:

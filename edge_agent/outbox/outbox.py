@@ -17,7 +17,7 @@ from typing import Self
 from edge_agent.clock import Clock
 from edge_agent.kept import Declared, Stream
 from edge_agent.outbox import store, transactions
-from edge_agent.outbox.delivery import Delivery
+from edge_agent.outbox.delivery import MARK_EVERY, Delivery
 from edge_agent.outbox.handover import Enrolled, Handover
 from edge_agent.outbox.retention import Retention
 from edge_agent.outbox.rows import Batch, Loss, Marks, Opened
@@ -29,7 +29,6 @@ log = logging.getLogger(__name__)
 
 MOST_PER_COMMIT = 4000  # bounds the memory of a commit as well as its time
 _MARK_EVERY_MS = 10_000
-_MARK_EVERY_ROWS = 20_000
 _SLOWEST_RETRY_S = 30.0
 
 
@@ -97,6 +96,7 @@ class Outbox:
                 for name in uplinks:
                     delivery = outbox.deliveries[name] = Delivery(name, opened, db)
                     await delivery.count()
+                    delivery.on_unmarked = outbox._something.set
             except BaseException:
                 await db.close()
                 raise
@@ -191,6 +191,7 @@ class Outbox:
             self._retention.dropped(batch.drop_below)
         for delivery in self.deliveries.values():
             delivery.backlog += len(batch.rows)
+            delivery.declare(declared)
             delivery.last_id = self._next_id - 1
             if batch.marks is not None:
                 delivery.marked(batch.marks, batch.declared)
@@ -226,7 +227,8 @@ class Outbox:
 
     def _marks_due(self) -> bool:
         late = self._clock.mono_ms() - self._marked_ms >= _MARK_EVERY_MS
-        return late or self._unmarked_rows >= _MARK_EVERY_ROWS or self._closing
+        many = max([self._unmarked_rows, *(delivery.unmarked for delivery in self.deliveries.values())])
+        return late or many >= MARK_EVERY or self._closing
 
     async def _with_marks(self, batch: Batch) -> Batch:
         now = self._clock.mono_ms()

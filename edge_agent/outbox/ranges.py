@@ -14,12 +14,26 @@ class Ranges:
 
     def __contains__(self, number: int) -> bool:
         """Say whether a number is settled."""
-        if number <= self.settled:
+        return self.covers(number, number)
+
+    def covers(self, first: int, last: int) -> bool:
+        """Say whether all numbers from first to last are settled."""
+        if last <= self.settled:
             return True
         if not self.beyond:
             return False
-        at = bisect_left(self.beyond, (number + 1,)) - 1
-        return at >= 0 and number <= self.beyond[at][1]
+        at = bisect_left(self.beyond, (first + 1,)) - 1
+        return at >= 0 and last <= self.beyond[at][1]
+
+    def overlap(self, first: int, last: int) -> int:
+        """How many of the numbers from first to last are settled."""
+        below = max(0, min(last, self.settled) - first + 1)
+        return below + sum(max(0, min(last, high) - max(first, low) + 1) for low, high in self.beyond)
+
+    @property
+    def top(self) -> int:
+        """The highest number that is settled."""
+        return self.beyond[-1][1] if self.beyond else self.settled
 
     def count(self) -> int:
         """How many numbers are settled."""
@@ -45,6 +59,8 @@ class Ranges:
         self.beyond = apart
         return self.count() - before
 
-    def forget(self, most: int) -> None:
-        """Keep at most the lowest ``most`` ranges beyond. What is forgotten is only sent again."""
+    def forget(self, most: int) -> list[tuple[int, int]]:
+        """Keep the lowest ``most`` ranges beyond, and return the others."""
+        forgotten = self.beyond[most:]
         del self.beyond[most:]
+        return forgotten

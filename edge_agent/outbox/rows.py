@@ -57,5 +57,5 @@ class Opened:
     ran_ms: dict[int, int]
     pieces: dict[int, list[tuple[int, int]]]
     streams: dict[int, Stream]
-    uplinks: dict[str, tuple[int, int]] = field(default_factory=dict)  # name -> (id, scan_from)
+    uplinks: dict[str, tuple[int, int, int]] = field(default_factory=dict)  # name -> id, scan_from, session
     delivery: dict[tuple[int, int], Ranges] = field(default_factory=dict)

@@ -13,7 +13,6 @@ from edge_agent.outbox.ranges import Ranges
 from edge_agent.outbox.rows import Batch, Loss, Marks, Opened
 from edge_agent.outbox.store import OutboxError
 
-MAX_BEYOND = 64  # ranges beyond settled that are kept per uplink and stream
 MOST_QUARANTINED = 1_000
 _ROWS_PER_STATEMENT = 256
 # Named wherever they are used: a later minor version may have added columns.
@@ -91,8 +90,10 @@ def _begin(db: sqlite3.Connection, site: str, gateway: str, boot_id: str, uplink
     )
     for uplink in uplinks:
         made = db.execute("INSERT OR IGNORE INTO uplink (name, scan_from) VALUES (?, ?)", (uplink, next_id))
-        id_, scan_from = db.execute("SELECT id, scan_from FROM uplink WHERE name = ?", (uplink,)).fetchone()
-        opened.uplinks[uplink] = (id_, scan_from)
+        id_, scan_from, session = db.execute(
+            "SELECT id, scan_from, session FROM uplink WHERE name = ?", (uplink,)
+        ).fetchone()
+        opened.uplinks[uplink] = (id_, scan_from, session)
         if made.rowcount:  # a new uplink begins now: it is owed nothing that was kept before
             for stream in streams.values():
                 db.execute(
@@ -236,7 +237,7 @@ def _mark(db: sqlite3.Connection, marks: Marks) -> None:
     for uplink, scan_from in marks.scan_from.items():
         db.execute("UPDATE uplink SET scan_from = ? WHERE id = ?", (scan_from, uplink))
     for (uplink, stream), ranges in marks.delivery.items():
-        beyond = orjson.dumps(ranges.beyond[:MAX_BEYOND]).decode() if ranges.beyond else None
+        beyond = orjson.dumps(ranges.beyond).decode() if ranges.beyond else None
         db.execute(
             "INSERT OR REPLACE INTO delivery (uplink, stream, settled, beyond) VALUES (?, ?, ?, ?)",
             (uplink, stream, ranges.settled, beyond),
@@ -271,10 +272,10 @@ def open_losses(db: sqlite3.Connection, uplink: int) -> list[Declared]:
     return [Declared(*row) for row in rows]
 
 
-def count_session(db: sqlite3.Connection, uplink: int) -> int:
-    """Count one more CONNECT of an uplink, and return the count."""
+def count_session(db: sqlite3.Connection, uplink: int, last: int) -> int:
+    """Count one more CONNECT of an uplink, and return the count: above ``last``, and never twice the same."""
     (session,) = db.execute(
-        "UPDATE uplink SET session = session + 1 WHERE id = ? RETURNING session", (uplink,)
+        "UPDATE uplink SET session = max(session, ?) + 1 WHERE id = ? RETURNING session", (last, uplink)
     ).fetchone()
     return int(session)
 
