@@ -56,14 +56,14 @@ class Timeline:
         return mono_ms + sum(ran for other, ran in self._ran_ms.items() if other < boot)
 
     def _estimate(self, boot: int, mono_ms: int) -> Moment:
-        before = [b for b in self._pieces if b < boot and self._pieces[b]]
-        after = [b for b in self._pieces if b > boot and self._pieces[b]]
         earliest = latest = None
-        if before:
+        running = self.running_ms(boot, mono_ms)
+        if before := [b for b in self._pieces if b < boot]:
             near = max(before)
-            earliest = self._ran_ms.get(near, 0) + self._pieces[near][-1][1] + mono_ms
-        if after:
-            latest = self._pieces[min(after)][0][1]
+            earliest = self._pieces[near][-1][1] + running - self.running_ms(near, 0)
+        if after := [b for b in self._pieces if b > boot]:
+            near = min(after)
+            latest = self._pieces[near][0][1] + running - self.running_ms(near, 0)
         if boot == self.boot and self._guess is not None:
             ts = mono_ms + self._guess
         else:
