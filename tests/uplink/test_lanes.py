@@ -1,0 +1,116 @@
+"""Lanes deal rows into messages: contiguous, of one stream and description, in order, each row once."""
+
+from collections import defaultdict
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_agent.kept import Row
+from edge_agent.uplink.lanes import MOST_ROWS, Backlog, Lane
+
+_BODY = b"[1.5]"
+
+
+def _row(id_: int, stream: int, seq: int, meta: int = 1, body: bytes = _BODY) -> Row:
+    return Row(id_, stream, seq, 1, 1000 * id_, meta, body)
+
+
+def _lane(*rows: Row) -> Lane:
+    lane = Lane({1: 40, 2: 40})
+    lane.add(rows)
+    return lane
+
+
+def _all(lane: Lane, room: int = 10**9) -> list[list[tuple[int, int]]]:
+    taken = []
+    while lane.waiting:
+        first = lane.first()
+        run = lane.take(room)
+        assert run.rows[0] == first
+        taken.append([(row.stream, row.seq) for row in run.rows])
+    return taken
+
+
+def test_one_stream_goes_out_together() -> None:
+    assert _all(_lane(*(_row(n, 1, n) for n in (1, 2, 3)))) == [[(1, 1), (1, 2), (1, 3)]]
+
+
+def test_a_gap_begins_a_new_message() -> None:
+    assert _all(_lane(_row(1, 1, 1), _row(2, 1, 3), _row(3, 1, 4))) == [[(1, 1)], [(1, 3), (1, 4)]]
+
+
+def test_a_number_that_comes_again_begins_a_new_message() -> None:
+    assert _all(_lane(_row(1, 1, 1), _row(1, 1, 1))) == [[(1, 1)], [(1, 1)]]
+
+
+def test_a_new_description_begins_a_new_message() -> None:
+    assert _all(_lane(_row(1, 1, 1), _row(2, 1, 2, meta=2))) == [[(1, 1)], [(1, 2)]]
+
+
+def test_streams_take_turns() -> None:
+    rows = [_row(n, 1, n, meta=1 + n % 2) for n in range(1, 4)] + [_row(9, 2, 1)]
+    assert _all(_lane(*rows)) == [[(1, 1)], [(2, 1)], [(1, 2)], [(1, 3)]]
+
+
+def test_a_row_larger_than_the_room_goes_alone() -> None:
+    lane = _lane(_row(1, 1, 1, body=b"x" * 5000), _row(2, 1, 2))
+    assert _all(lane, room=100) == [[(1, 1)], [(1, 2)]]
+
+
+def test_a_message_has_a_bound_in_rows() -> None:
+    assert len(_lane(*(_row(n, 1, n) for n in range(1, 9))).take(10**9, most=3).rows) == 3
+    sizes = [len(rows) for rows in _all(_lane(*(_row(n, 1, n) for n in range(1, MOST_ROWS + 2))))]
+    assert sizes == [MOST_ROWS, 1]
+
+
+def test_an_empty_lane() -> None:
+    lane = _lane()
+    assert lane.low_water() is None
+    assert lane.waiting == 0
+
+
+def test_clear_forgets_all() -> None:
+    lane = _lane(_row(1, 1, 1), _row(2, 2, 1))
+    lane.clear()
+    assert (lane.waiting, lane.low_water()) == (0, None)
+
+
+_ROWS = st.lists(st.tuples(st.integers(1, 3), st.integers(0, 2), st.integers(1, 2), st.integers(2, 300)))
+
+
+@given(_ROWS, st.integers(1, 2000))
+def test_each_row_goes_out_once_and_in_order(shape: list[tuple[int, int, int, int]], room: int) -> None:
+    seqs: dict[int, int] = defaultdict(int)
+    rows = []
+    for id_, (stream, gap, meta, size) in enumerate(shape, 1):
+        seqs[stream] += 1 + gap
+        rows.append(_row(id_, stream, seqs[stream], meta, b"x" * size))
+    lane = _lane(*rows)
+    left = {row.id for row in rows}
+    taken: list[Row] = []
+    while lane.waiting:
+        assert lane.waiting == len(left)
+        assert lane.low_water() == min(left)
+        run = lane.take(room)
+        assert {row.stream for row in run.rows} == {run.stream}
+        assert len({row.meta for row in run.rows}) == 1
+        assert [row.seq for row in run.rows] == list(range(run.first, run.last + 1))
+        assert len(run.rows) == 1 or sum(len(row.body) for row in run.rows) <= room
+        left -= {row.id for row in run.rows}
+        taken += run.rows
+    assert left == set()
+    for stream in seqs:
+        assert [row for row in taken if row.stream == stream] == [row for row in rows if row.stream == stream]
+
+
+def test_the_scan_of_the_log() -> None:
+    backlog = Backlog()
+    assert not backlog.more
+    backlog.begin(5, 9)
+    assert (backlog.cursor, backlog.more) == (5, True)
+    backlog.advance([_row(5, 1, 1), _row(7, 1, 2)])
+    assert (backlog.cursor, backlog.more) == (8, True)
+    backlog.advance([])
+    assert (backlog.cursor, backlog.more) == (10, False)
+    backlog.extend(12)
+    assert (backlog.cursor, backlog.more) == (10, True)
