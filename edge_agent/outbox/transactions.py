@@ -169,7 +169,7 @@ def write(db: sqlite3.Connection, batch: Batch, uplinks: Iterable[int]) -> list[
 def _insert(db: sqlite3.Connection, rows: Sequence[Row]) -> None:
     for at in range(0, len(rows), _ROWS_PER_STATEMENT):
         part = rows[at : at + _ROWS_PER_STATEMENT]
-        places = ",".join(("(?,?,?,?,?,?,?)",) * len(part))
+        places = ",".join(("(?,?,?,?,?,?,?,?)",) * len(part))
         db.execute(
             f"INSERT INTO log ({_LOG_COLUMNS}) VALUES {places}",  # noqa: S608 - no input in it
             tuple(chain.from_iterable(part)),
@@ -213,8 +213,7 @@ def _declared(db: sqlite3.Connection, loss: Loss) -> Declared:
 
 def reject(db: sqlite3.Connection, uplink: int, row: Row, why: str) -> Declared:
     """Write one reading to the ledger of one uplink, and set a copy aside. The log row goes in its time."""
-    db.execute("BEGIN IMMEDIATE")
-    try:
+    with _transaction(db):
         lost = Loss(row.stream, row.seq, row.seq, row.boot, row.mono_ms, row.mono_ms, "rejected")
         declared = _declare(db, lost, (uplink,))
         db.execute("UPDATE loss SET detail = ? WHERE id = ?", (why, declared.id))
@@ -223,10 +222,6 @@ def reject(db: sqlite3.Connection, uplink: int, row: Row, why: str) -> Declared:
             (declared.id, uplink, row.stream, row.seq, row.boot, row.mono_ms, row.meta, row.body),
         )
         db.execute("DELETE FROM quarantine WHERE loss <= ?", (declared.id - MOST_QUARANTINED,))
-        db.execute("COMMIT")
-    except BaseException:
-        db.execute("ROLLBACK")
-        raise
     return declared
 
 
