@@ -2,10 +2,14 @@
 
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
+from zlib import crc32
 
 
 class Row(NamedTuple):
-    """One kept reading. ``body`` is JSON: values (and quality) in the description's channel order."""
+    """One kept reading. ``body`` is JSON: values (and quality) in the description's channel order.
+
+    ``check`` proves that nothing of it was changed on the card: a flipped bit must not become a value.
+    """
 
     id: int
     stream: int
@@ -14,6 +18,17 @@ class Row(NamedTuple):
     mono_ms: int
     meta: int
     body: bytes
+    check: int = 0
+
+
+def checksum(stream: int, seq: int, boot: int, mono_ms: int, meta: int, body: bytes) -> int:
+    """Return what a row's ``check`` must be."""
+    return crc32(b"%d %d %d %d %d" % (stream, seq, boot, mono_ms, meta), crc32(body))
+
+
+def intact(row: Row) -> bool:
+    """Say whether a row is as it was written."""
+    return row.check == checksum(*row[1:7])
 
 
 @dataclass(slots=True)

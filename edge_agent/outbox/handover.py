@@ -8,11 +8,11 @@ from operator import itemgetter
 
 import orjson
 
-from edge_agent.kept import Row, Stream
+from edge_agent.kept import Row, Stream, checksum
 from edge_agent.outbox.rows import Loss
 from edge_agent.reading import Reading, Value
 
-_row: Callable[[tuple[int, int, int, int, int, int, bytes]], Row] = partial(
+_row: Callable[[tuple[int, int, int, int, int, int, bytes, int]], Row] = partial(
     tuple.__new__, Row
 )  # half of Row(...)
 
@@ -95,5 +95,6 @@ class Handover:
             stream, mono_ms, meta, body = waiting.popleft()
             seq = next_seq.get(stream) or streams[stream].next_seq
             next_seq[stream] = seq + 1
-            rows.append(_row((id_, stream, seq, boot, mono_ms, meta, body)))
+            check = checksum(stream, seq, boot, mono_ms, meta, body)
+            rows.append(_row((id_, stream, seq, boot, mono_ms, meta, body, check)))
         return rows, losses, next_seq

@@ -28,6 +28,10 @@ class OutboxError(Exception):
     """The outbox cannot be used. The message names the file and the remedy."""
 
 
+class DamagedError(Exception):
+    """The file itself is damaged. Opening it again salvages what can be read."""
+
+
 class Store(aiosqlite.Connection):
     """One SQLite connection on a thread of its own."""
 

@@ -8,15 +8,15 @@ from itertools import chain
 
 import orjson
 
-from edge_agent.kept import Declared, Row, Stream
+from edge_agent.kept import Declared, Row, Stream, intact
 from edge_agent.outbox.ranges import Ranges
 from edge_agent.outbox.rows import Batch, Loss, Marks, Opened
-from edge_agent.outbox.store import OutboxError
+from edge_agent.outbox.store import DamagedError, OutboxError
 
 MOST_QUARANTINED = 1_000
 _ROWS_PER_STATEMENT = 256
 # Named wherever they are used: a later minor version may have added columns.
-_LOG_COLUMNS = "id, stream, seq, boot, mono, meta, body"
+_LOG_COLUMNS = "id, stream, seq, boot, mono, meta, body, sum"
 _LOSS_COLUMNS = "id, stream, from_seq, to_seq, readings, from_boot, from_mono, to_boot, to_mono, reason"
 
 
@@ -246,7 +246,10 @@ def read(db: sqlite3.Connection, from_id: int, to_id: int, limit: int) -> list[R
         f"SELECT {_LOG_COLUMNS} FROM log WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",  # noqa: S608 - no input in it
         (from_id, to_id, limit),
     ).fetchall()
-    return list(map(Row._make, rows))
+    made = list(map(Row._make, rows))
+    if not all(map(intact, made)):
+        raise DamagedError(f"a row between {from_id} and {made[-1].id} is not as it was written")
+    return made
 
 
 def at(db: sqlite3.Connection, from_id: int) -> tuple[int, int, int] | None:

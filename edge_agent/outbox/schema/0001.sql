@@ -32,7 +32,8 @@ CREATE TABLE log (                       -- one page per commit
   id INTEGER PRIMARY KEY,
   stream INTEGER NOT NULL, seq INTEGER NOT NULL,
   boot INTEGER NOT NULL, mono INTEGER NOT NULL,  -- CLOCK_BOOTTIME, ms
-  meta INTEGER NOT NULL, body BLOB NOT NULL) STRICT;  -- values and quality in the description's channel order
+  meta INTEGER NOT NULL, body BLOB NOT NULL,  -- values and quality in the description's channel order
+  sum INTEGER NOT NULL) STRICT;          -- CRC-32 of all but the id
 
 CREATE TABLE uplink (
   id INTEGER PRIMARY KEY,
