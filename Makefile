@@ -9,7 +9,7 @@ export PIP_CONSTRAINT := constraints.txt
 export PIP_BUILD_CONSTRAINT := constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo install check test new-driver picture clean
+.PHONY: help demo install check test new-driver pages picture clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -37,7 +37,14 @@ needs:
 new-driver: $(VENV)/.dev ## Begin a driver: make new-driver NAME=foo
 	@$(BIN)/python scripts/new_driver.py "$(NAME)"
 	@$(MAKE) --no-print-directory install
-	@$(BIN)/edge-agent drivers page "$(NAME)" > "drivers/$(NAME)/page.md" && mv "drivers/$(NAME)/page.md" "drivers/$(NAME)/README.md"
+	@$(MAKE) --no-print-directory pages
+
+pages: $(VENV)/.dev ## Write the generated parts of the drivers' pages
+	@for driver in drivers/*/vectors.toml; do \
+		folder=$${driver%/*}; \
+		$(BIN)/edge-agent drivers page "$${folder#*/}" > "$$folder/page.new" || exit 1; \
+		mv "$$folder/page.new" "$$folder/README.md"; \
+	done
 
 picture: $(VENV)/.demo ## Record docs/demo.svg from a real demo
 	$(BIN)/python scripts/picture.py docs/demo.svg

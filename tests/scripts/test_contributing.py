@@ -1,6 +1,7 @@
-"""What ``make new-driver`` makes is a whole driver that passes the tests of all drivers."""
+"""What CONTRIBUTING.md tells to do works: the profile it shows, and what ``make new-driver`` makes."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -71,6 +72,17 @@ def test_a_new_driver_passes_the_tests_of_all_drivers(tree: Path) -> None:
     for verb in (["check"], ["format", "--check"]):
         lint = run(tree, "-m", "ruff", *verb, "drivers")
         assert lint.returncode == 0, lint.stdout
+
+
+def test_the_profile_that_is_shown_passes_the_tests_of_all_profiles(tree: Path) -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    (profile,) = re.findall(r"^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    (tree / "drivers" / "modbus" / "profiles" / "acme_m1.toml").write_text(profile, "utf-8")
+    tests = run(
+        tree, "-m", "pytest", "-p", "no:cacheprovider", "tests/drivers/test_profiles.py", "-k", "acme_m1"
+    )
+    assert tests.returncode == 0, tests.stdout
+    assert "2 passed" in tests.stdout
 
 
 @pytest.mark.parametrize("name", ["", "Foo", "my-driver", "../up", "modbus"])
