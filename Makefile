@@ -9,7 +9,7 @@ export PIP_CONSTRAINT := constraints.txt
 export PIP_BUILD_CONSTRAINT := constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo install check test new-driver pages picture clean
+.PHONY: help demo install check test bench new-driver pages picture clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -33,6 +33,9 @@ test: needs $(VENV)/.dev ## Run the whole suite, after installing what it needs 
 .PHONY: needs
 needs:
 	@scripts/needs.sh
+
+bench: $(VENV)/.dev ## Measure what the figures in the documents come from
+	@for bench in benchmarks/*.py; do echo "$$bench"; $(BIN)/python "$$bench" || exit 1; done
 
 new-driver: $(VENV)/.dev ## Begin a driver: make new-driver NAME=foo
 	@$(BIN)/python scripts/new_driver.py "$(NAME)"
