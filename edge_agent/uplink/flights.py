@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from edge_agent.kept import Declared, Row
+from edge_agent.uplink.kernel import Carried
 from edge_agent.uplink.lanes import Run
 from edge_agent.uplink.mqtt import Outgoing, Session
 from edge_agent.uplink.window import Window
@@ -97,14 +98,16 @@ class Flights:
             self._timer.cancel()
 
     def _watch(self) -> None:
-        before = (self._acks, self._session.unsent())
-        self._timer = self._loop.call_later(self._ack_timeout, self._look, before)
+        before = self._session.carried()
+        self._timer = self._loop.call_later(self._ack_timeout, self._look, self._acks, before)
 
-    def _look(self, before: tuple[int, int]) -> None:
+    def _look(self, acks: int, before: Carried) -> None:
         self._timer = None
         if not self._flying:
             return
-        if (self._acks, self._session.unsent()) == before:
+        now = self._session.carried()
+        nothing_left = before.unconfirmed == now.unconfirmed == 0  # a ping or a QoS 0 message is no progress
+        if acks == self._acks and (nothing_left or before.confirmed == now.confirmed):
             self._on_stuck(f"no acknowledgement for {self._ack_timeout:.0f} s; the session is rebuilt")
         else:
             self._watch()

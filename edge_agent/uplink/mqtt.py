@@ -5,15 +5,11 @@ behind our back: the outbox knows what is owed. paho runs without its thread: th
 """
 
 import asyncio
-import fcntl
 import socket
 import ssl
-import struct
-import termios
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTv5, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
@@ -23,16 +19,19 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_agent.settings.fields import Server
 from edge_agent.settings.model import Uplink
+from edge_agent.uplink import tls
+from edge_agent.uplink.kernel import Carried, carried, prompt
+from edge_agent.uplink.off_loop import off_loop
 from edge_agent.uplink.refusals import Refusal
 
 Protocol = Literal["5", "3.1.1"]
-R = TypeVar("R")
 
 _CONNECT_S = 10.0  # for TCP, and again for the broker's CONNACK
+_CONNECT_MOST_S = 60.0  # with name service, and every address that a name has
+_PING_LATE_S = 0.05  # a ping comes this long after its time; the broker waits half a keep-alive
 _SESSION_EXPIRY_S = 86_400  # only so that commands wait for us
 _WILL_DELAY_S = 15
 _RECEIVE_MAXIMUM_DEFAULT = 65_535  # MQTT 5.0, 3.2.2.3.3
-_NOTSENT_LOWAT = 16_384  # what waits in the kernel cannot be overtaken by a live reading
 
 
 class SessionError(Exception):
@@ -85,6 +84,7 @@ class Session:
         self._connected: asyncio.Future[Connected] = self._loop.create_future()
         self._sock: socket.socket | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._said_at = self._heard_at = 0.0
         self._acks: list[tuple[int, Refusal | None]] = []
         self._closed = False
         self._data_properties = self._properties(None)
@@ -125,7 +125,10 @@ class Session:
             SessionError: no connection, or the broker refuses.
         """
         if server.tls:
-            self._client.tls_set_context(self._tls())
+            try:
+                self._client.tls_set_context(tls.context(self._settings))
+            except OSError as error:
+                raise SessionError(f"{server}: {error}", credentials=True) from None
         keepalive = int(self._settings.keepalive)
         properties = None
         if self._protocol == "5":
@@ -138,15 +141,19 @@ class Session:
             else:
                 client = self._client
                 client.connect(server.host, server.port, keepalive, clean_start=False, properties=properties)
+            late = self._client.socket() if self._closed else None
+            if late is not None:  # nobody waits for it any more
+                late.close()
 
         try:
-            await _off_loop(connect)
+            async with asyncio.timeout(_CONNECT_MOST_S):
+                await off_loop(connect)
         except ssl.SSLError as error:
             raise SessionError(
                 f"{server}: TLS failed ({error.reason or error}); check ca, and the clock"
             ) from None
-        except OSError as error:
-            reason = error.strerror or str(error) or type(error).__name__
+        except (OSError, UnicodeError) as error:  # UnicodeError: from a name that cannot be one
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise SessionError(
                 f"{server}: no connection ({reason}); check the network and the address"
             ) from None
@@ -159,33 +166,26 @@ class Session:
             reason = f"{server}: connected, but no MQTT answer in {_CONNECT_S:.0f} s; check the port"
             raise SessionError(reason, protocol=True) from None
 
-    def _tls(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=str(self._settings.ca) if self._settings.ca else None)
-        if self._settings.cert is not None:
-            context.load_cert_chain(self._settings.cert, self._settings.key)
-        return context
-
     def _watch(self) -> None:
         sock = self._client.socket()
         if not isinstance(sock, socket.socket):  # closed again already; on_disconnect has told
             return
         self._sock = sock
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _NOTSENT_LOWAT)
+        prompt(sock)
         self._client.on_socket_close = lambda *_: self._unwatch()
-        self._client.on_socket_register_write = lambda *_: self._loop.add_writer(
-            sock, self._client.loop_write
-        )
+        self._client.on_socket_register_write = lambda *_: self._writable(sock)
         self._client.on_socket_unregister_write = lambda *_: self._written(sock)
         self._loop.add_reader(sock, self._readable)
         if self._client.want_write():
             self._writable(sock)
-        self._tick()
+        self._said_at = self._heard_at = self._loop.time()
+        self._wake_for_ping()
 
     def _writable(self, sock: socket.socket) -> None:
         self._loop.add_writer(sock, self._client.loop_write)
 
     def _written(self, sock: socket.socket) -> None:
+        self._said_at = self._loop.time()
         self._loop.remove_writer(sock)
 
     def _unwatch(self) -> None:
@@ -198,16 +198,31 @@ class Session:
             self._timer = None
 
     def _readable(self) -> None:
-        self._client.loop_read()
-        while isinstance(self._sock, ssl.SSLSocket) and self._sock.pending():
+        try:
             self._client.loop_read()
+            while isinstance(self._sock, ssl.SSLSocket) and self._sock.pending():
+                self._client.loop_read()
+        except Exception as error:  # noqa: BLE001 - paho raises whatever it meets in a packet that is none
+            self._unwatch()
+            self._ended(f"the broker sent what is not MQTT ({type(error).__name__})", protocol=False)
+        self._heard_at = self._loop.time()
 
-    def _tick(self) -> None:
-        self._client.loop_misc()
-        if (
-            self._sock is not None
-        ):  # a ping goes at most 1.25 keep-alives after the last: the broker allows 1.5
-            self._timer = self._loop.call_later(self._settings.keepalive / 4, self._tick)
+    def _wake_for_ping(self) -> None:
+        """Let paho look at the time when a ping may be due, and not before: an idle agent sleeps."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        keepalive = self._client.keepalive  # the broker's, when it named one
+        if self._sock is not None and keepalive:
+            due = min(self._said_at, self._heard_at) + keepalive + _PING_LATE_S
+            self._timer = self._loop.call_at(due, self._maybe_ping)
+
+    def _maybe_ping(self) -> None:
+        now = self._loop.time()
+        if now - min(self._said_at, self._heard_at) >= self._client.keepalive:
+            self._client.loop_misc()  # it pings; or it closes, when the last ping was not answered
+            self._said_at = self._heard_at = now
+        self._wake_for_ping()
 
     def publish(self, message: Outgoing) -> int:
         """Send a message, and return the number under which ``on_ack`` will name it.
@@ -225,17 +240,16 @@ class Session:
         """Ask for a topic, QoS 1."""
         self._client.subscribe(topic, 1)
 
-    def unsent(self) -> int:
-        """How many bytes the kernel has not got rid of yet: whether the path still takes anything."""
-        if self._sock is None:
-            return 0
-        return int(struct.unpack("i", fcntl.ioctl(self._sock.fileno(), termios.TIOCOUTQ, bytes(4)))[0])
+    def carried(self) -> Carried:
+        """Whether the path still carries anything."""
+        return Carried(0, 0) if self._sock is None else carried(self._sock)
 
     def close(self) -> None:
         """Say goodbye, so that the broker drops the will, and close."""
         self._closed = True
         if self._sock is not None:
             self._client.disconnect()
+            self._client.loop_write()  # now: paho would wait for the loop to call it
         self.abandon()
 
     def abandon(self) -> None:
@@ -245,6 +259,7 @@ class Session:
         sock = self._sock or self._client.socket()
         self._unwatch()
         self._client.on_socket_close = None
+        self._client.on_socket_register_write = self._client.on_socket_unregister_write = None
         if sock is not None:
             sock.close()
 
@@ -271,6 +286,7 @@ class Session:
         if code.is_failure:
             self._connected.set_exception(refused(code))
             return
+        self._wake_for_ping()
         self._connected.set_result(
             Connected(
                 flags.session_present,
@@ -305,8 +321,11 @@ class Session:
     ) -> None:
         told = f": {code}" if flags.is_disconnect_packet_from_server else ""
         reason = f"the broker closed the connection{told}"
+        self._ended(reason, protocol=True)
+
+    def _ended(self, reason: str, *, protocol: bool) -> None:
         if not self._connected.done():
-            self._connected.set_exception(SessionError(f"{reason} before it answered", protocol=True))
+            self._connected.set_exception(SessionError(f"{reason} before it answered", protocol=protocol))
         elif not self._closed:
             self._loop.call_soon(self.on_closed, reason)
 
@@ -328,26 +347,3 @@ def refused(code: ReasonCode) -> SessionError:
 def _properties(packet: int) -> Properties:
     made: Properties = Properties(packet)  # type: ignore[no-untyped-call]  # paho leaves it untyped
     return made
-
-
-async def _off_loop(work: Callable[[], R]) -> R:
-    """Run what may block in a thread that does not hold up the end of the process."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[R] = loop.create_future()
-
-    def tell(outcome: Callable[[Any], None], value: Any) -> None:
-        if not done.cancelled():
-            outcome(value)
-
-    def run() -> None:
-        try:
-            result = work()
-        except BaseException as error:  # noqa: BLE001 - handed to the one who waits
-            told: tuple[Callable[[Any], None], Any] = (done.set_exception, error)
-        else:
-            told = (done.set_result, result)
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(tell, *told)
-
-    threading.Thread(target=run, name="mqtt-connect", daemon=True).start()
-    return await done

@@ -12,7 +12,7 @@ _BODY = b"[1.5]"
 
 
 def _row(id_: int, stream: int, seq: int, meta: int = 1, body: bytes = _BODY) -> Row:
-    return Row(id_, stream, seq, 1, 1000 * id_, meta, body)
+    return Row(id_, stream, seq, 1, 1000 * id_, meta, body, 0)
 
 
 def _lane(*rows: Row) -> Lane:

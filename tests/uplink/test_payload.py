@@ -160,14 +160,14 @@ def test_a_legal_but_odd_channel_name_is_only_text() -> None:
     """Profiles allow letters, digits and _ alone; a driver of somebody else's may think otherwise."""
     names = ['100%s "quoted"', "温度", "back\\slash"]
     odd = Description.parse("0", json.dumps({"channels": {name: {} for name in names}}))
-    row = Row(1, 1, 1, 1, 5, 1, orjson.dumps([1, 2.5, True]))
+    row = Row(1, 1, 1, 1, 5, 1, orjson.dumps([1, 2.5, True]), 0)
     message = json.loads(encode(_ENVELOPE, 0, odd, [row], lambda _boot, _mono: Moment(_TS)))
     assert message["readings"][0]["values"] == dict(zip(names, [1, 2.5, True], strict=True))
 
 
 def test_a_plain_body_costs_no_decoding() -> None:
     """The splice is the fast way: it must give what the slow way gives."""
-    row = Row(1, 1, 7, 1, 5, 1, orjson.dumps([1.5, -0.0, False, 3]))
+    row = Row(1, 1, 7, 1, 5, 1, orjson.dumps([1.5, -0.0, False, 3]), 0)
     fast = encode(_ENVELOPE, 0, _DESCRIPTION, [row], lambda _boot, _mono: Moment(_TS))
     slow = encode(
         _ENVELOPE, 0, _DESCRIPTION, [row._replace(body=orjson.dumps({"v": [1.5, -0.0, False, 3], "q": {}}))],
