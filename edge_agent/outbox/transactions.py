@@ -74,6 +74,10 @@ def _begin(db: sqlite3.Connection, site: str, gateway: str, boot_id: str, uplink
         streams[id_].next_seq = max(streams[id_].next_seq, top + 1)
     for id_, top in db.execute("SELECT stream, max(to_seq) FROM loss WHERE to_seq NOT NULL GROUP BY stream"):
         streams[id_].next_seq = max(streams[id_].next_seq, top + 1)
+    # Counted here for good: the next marks tell only of streams that append, and yet move upto past these rows.
+    for stream in streams.values():
+        db.execute("UPDATE stream SET next_seq = ? WHERE id = ?", (stream.next_seq, stream.id))
+    db.execute("UPDATE outbox SET next_id = ?, upto = ?", (next_id, next_id - 1))
     db.execute("INSERT OR IGNORE INTO boot (boot_id) VALUES (?)", (boot_id,))
     (boot,) = db.execute("SELECT id FROM boot WHERE boot_id = ?", (boot_id,)).fetchone()
     pieces: dict[int, list[tuple[int, int]]] = {}
