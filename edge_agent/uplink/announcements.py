@@ -18,7 +18,12 @@ class Announcements:
     """
 
     def __init__(
-        self, gateway: Gateway, topics: Topics, delivery: Delivery, descriptions: dict[int, Description]
+        self,
+        gateway: Gateway,
+        topics: Topics,
+        delivery: Delivery,
+        descriptions: dict[int, Description],
+        last: dict[str, Row],
     ) -> None:
         self.session = 0
         self._gateway, self._topics, self._delivery = gateway, topics, delivery
@@ -26,7 +31,7 @@ class Announcements:
         self._urgent: deque[tuple[Outgoing, Declared | None]] = deque()
         self._states: dict[str, None] = {}  # devices, in order
         self._fresh: dict[str, None] = {}  # devices with readings since their state was last due
-        self._last: dict[str, Row] = {}
+        self._last = last
 
     def begin(self, losses: Iterable[Declared]) -> None:
         """A session begins: say that we are here, what is here, and what was lost."""

@@ -5,7 +5,6 @@ import logging
 import random
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 
 from edge_agent.kept import Declared, Row
@@ -15,11 +14,14 @@ from edge_agent.uplink.announcements import Announcements
 from edge_agent.uplink.flights import Flight, Flights
 from edge_agent.uplink.lanes import MOST_ROWS, Backlog, Lane, Run
 from edge_agent.uplink.mqtt import Connected, Outgoing, Session, SessionError
-from edge_agent.uplink.payload import Description, Envelope, encode
+from edge_agent.uplink.payload import Description
 from edge_agent.uplink.protocol import Delivery, Gateway
-from edge_agent.uplink.refusals import Gate, Refusal, Suspects
+from edge_agent.uplink.readings import data
+from edge_agent.uplink.refusals import Gate, Refusal
+from edge_agent.uplink.remembered import Remembered
 from edge_agent.uplink.topics import Topics
 from edge_agent.uplink.window import Window
+from edge_agent.uplink.within import within
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +32,8 @@ _MOST_LIVE = 20_000  # rows; then the log has them
 _READ_ROWS = 4_000
 _HEALTH_EVERY_S = 30.0
 _STATE_EVERY_S = 1.0
+_REFRESH_EVERY_S = 86_400.0  # or what is retained would expire under a connection that holds
+_GOODBYE_SHARE = 0.4  # of the time to stop in
 
 
 class Sending:
@@ -40,21 +44,21 @@ class Sending:
         settings: Settings,
         gateway: Gateway,
         delivery: Delivery,
-        suspects: Suspects,
+        remembered: Remembered,
         on_acknowledged: Callable[[Flight], None],
     ) -> None:
         self._settings, self._gateway, self._delivery = settings, gateway, delivery
-        self._suspects, self._on_acknowledged = suspects, on_acknowledged
+        self._remembered, self._suspects = remembered, remembered.suspects
+        self._on_acknowledged = on_acknowledged
         self._topics = Topics(f"{settings.root}/{gateway.site}/{gateway.id}")
         self._loop = asyncio.get_running_loop()
-        self.acks = 0
+        self.acks, self.said_goodbye = 0, False
         self._ended: asyncio.Future[str] = self._loop.create_future()
         self._descriptions: dict[int, Description] = {}
-        self._said = Announcements(gateway, self._topics, delivery, self._descriptions)
+        self._said = Announcements(gateway, self._topics, delivery, self._descriptions, remembered.last)
         self.gate = Gate()
         self._backlog = Backlog()
-        self._hungry = asyncio.Event()
-        self._quiet = asyncio.Event()
+        self._hungry, self._quiet = asyncio.Event(), asyncio.Event()
         self._hopeless: deque[tuple[Row, str]] = deque()  # readings on their way to the ledger
         self._failed_id: int | None = None
         self._backlog_open = self._proved = self._finishing = False
@@ -77,20 +81,24 @@ class Sending:
         self._live, self._history = Lane(sizes), Lane(sizes)
         limits = (_LARGEST_PACKET, connected.maximum_packet, self._settings.max_packet)
         self._largest = max(_LEAST_ROOM, min(filter(None, limits)) - _PACKET_MARGIN)
-        window = Window(connected.receive_maximum)
-        self.flights = Flights(session, window, self._settings.ack_timeout, self._end)
+        self.flights = Flights(
+            session, Window(connected.receive_maximum), self._settings.ack_timeout, self._end
+        )
         self._proved = proved
         session.on_ack, session.on_message, session.on_closed = self._acked, self._heard, self._broke
         self._backlog.begin(self._delivery.scan_from, self._delivery.last_id)
         self._delivery.on_kept, self._delivery.low_water = self._kept, self._low_water
-        delay = random.uniform(0, self._settings.spread)  # noqa: S311 - jitter
-        self._hold_until = self._loop.time() + self._gateway.clock_wait
+        now, delay = self._loop.time(), random.uniform(0, self._settings.spread)  # noqa: S311 - jitter
+        self._hold_until = self._remembered.hold_until(now, self._gateway.clock_wait)
         try:
             session.subscribe(self._topics.status)
-            self._said.begin(await self._delivery.open_losses())
-            self._pump()
+            losses = await self._delivery.open_losses()
+            if not self._finishing:
+                self._said.begin(losses)
+                self._pump()
             self._after("backlog", delay, self._open_backlog)
-            self._after("clock", self._gateway.clock_wait, self._pump)
+            self._after("clock", self._hold_until - now, self._pump)
+            self._after("refresh", _REFRESH_EVERY_S, self._refresh)
             self._health()
             if not proved:
                 told = (
@@ -110,21 +118,19 @@ class Sending:
             for timer in self._timers.values():
                 timer.cancel()
 
-    async def finish(self, within: float) -> None:
+    async def finish(self, seconds: float) -> None:
         """Stop in order: what is live goes out, is acknowledged within so many seconds, then goodbye."""
         self._finishing = True
-        with suppress(TimeoutError):
-            async with asyncio.timeout(within):
-                await self._drained()
-                self._said.say("stopped")
-                await self._drained()
+        self._pump()
+        await within(seconds * (1 - _GOODBYE_SHARE), lambda: self._taken(live=True), self._quiet)
+        self._said.say("stopped")
+        self._pump()
+        await within(seconds * _GOODBYE_SHARE, lambda: self._taken(live=False), self._quiet)
+        self.said_goodbye = not (self.flights or self._said.urgent or self._ended.done())
         self._end("")
 
-    async def _drained(self) -> None:
-        self._pump()
-        while (self.flights or self._said.urgent or self._live.waiting) and not self._ended.done():
-            self._quiet.clear()
-            await self._quiet.wait()
+    def _taken(self, *, live: bool) -> bool:
+        return self._ended.done() or not (self.flights or self._said.urgent or (live and self._live.waiting))
 
     def publish_state(self, device: str) -> None:
         """A device went or came back: say so."""
@@ -210,19 +216,13 @@ class Sending:
         if self._suspects.hopeless(first):
             self._give_up(run, lane, "refused by the broker again and again")
             return
-        stream = self._delivery.streams[run.stream]
-        envelope = Envelope(self._gateway.site, self._gateway.id, stream.device, stream.epoch, name)
-        settled = self._delivery.settled(run.stream)
-        payload = encode(envelope, settled, self._descriptions[first.meta], run.rows, self._gateway.moment)
-        if len(payload) > self._largest:
+        self._failed_id = first.id  # until it is in flight, or back in a lane
+        message = data(self._gateway, self._topics, self._delivery, self._descriptions[first.meta], run, name)
+        if len(message.payload) > self._largest:
             self._shrink(run, lane)
-            return
-        message = Outgoing(self._topics.readings(name, stream.device), payload)
-        try:
+        else:
             self.flights.send(message, run=run, backlog=lane is self._history)
-        except SessionError:
-            self._failed_id = first.id  # no longer in a lane, and not in flight either
-            raise
+        self._failed_id = None
 
     def _shrink(self, run: Run, lane: Lane) -> None:
         """A message came out larger than the broker takes: fewer rows next time, or none."""
@@ -311,6 +311,11 @@ class Sending:
                 self._history.add(row for row in rows if delivery.owes(row.stream, row.seq))
                 self._backlog.advance(rows)
             self._pump()
+
+    def _refresh(self) -> None:
+        self._said.begin(())
+        self._after("refresh", _REFRESH_EVERY_S, self._refresh)
+        self._pump()
 
     def _open_backlog(self) -> None:
         self._backlog_open = True

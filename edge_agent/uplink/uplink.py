@@ -11,7 +11,7 @@ from edge_agent.status import UplinkStatus
 from edge_agent.uplink.flights import Flight
 from edge_agent.uplink.mqtt import Protocol, Session, SessionError
 from edge_agent.uplink.protocol import Acknowledged, Delivery, Gateway
-from edge_agent.uplink.refusals import Suspects
+from edge_agent.uplink.remembered import Remembered
 from edge_agent.uplink.sending import Sending
 
 log = logging.getLogger(__name__)
@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 _CLOSES_BEFORE_311 = 3
 _CLOSES_WITHIN_S = 60.0
 _TRY_5_AGAIN_S = 86_400.0
+_STEADY_S = 10.0  # a connection that is kicked sooner (two with one client id) waits longer each time
 _CREDENTIALS_S = 30.0  # at least: a broker that is asked too often with a wrong password bans the address
 
 
@@ -37,7 +38,7 @@ class Uplink:
         self._settings, self._gateway, self._delivery = settings, gateway, delivery
         self._on_acknowledged = on_acknowledged
         self._backoff = Backoff()
-        self._suspects = Suspects()
+        self._remembered = Remembered()
         self._protocol: Protocol = "3.1.1" if settings.protocol == "3.1.1" else "5"
         self._fell_back_at = 0.0
         self._closes: list[float] = []
@@ -89,28 +90,26 @@ class Uplink:
             await self._sending.finish(within)
 
     async def _session(self, server: Server) -> str:
-        sending = Sending(self._settings, self._gateway, self._delivery, self._suspects, self._acknowledged)
+        sending = Sending(self._settings, self._gateway, self._delivery, self._remembered, self._acknowledged)
         will = await sending.prepare()
         loop = asyncio.get_running_loop()
         if self._fell_back_at and loop.time() - self._fell_back_at > _TRY_5_AGAIN_S:
             self._protocol, self._fell_back_at = "5", 0.0
         session = Session(self._settings, self._protocol, will)
-        planned = False
+        began = loop.time()
         try:
             connected = await session.connect(server)
             self._sending = sending
             self._trouble("")
-            reason = await sending.run(session, connected, proved=self._protocol == "5")
-            planned = not reason
+            return await sending.run(session, connected, proved=self._protocol == "5")
         finally:
             self._sending = None
-            if sending.acks:
+            if sending.acks and loop.time() - began > _STEADY_S:
                 self._backoff.reset()
-            if planned:
+            if sending.said_goodbye:
                 session.close()
             else:
                 session.abandon()
-        return reason
 
     def _acknowledged(self, flight: Flight) -> None:
         run = flight.run

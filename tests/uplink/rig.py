@@ -11,7 +11,8 @@ from typing import Any
 from edge_agent.backoff import Backoff
 from edge_agent.clock import Clock, SystemClock
 from edge_agent.contract.messages import ChannelMeta, MetaMessage
-from edge_agent.outbox.outbox import Identity, Outbox, Policy
+from edge_agent.outbox.outbox import Outbox, Policy
+from edge_agent.outbox.rows import Identity
 from edge_agent.reading import Reading
 from edge_agent.settings.model import Uplink as Settings
 from edge_agent.status import Status
@@ -189,6 +190,10 @@ class Listener:
         """The messages of a kind."""
         return [heard for heard in self.heard if heard.kind == kind]
 
+    def statuses(self) -> list[tuple[str, int]]:
+        """State and session of each status message."""
+        return [(said.payload["state"], said.payload["session"]) for said in self.of("status")]
+
     def readings(self) -> dict[tuple[str, str], dict[int, Any]]:
         """All readings by device and epoch; fail when one number came with two contents."""
         found: dict[tuple[str, str], dict[int, Any]] = {}
@@ -200,7 +205,7 @@ class Listener:
 
     async def until(self, holds: Callable[[], object], within: float = 30) -> None:
         """Wait until something holds; fail with what was heard last."""
-        await _until(holds, within, lambda: self.heard[-5:])
+        await _until(holds, within, lambda: "\n".join(map(str, self.heard[-9:])))
 
     async def stop(self) -> None:
         """End it."""

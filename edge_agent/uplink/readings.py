@@ -1,0 +1,17 @@
+"""The messages that carry readings. Pure."""
+
+from edge_agent.uplink.lanes import Run
+from edge_agent.uplink.mqtt import Outgoing
+from edge_agent.uplink.payload import Description, Envelope, encode
+from edge_agent.uplink.protocol import Delivery, Gateway
+from edge_agent.uplink.topics import Topics
+
+
+def data(  # noqa: PLR0913, PLR0917 - all that a message is made from
+    gateway: Gateway, topics: Topics, delivery: Delivery, description: Description, run: Run, lane: str
+) -> Outgoing:
+    """Return a run's message. ``lane``: "live" or "history"."""
+    stream = delivery.streams[run.stream]
+    envelope = Envelope(gateway.site, gateway.id, stream.device, stream.epoch, lane)
+    payload = encode(envelope, delivery.settled(run.stream), description, run.rows, gateway.moment)
+    return Outgoing(topics.readings(lane, stream.device), payload)

@@ -1,0 +1,24 @@
+"""What an uplink remembers from one connection to the next."""
+
+from dataclasses import dataclass, field
+
+from edge_agent.kept import Row
+from edge_agent.uplink.refusals import Suspects
+
+
+@dataclass(slots=True)
+class Remembered:
+    """``last`` has each device's newest reading that was kept while connected."""
+
+    suspects: Suspects = field(default_factory=Suspects)
+    last: dict[str, Row] = field(default_factory=dict)
+    _hold_until: float | None = None
+
+    def hold_until(self, now: float, wait: float) -> float:
+        """Return until when readings wait for the clock: so many seconds after the link first came up.
+
+        A link that breaks again and again must not begin the wait anew each time. Times are monotonic.
+        """
+        if self._hold_until is None:
+            self._hold_until = now + wait
+        return self._hold_until
