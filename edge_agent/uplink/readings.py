@@ -6,6 +6,15 @@ from edge_agent.uplink.payload import Description, Envelope, encode
 from edge_agent.uplink.protocol import Delivery, Gateway
 from edge_agent.uplink.topics import Topics
 
+LEAST_ROOM = 1024  # bytes: a smaller message would cost more than the wait for an acknowledgement
+_LARGEST_PACKET = 64 * 1024
+_PACKET_MARGIN = 1024  # for topic and properties
+
+
+def largest_payload(*packets: int | None) -> int:
+    """Return how many bytes of readings a message may have, under the limits of broker and configuration."""
+    return max(LEAST_ROOM, min(filter(None, (_LARGEST_PACKET, *packets))) - _PACKET_MARGIN)
+
 
 def data(  # noqa: PLR0913, PLR0917 - all that a message is made from
     gateway: Gateway, topics: Topics, delivery: Delivery, description: Description, run: Run, lane: str

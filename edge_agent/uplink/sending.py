@@ -16,7 +16,7 @@ from edge_agent.uplink.lanes import MOST_ROWS, Backlog, Lane, Run
 from edge_agent.uplink.mqtt import Connected, Outgoing, Session, SessionError
 from edge_agent.uplink.payload import Description
 from edge_agent.uplink.protocol import Delivery, Gateway
-from edge_agent.uplink.readings import data
+from edge_agent.uplink.readings import LEAST_ROOM, data, largest_payload
 from edge_agent.uplink.refusals import Gate, Refusal
 from edge_agent.uplink.remembered import Remembered
 from edge_agent.uplink.topics import Topics
@@ -25,9 +25,6 @@ from edge_agent.uplink.within import within
 
 log = logging.getLogger(__name__)
 
-_LARGEST_PACKET = 64 * 1024
-_PACKET_MARGIN = 1024  # for topic and properties
-_LEAST_ROOM = 1024  # a smaller message would cost more than the wait for an acknowledgement
 _MOST_LIVE = 20_000  # rows; then the log has them
 _READ_ROWS = 4_000
 _HEALTH_EVERY_S = 30.0
@@ -79,8 +76,7 @@ class Sending:
         """
         sizes = {id_: description.names_size for id_, description in self._descriptions.items()}
         self._live, self._history = Lane(sizes), Lane(sizes)
-        limits = (_LARGEST_PACKET, connected.maximum_packet, self._settings.max_packet)
-        self._largest = max(_LEAST_ROOM, min(filter(None, limits)) - _PACKET_MARGIN)
+        self._largest = largest_payload(connected.maximum_packet, self._settings.max_packet)
         self.flights = Flights(
             session, Window(connected.receive_maximum), self._settings.ack_timeout, self._end
         )
@@ -189,7 +185,7 @@ class Sending:
         return True
 
     def _next_state(self) -> bool:
-        if self.flights.window.room < _LEAST_ROOM or (state := self._said.state) is None:
+        if self.flights.window.room < LEAST_ROOM or (state := self._said.state) is None:
             return False
         device, message = state
         self.flights.send(message)
@@ -197,7 +193,7 @@ class Sending:
         return True
 
     def _next_run(self, lane: Lane, room: int) -> bool:
-        if not lane.waiting or room < _LEAST_ROOM or not self._readings_may_go():
+        if not lane.waiting or room < LEAST_ROOM or not self._readings_may_go():
             return False
         self._send_run(lane, room)
         return True
