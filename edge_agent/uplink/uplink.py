@@ -41,11 +41,12 @@ class Uplink:
         self._remembered = Remembered()
         self._protocol: Protocol = "3.1.1" if settings.protocol == "3.1.1" else "5"
         self._fell_back_at = 0.0
+        self._older_works = False
         self._closes: list[float] = []
         self._server = settings.servers[0]
         self._sending: Sending | None = None  # while connected
         self._problem = "not connected yet"
-        self._told = ""
+        self._told: set[str] = set()
 
     def status(self) -> UplinkStatus:
         """How it does now."""
@@ -78,10 +79,10 @@ class Uplink:
                 reason = str(error)
                 turn += 1
                 least = _CREDENTIALS_S if error.credentials else 0.0
-                self._maybe_older(error)
+                self._maybe_other_version(error)
             if not reason:
                 return  # planned
-            self._trouble(reason)
+            self._tell(reason)
             await asyncio.sleep(max(least, self._backoff.next()))
 
     async def stop(self, within: float) -> None:
@@ -100,7 +101,7 @@ class Uplink:
         try:
             connected = await session.connect(server)
             self._sending = sending
-            self._trouble("")
+            self._is_connected()
             return await sending.run(session, connected, proved=self._protocol == "5")
         finally:
             self._sending = None
@@ -118,21 +119,34 @@ class Uplink:
             told = (self.name, stream.device, stream.epoch, run.first, run.last, flight.payload)
             self._on_acknowledged(Acknowledged(*told))
 
-    def _maybe_older(self, error: SessionError) -> None:
-        """Fall back to MQTT 3.1.1 when the broker says, or shows, that it does not know MQTT 5."""
-        if not error.protocol or self._settings.protocol != "auto" or self._protocol != "5":
+    def _maybe_other_version(self, error: SessionError) -> None:
+        """Fall back to MQTT 3.1.1 when a broker says, or shows, that it does not know MQTT 5.
+
+        A broker that closes on everybody, such as one that starts behind a balancer, shows the same: so when
+        3.1.1 gets no further, it is MQTT 5 again.
+        """
+        if not error.protocol or self._settings.protocol != "auto":
             return
         now = asyncio.get_running_loop().time()
         self._closes = [at for at in self._closes if now - at < _CLOSES_WITHIN_S] + [now]
-        if error.certain or len(self._closes) >= _CLOSES_BEFORE_311:
-            log.warning("uplink %s: the broker does not speak MQTT 5; going on with 3.1.1", self.name)
-            self._protocol, self._fell_back_at = "3.1.1", now
-            self._closes.clear()
+        if not error.certain and len(self._closes) < _CLOSES_BEFORE_311:
+            return
+        self._closes.clear()
+        if self._protocol == "5":
+            self._tell("the broker does not answer in MQTT 5; trying 3.1.1")
+            self._protocol, self._fell_back_at, self._older_works = "3.1.1", now, False
+        elif not self._older_works:
+            self._protocol, self._fell_back_at = "5", 0.0
 
-    def _trouble(self, problem: str) -> None:
-        """Note how it is; say a change once."""
-        if problem and problem != self._told:
+    def _is_connected(self) -> None:
+        self._problem = ""
+        self._told.clear()
+        self._older_works = self._protocol == "3.1.1"
+        log.info("uplink %s: connected to %s, MQTT %s", self.name, self._server, self._protocol)
+
+    def _tell(self, problem: str) -> None:
+        """Note what is wrong; log it once between two connections."""
+        if problem not in self._told:
             log.warning("uplink %s: %s", self.name, problem)
-        elif not problem:
-            log.info("uplink %s: connected to %s, MQTT %s", self.name, self._server, self._protocol)
-        self._problem = self._told = problem
+            self._told.add(problem)
+        self._problem = problem
