@@ -16,7 +16,8 @@ from edge_agent.collect import tasks
 from edge_agent.collect.device import Device
 from edge_agent.describe import describe
 from edge_agent.driver import Over
-from edge_agent.outbox.outbox import Identity, Outbox, Policy
+from edge_agent.outbox.outbox import Outbox, Policy
+from edge_agent.outbox.rows import Identity
 from edge_agent.processing.plan import plan_for
 from edge_agent.settings import model
 from edge_agent.settings.resolve import chosen, format_of

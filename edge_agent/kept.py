@@ -21,14 +21,14 @@ class Row(NamedTuple):
     check: int = 0
 
 
-def checksum(stream: int, seq: int, boot: int, mono_ms: int, meta: int, body: bytes) -> int:
-    """Return what a row's ``check`` must be."""
-    return crc32(b"%d %d %d %d %d" % (stream, seq, boot, mono_ms, meta), crc32(body))
+def checksum(content: tuple[int, int, int, int, int, bytes]) -> int:
+    """Return what a row's ``check`` must be, from its stream, seq, boot, mono_ms, meta and body."""
+    return crc32(b"%d %d %d %d %d" % content[:5], crc32(content[5]))
 
 
 def intact(row: Row) -> bool:
     """Say whether a row is as it was written."""
-    return row.check == checksum(*row[1:7])
+    return row.check == checksum(row[1:7])
 
 
 @dataclass(slots=True)
@@ -42,17 +42,20 @@ class Stream:
 
 
 class Declared(NamedTuple):
-    """A ledger entry that an uplink has not acknowledged yet. ``to_seq`` None: to the end of that epoch."""
+    """A ledger entry that an uplink has not acknowledged yet. ``to_seq`` None: to the end of that epoch.
+
+    Times are None where they are not known.
+    """
 
     id: int
     stream: int
     from_seq: int
     to_seq: int | None
     readings: int | None
-    from_boot: int
-    from_mono: int
-    to_boot: int
-    to_mono: int
+    from_boot: int | None
+    from_mono: int | None
+    to_boot: int | None
+    to_mono: int | None
     reason: str
 
 

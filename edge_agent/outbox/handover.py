@@ -95,6 +95,6 @@ class Handover:
             stream, mono_ms, meta, body = waiting.popleft()
             seq = next_seq.get(stream) or streams[stream].next_seq
             next_seq[stream] = seq + 1
-            check = checksum(stream, seq, boot, mono_ms, meta, body)
-            rows.append(_row((id_, stream, seq, boot, mono_ms, meta, body, check)))
+            content = (stream, seq, boot, mono_ms, meta, body)
+            rows.append(_row((id_, *content, checksum(content))))
         return rows, losses, next_seq

@@ -6,7 +6,6 @@ and its ledger entry in the same transaction.
 
 import asyncio
 import logging
-import os
 import sqlite3
 from collections.abc import Sequence
 from contextlib import suppress
@@ -16,13 +15,15 @@ from typing import Self
 
 from edge_agent.clock import Clock
 from edge_agent.kept import Declared, Stream
-from edge_agent.outbox import store, transactions
+from edge_agent.outbox import recovery, store, transactions
+from edge_agent.outbox.beginning import begin_run
 from edge_agent.outbox.delivery import MARK_EVERY, Delivery
 from edge_agent.outbox.handover import Enrolled, Handover
 from edge_agent.outbox.retention import Retention
-from edge_agent.outbox.rows import Batch, Loss, Marks, Opened
-from edge_agent.outbox.store import OutboxError, Store
+from edge_agent.outbox.rows import Batch, Identity, Loss, Marks, Opened
+from edge_agent.outbox.store import DamagedError, OutboxError, Store
 from edge_agent.outbox.timeline import Timeline
+from edge_agent.outbox.witness import Testimony, Witness
 from edge_agent.reading import Reading
 
 log = logging.getLogger(__name__)
@@ -30,14 +31,6 @@ log = logging.getLogger(__name__)
 MOST_PER_COMMIT = 4000  # bounds the memory of a commit as well as its time
 _MARK_EVERY_MS = 10_000
 _SLOWEST_RETRY_S = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Under what the readings are numbered."""
-
-    site: str
-    gateway: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +46,7 @@ class Policy:
 class Outbox:
     """Keeps readings in one SQLite file. Made by ``open``; ``run`` is the writer's task."""
 
-    def __init__(self, db: Store, lock: int, opened: Opened, policy: Policy, clock: Clock) -> None:
+    def __init__(self, db: Store, witness: Witness, opened: Opened, policy: Policy, clock: Clock) -> None:
         self.epoch = opened.epoch
         self.streams = opened.streams
         self.timeline = Timeline(opened.boot, opened.ran_ms, opened.pieces)
@@ -61,7 +54,10 @@ class Outbox:
         self.kept = 0
         self.lost = 0
         self.problem = ""
-        self._db, self._lock, self._policy, self._clock = db, lock, policy, clock
+        self._db, self._witness, self._policy, self._clock = db, witness, policy, clock
+        self._testimony = Testimony()
+        self._damaged = False
+        db.on_damage = self._note_damage
         self._retention = Retention(db, self.timeline, policy.replay, policy.max_size, opened.first_id)
         self._next_id = opened.next_id
         self._enrolled: dict[str, Enrolled] = {}
@@ -85,32 +81,33 @@ class Outbox:
         Raises:
             OutboxError: it cannot be used; the message names the file and the remedy.
         """
-        lock = store.lock(path)
+        witness = Witness(store.lock(path))
         try:
-            db = await store.open_store(path)
             try:
-                opened = await db.run(
-                    transactions.begin_run, identity.site, identity.gateway, clock.boot_id, uplinks
-                )
-                outbox = cls(db, lock, opened, policy, clock)
+                db, opened = await _opened(path, witness, identity, clock.boot_id, uplinks)
+            except DamagedError:  # seen too late to be judged; now it is known
+                witness.write(replace(witness.hear(), state="damaged"))
+                db, opened = await _opened(path, witness, identity, clock.boot_id, uplinks)
+            try:
+                outbox = cls(db, witness, opened, policy, clock)
+                outbox._testimony = Testimony(opened.runs, opened.next_id, "open", opened.epoch, *identity)
                 for name in uplinks:
                     delivery = outbox.deliveries[name] = Delivery(name, opened, db)
                     await delivery.count()
-                    delivery.on_unmarked = outbox._something.set
             except BaseException:
                 await db.close()
                 raise
-        except OutboxError as error:
-            os.close(lock)
-            raise OutboxError(f"{path}: {error}" if str(path) not in str(error) else str(error)) from None
-        except sqlite3.Error as error:
-            os.close(lock)
+        except (sqlite3.Error, DamagedError) as error:
+            witness.close()
             raise OutboxError(
                 f"{path}: cannot be read or written ({error}); free space and check the disk, "
                 "or move the file away to start a new one"
             ) from None
+        except OutboxError as error:
+            witness.close()
+            raise OutboxError(f"{path}: {error}" if str(path) not in str(error) else str(error)) from None
         except BaseException:
-            os.close(lock)
+            witness.close()
             raise
         outbox.learn_time()
         return outbox
@@ -147,7 +144,13 @@ class Outbox:
             self._now.set()
 
     async def run(self) -> None:
-        """Write what is pending, one window after the first of it, until cancelled."""
+        """Write what is pending, one window after the first of it, until cancelled.
+
+        Raises:
+            DamagedError: the file is damaged; opening it again salvages what can be read.
+        """
+        self._testimony = replace(self._testimony, devices=tuple(self._enrolled))
+        self._witness.write(self._testimony)
         retry = self._policy.window
         while True:
             await self._something.wait()
@@ -183,6 +186,7 @@ class Outbox:
     def _written(self, batch: Batch, declared: Sequence[Declared]) -> None:
         if batch.rows:
             self._next_id = batch.rows[-1].id + 1
+            self._witness.note(self._testimony.runs, self._next_id)
         for stream, next_seq in batch.next_seq.items():
             self.streams[stream].next_seq = next_seq
         self.lost += sum(map(_count, batch.losses))
@@ -265,12 +269,19 @@ class Outbox:
                 return False
         return True
 
+    def _note_damage(self) -> None:
+        if not self._damaged:
+            log.error("outbox: the file is damaged; it is salvaged when it is opened again")
+        self._damaged = True
+        self._witness.note(self._testimony.runs, self._next_id, "damaged")
+
     async def close(self) -> None:
         """Write what is pending, the marks with it, and close the file. ``run`` must have been cancelled."""
         self._closing = True
         try:
-            if await self.flush():
-                await self._commit()
+            with suppress(DamagedError):
+                if not self._damaged and await self.flush():
+                    await self._commit()
             declared = self._unsure.losses if self._unsure else ()
             gone = self.waiting + self._handover.overflowed + sum(map(_count, declared))
             if gone:
@@ -278,8 +289,31 @@ class Outbox:
         finally:
             try:
                 await self._db.close()
+                if not self._damaged:
+                    self._witness.note(self._testimony.runs, self._next_id, "closed")
             finally:
-                os.close(self._lock)
+                self._witness.close()
+
+
+async def _opened(
+    path: Path, witness: Witness, identity: Identity, boot_id: str, uplinks: Sequence[str]
+) -> tuple[Store, Opened]:
+    """Judge the file against its witness, salvage it if it must be, and open it."""
+    testimony = witness.hear()
+    verdict = await asyncio.to_thread(recovery.examine, path, testimony)
+    if verdict == "damaged":
+        witness.write(replace(testimony, state="damaged"))
+        await asyncio.to_thread(recovery.salvage, path, testimony, identity)
+    db = await store.open_store(path)
+    behind = testimony if verdict == "behind" else None
+    try:
+        opened = await db.run(begin_run, identity, boot_id, uplinks, behind)
+    except BaseException:
+        await db.close()
+        raise
+    if behind is not None:
+        log.warning("outbox: %s is older than it was; epoch %s begins", path, opened.epoch)
+    return db, opened
 
 
 def _count(loss: Loss) -> int:

@@ -8,6 +8,13 @@ from edge_agent.kept import Row, Stream
 from edge_agent.outbox.ranges import Ranges
 
 
+class Identity(NamedTuple):
+    """Under what the readings are numbered."""
+
+    site: str
+    gateway: str
+
+
 class Loss(NamedTuple):
     """A run of readings given up before they were kept, with the time of the first and the last."""
 
@@ -57,5 +64,6 @@ class Opened:
     ran_ms: dict[int, int]
     pieces: dict[int, list[tuple[int, int]]]
     streams: dict[int, Stream]
+    runs: int
     uplinks: dict[str, tuple[int, int, int]] = field(default_factory=dict)  # name -> id, scan_from, session
     delivery: dict[tuple[int, int], Ranges] = field(default_factory=dict)

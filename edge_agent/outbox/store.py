@@ -19,6 +19,7 @@ APPLICATION_ID = 0x50415247  # "PARG"
 _PAGE_SIZE = 1024  # a commit of few readings writes few bytes
 _CHECKPOINT_PAGES = 4096  # 4 MB
 _STOP_WITHIN = 10.0  # seconds
+_CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -32,15 +33,36 @@ class DamagedError(Exception):
     """The file itself is damaged. Opening it again salvages what can be read."""
 
 
+def is_damage(error: sqlite3.Error) -> bool:
+    """Say whether an error means that the file itself is damaged, not that the disk is full or busy."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _CORRUPT
+
+
 class Store(aiosqlite.Connection):
-    """One SQLite connection on a thread of its own."""
+    """One SQLite connection on a thread of its own. ``on_damage`` hears before a DamagedError is raised."""
+
+    on_damage: Callable[[], None] = staticmethod(lambda: None)
 
     async def run(
         self, work: Callable[Concatenate[sqlite3.Connection, P], R], *args: P.args, **kwargs: P.kwargs
     ) -> R:
-        """Run ``work(connection, ...)`` on the writer's thread, and wait for it."""
+        """Run ``work(connection, ...)`` on the writer's thread, and wait for it.
+
+        Raises:
+            DamagedError: the file is damaged.
+            sqlite3.Error: it could not be done now.
+        """
         execute: Callable[..., Awaitable[R]] = self._execute  # aiosqlite leaves it untyped
-        return await execute(work, self._conn, *args, **kwargs)
+        try:
+            return await execute(work, self._conn, *args, **kwargs)
+        except DamagedError:
+            self.on_damage()
+            raise
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            self.on_damage()
+            raise DamagedError(str(error)) from error
 
     async def opened(self) -> Self:
         """Start the thread and open the file."""
@@ -61,7 +83,7 @@ def lock(path: Path) -> int:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(
-            path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640
+            path.with_name(path.name + ".witness"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640
         )
     except OSError as error:
         raise OutboxError(
@@ -90,7 +112,7 @@ async def open_store(path: Path) -> Store:
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(path, isolation_level=None, timeout=5)
         try:
-            _prepare(connection, path)
+            prepare(connection, path)
         except BaseException:
             connection.close()
             raise
@@ -99,13 +121,20 @@ async def open_store(path: Path) -> Store:
     try:
         return await Store(connect, iter_chunk_size=64).opened()
     except sqlite3.Error as error:
+        if is_damage(error):
+            raise DamagedError(str(error)) from error
         raise OutboxError(
             f"{path}: cannot be opened as an outbox ({error}); "
             "check the disk, or move the file away to start a new one"
         ) from None
 
 
-def _prepare(db: sqlite3.Connection, path: Path) -> None:
+def prepare(db: sqlite3.Connection, path: Path) -> None:
+    """Set a connection up, and make the tables of a new file.
+
+    Raises:
+        OutboxError: the file is another program's, or a newer agent's.
+    """
     (version,) = db.execute("PRAGMA user_version").fetchone()
     (application,) = db.execute("PRAGMA application_id").fetchone()
     empty = version == 0 and application == 0 and not db.execute("SELECT 1 FROM sqlite_schema").fetchone()

@@ -1,6 +1,5 @@
 """What is done in the outbox file: each function here is one transaction, or one question."""
 
-import secrets
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -8,20 +7,19 @@ from itertools import chain
 
 import orjson
 
-from edge_agent.kept import Declared, Row, Stream, intact
-from edge_agent.outbox.ranges import Ranges
-from edge_agent.outbox.rows import Batch, Loss, Marks, Opened
-from edge_agent.outbox.store import DamagedError, OutboxError
+from edge_agent.kept import Declared, Row, intact
+from edge_agent.outbox.rows import Batch, Loss, Marks
+from edge_agent.outbox.store import DamagedError
 
 MOST_QUARANTINED = 1_000
 _ROWS_PER_STATEMENT = 256
 # Named wherever they are used: a later minor version may have added columns.
-_LOG_COLUMNS = "id, stream, seq, boot, mono, meta, body, sum"
+LOG_COLUMNS = "id, stream, seq, boot, mono, meta, body, sum"
 _LOSS_COLUMNS = "id, stream, from_seq, to_seq, readings, from_boot, from_mono, to_boot, to_mono, reason"
 
 
 @contextmanager
-def _transaction(db: sqlite3.Connection) -> Iterator[None]:
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
     """Commit what is done inside, or take all of it back. An error of SQLite may have done that already."""
     db.execute("BEGIN IMMEDIATE")
     try:
@@ -33,98 +31,9 @@ def _transaction(db: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def begin_run(
-    db: sqlite3.Connection, site: str, gateway: str, boot_id: str, uplinks: Sequence[str]
-) -> Opened:
-    """Write that a run begins, and read all that this run needs to know.
-
-    Raises:
-        OutboxError: the readings in it were numbered under another site or gateway.
-    """
-    with _transaction(db):
-        return _begin(db, site, gateway, boot_id, uplinks)
-
-
-def _begin(db: sqlite3.Connection, site: str, gateway: str, boot_id: str, uplinks: Sequence[str]) -> Opened:
-    row = db.execute("SELECT epoch, next_id, upto FROM outbox").fetchone()
-    if row is None:
-        epoch = _new_epoch(db, site, gateway)
-        next_id, upto = 1, 0
-        db.execute("INSERT INTO outbox (one, epoch, next_id) VALUES (1, ?, 1)", (epoch,))
-    else:
-        epoch, next_id, upto = row
-    db.execute("UPDATE outbox SET runs = runs + 1")
-    name, was_site, was_gateway = db.execute(
-        "SELECT name, site, gateway FROM epoch WHERE id = ?", (epoch,)
-    ).fetchone()
-    if (was_site, was_gateway) != (site, gateway):
-        raise OutboxError(
-            f"its readings are numbered under site {was_site!r}, gateway {was_gateway!r}; "
-            "set gateway.site and gateway.id back, or change outbox.path to begin a new outbox"
-        )
-    first, last = db.execute("SELECT min(id), max(id) FROM log").fetchone()
-    next_id = max(next_id, (last or 0) + 1)
-    streams = {
-        id_: Stream(id_, epoch_name, device, next_seq)
-        for id_, epoch_name, device, next_seq in db.execute(
-            "SELECT stream.id, epoch.name, device, next_seq FROM stream JOIN epoch ON epoch.id = stream.epoch"
-        )
-    }
-    for id_, top in db.execute("SELECT stream, max(seq) FROM log WHERE id > ? GROUP BY stream", (upto,)):
-        streams[id_].next_seq = max(streams[id_].next_seq, top + 1)
-    for id_, top in db.execute("SELECT stream, max(to_seq) FROM loss WHERE to_seq NOT NULL GROUP BY stream"):
-        streams[id_].next_seq = max(streams[id_].next_seq, top + 1)
-    # Counted here for good: the next marks tell only of streams that append, and yet move upto past these rows.
-    for stream in streams.values():
-        db.execute("UPDATE stream SET next_seq = ? WHERE id = ?", (stream.next_seq, stream.id))
-    db.execute("UPDATE outbox SET next_id = ?, upto = ?", (next_id, next_id - 1))
-    db.execute("INSERT OR IGNORE INTO boot (boot_id) VALUES (?)", (boot_id,))
-    (boot,) = db.execute("SELECT id FROM boot WHERE boot_id = ?", (boot_id,)).fetchone()
-    pieces: dict[int, list[tuple[int, int]]] = {}
-    for of, from_mono, offset in db.execute("SELECT boot, from_mono, offset_ms FROM clock ORDER BY 1, 2"):
-        pieces.setdefault(of, []).append((from_mono, offset))
-    opened = Opened(
-        epoch=name,
-        next_id=next_id,
-        first_id=first or next_id,
-        boot=boot,
-        ran_ms=dict(db.execute("SELECT id, ran_ms FROM boot")),
-        pieces=pieces,
-        streams=streams,
-    )
-    for uplink in uplinks:
-        made = db.execute("INSERT OR IGNORE INTO uplink (name, scan_from) VALUES (?, ?)", (uplink, next_id))
-        id_, scan_from, session = db.execute(
-            "SELECT id, scan_from, session FROM uplink WHERE name = ?", (uplink,)
-        ).fetchone()
-        opened.uplinks[uplink] = (id_, scan_from, session)
-        if made.rowcount:  # a new uplink begins now: it is owed nothing that was kept before
-            for stream in streams.values():
-                db.execute(
-                    "INSERT INTO delivery (uplink, stream, settled) VALUES (?, ?, ?)",
-                    (id_, stream.id, stream.next_seq - 1),
-                )
-    for uplink_id, stream_id, settled, beyond in db.execute(
-        "SELECT uplink, stream, settled, beyond FROM delivery"
-    ):
-        ranges = [(first, last) for first, last in orjson.loads(beyond or b"[]")]
-        opened.delivery[uplink_id, stream_id] = Ranges(settled, ranges)
-    return opened
-
-
-def _new_epoch(db: sqlite3.Connection, site: str, gateway: str) -> int:
-    alphabet = "abcdefghijkmnpqrstuvwxyz23456789"  # nothing that is misread on a label
-    name = "".join(secrets.choice(alphabet) for _ in range(6))
-    cursor = db.execute(
-        "INSERT INTO epoch (name, site, gateway, origin) VALUES (?, ?, ?, 'created')", (name, site, gateway)
-    )
-    assert cursor.lastrowid is not None
-    return cursor.lastrowid
-
-
 def enroll(db: sqlite3.Connection, device: str, hash_: str, body: str) -> tuple[int, int]:
     """Give a device a stream in the present epoch and keep its description; return the ids of both."""
-    with _transaction(db):
+    with transaction(db):
         (epoch,) = db.execute("SELECT epoch FROM outbox").fetchone()
         db.execute(
             "INSERT OR IGNORE INTO stream (epoch, device, kind) VALUES (?, ?, 'reading')", (epoch, device)
@@ -147,14 +56,14 @@ def write(db: sqlite3.Connection, batch: Batch, uplinks: Iterable[int]) -> list[
 
     Written twice, it is kept once: a commit whose outcome was not heard may simply be repeated.
     """
-    with _transaction(db):
+    with transaction(db):
         known = bool(batch.rows) and bool(
             db.execute("SELECT 1 FROM log WHERE id = ?", (batch.rows[-1].id,)).fetchone()
         )
         if known:
             declared = [_declared(db, loss) for loss in batch.losses]
         else:
-            _insert(db, batch.rows)
+            insert(db, batch.rows)
             declared = [_declare(db, loss, uplinks) for loss in batch.losses]
         for piece in batch.pieces:
             db.execute(
@@ -170,12 +79,13 @@ def write(db: sqlite3.Connection, batch: Batch, uplinks: Iterable[int]) -> list[
     return declared
 
 
-def _insert(db: sqlite3.Connection, rows: Sequence[Row]) -> None:
+def insert(db: sqlite3.Connection, rows: Sequence[Row]) -> None:
+    """Append rows to the log."""
     for at in range(0, len(rows), _ROWS_PER_STATEMENT):
         part = rows[at : at + _ROWS_PER_STATEMENT]
         places = ",".join(("(?,?,?,?,?,?,?,?)",) * len(part))
         db.execute(
-            f"INSERT INTO log ({_LOG_COLUMNS}) VALUES {places}",  # noqa: S608 - no input in it
+            f"INSERT INTO log ({LOG_COLUMNS}) VALUES {places}",  # noqa: S608 - no input in it
             tuple(chain.from_iterable(part)),
         )
 
@@ -217,7 +127,7 @@ def _declared(db: sqlite3.Connection, loss: Loss) -> Declared:
 
 def reject(db: sqlite3.Connection, uplink: int, row: Row, why: str) -> Declared:
     """Write one reading to the ledger of one uplink, and set a copy aside. The log row goes in its time."""
-    with _transaction(db):
+    with transaction(db):
         lost = Loss(row.stream, row.seq, row.seq, row.boot, row.mono_ms, row.mono_ms, "rejected")
         declared = _declare(db, lost, (uplink,))
         db.execute("UPDATE loss SET detail = ? WHERE id = ?", (why, declared.id))
@@ -247,7 +157,7 @@ def _mark(db: sqlite3.Connection, marks: Marks) -> None:
 def read(db: sqlite3.Connection, from_id: int, to_id: int, limit: int) -> list[Row]:
     """Read a piece of the log, in its order, both ends included."""
     rows = db.execute(
-        f"SELECT {_LOG_COLUMNS} FROM log WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",  # noqa: S608 - no input in it
+        f"SELECT {LOG_COLUMNS} FROM log WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",  # noqa: S608 - no input in it
         (from_id, to_id, limit),
     ).fetchall()
     made = list(map(Row._make, rows))

@@ -83,13 +83,17 @@ def loss(gateway: Gateway, topics: Topics, stream: Stream, declared: Declared) -
             "from_seq": declared.from_seq,
             "to_seq": declared.to_seq,
             "readings": declared.readings,
-            "from_ts": gateway.moment(declared.from_boot, declared.from_mono).ts,
-            "to_ts": gateway.moment(declared.to_boot, declared.to_mono).ts,
+            "from_ts": _ts(gateway, declared.from_boot, declared.from_mono),
+            "to_ts": _ts(gateway, declared.to_boot, declared.to_mono),
             "reason": declared.reason,
         }
     )
     payload = message.model_dump_json().encode()  # null has a meaning here
     return Outgoing(topics.loss(stream.device), payload)
+
+
+def _ts(gateway: Gateway, boot: int | None, mono_ms: int | None) -> int | None:
+    return None if boot is None or mono_ms is None else max(0, gateway.moment(boot, mono_ms).ts)
 
 
 def health(gateway: Gateway, topics: Topics, backlog: int, acknowledged: int) -> Outgoing:

@@ -1,0 +1,101 @@
+"""The first transaction of a run: what the file says, and that a run begins."""
+
+import sqlite3
+from collections.abc import Sequence
+
+import orjson
+
+from edge_agent.kept import Stream
+from edge_agent.outbox.epochs import close_others, new_epoch
+from edge_agent.outbox.ranges import Ranges
+from edge_agent.outbox.rows import Identity, Opened
+from edge_agent.outbox.store import OutboxError
+from edge_agent.outbox.transactions import transaction
+from edge_agent.outbox.witness import Testimony
+
+
+def begin_run(
+    db: sqlite3.Connection, identity: Identity, boot_id: str, uplinks: Sequence[str], behind: Testimony | None
+) -> Opened:
+    """Write that a run begins, and read all that this run needs to know.
+
+    ``behind`` is what the witness knows when the file is older than it: then a new epoch begins.
+
+    Raises:
+        OutboxError: the readings in it were numbered under another site or gateway.
+    """
+    with transaction(db):
+        opened = _begin(db, identity, boot_id, behind)
+        _admit(db, opened, uplinks)
+        for uplink, stream, settled, beyond in db.execute(
+            "SELECT uplink, stream, settled, beyond FROM delivery"
+        ):
+            ranges = [(first, last) for first, last in orjson.loads(beyond or b"[]")]
+            opened.delivery[uplink, stream] = Ranges(settled, ranges)
+    return opened
+
+
+def _begin(db: sqlite3.Connection, identity: Identity, boot_id: str, behind: Testimony | None) -> Opened:
+    if db.execute("SELECT 1 FROM outbox").fetchone() is None:
+        epoch = new_epoch(db, *identity, "created")
+        db.execute("INSERT INTO outbox (one, epoch, next_id) VALUES (1, ?, 1)", (epoch,))
+    epoch, next_id, upto, runs = db.execute("SELECT epoch, next_id, upto, runs + 1 FROM outbox").fetchone()
+    if behind is not None:
+        epoch = new_epoch(db, *identity, "restored" if runs <= behind.runs else "salvaged")
+        next_id, runs = max(next_id, behind.next_id), max(runs, behind.runs + 1)
+        close_others(db, epoch)
+    name, *was = db.execute("SELECT name, site, gateway FROM epoch WHERE id = ?", (epoch,)).fetchone()
+    if tuple(was) != identity:
+        raise OutboxError(
+            f"its readings are numbered under site {was[0]!r}, gateway {was[1]!r}; "
+            "set gateway.site and gateway.id back, or change outbox.path to begin a new outbox"
+        )
+    streams = _streams(db, upto)
+    first, last = db.execute("SELECT min(id), max(id) FROM log").fetchone()
+    next_id = max(next_id, (last or 0) + 1)
+    db.execute(
+        "UPDATE outbox SET epoch = ?, next_id = ?, upto = ?, runs = ?", (epoch, next_id, next_id - 1, runs)
+    )
+    db.execute("INSERT OR IGNORE INTO boot (boot_id) VALUES (?)", (boot_id,))
+    (boot,) = db.execute("SELECT id FROM boot WHERE boot_id = ?", (boot_id,)).fetchone()
+    pieces: dict[int, list[tuple[int, int]]] = {}
+    for of, from_mono, offset in db.execute("SELECT boot, from_mono, offset_ms FROM clock ORDER BY 1, 2"):
+        pieces.setdefault(of, []).append((from_mono, offset))
+    ran_ms = dict(db.execute("SELECT id, ran_ms FROM boot"))
+    return Opened(name, next_id, first or next_id, boot, ran_ms, pieces, streams, runs)
+
+
+def _streams(db: sqlite3.Connection, upto: int) -> dict[int, Stream]:
+    """Read the streams, and count what was appended to them after the last marks."""
+    streams = {
+        id_: Stream(id_, epoch, device, next_seq)
+        for id_, epoch, device, next_seq in db.execute(
+            "SELECT stream.id, epoch.name, device, next_seq FROM stream JOIN epoch ON epoch.id = stream.epoch"
+        )
+    }
+    for id_, top in db.execute("SELECT stream, max(seq) FROM log WHERE id > ? GROUP BY stream", (upto,)):
+        streams[id_].next_seq = max(streams[id_].next_seq, top + 1)
+    for id_, top in db.execute("SELECT stream, max(to_seq) FROM loss WHERE to_seq NOT NULL GROUP BY stream"):
+        streams[id_].next_seq = max(streams[id_].next_seq, top + 1)
+    # Counted here for good: the next marks tell only of streams that append, yet move upto past them.
+    counted = [(stream.next_seq, stream.id) for stream in streams.values()]
+    db.executemany("UPDATE stream SET next_seq = ? WHERE id = ?", counted)
+    return streams
+
+
+def _admit(db: sqlite3.Connection, opened: Opened, uplinks: Sequence[str]) -> None:
+    """Note the uplinks of this run. A new one begins now: it is owed nothing that was kept before."""
+    nobody = not db.execute("SELECT 1 FROM uplink").fetchone()
+    salvaged = nobody and db.execute("SELECT 1 FROM loss").fetchone()  # what they had is not known any more
+    for name in uplinks:
+        begin = 1 if salvaged else opened.next_id
+        made = db.execute("INSERT OR IGNORE INTO uplink (name, scan_from) VALUES (?, ?)", (name, begin))
+        uplink, scan_from, session = db.execute(
+            "SELECT id, scan_from, session FROM uplink WHERE name = ?", (name,)
+        ).fetchone()
+        opened.uplinks[name] = (uplink, scan_from, session)
+        if salvaged:
+            db.execute("INSERT INTO loss_owed SELECT ?, id FROM loss", (uplink,))
+        elif made.rowcount:
+            had = [(uplink, stream.id, stream.next_seq - 1) for stream in opened.streams.values()]
+            db.executemany("INSERT INTO delivery (uplink, stream, settled) VALUES (?, ?, ?)", had)

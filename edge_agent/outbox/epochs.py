@@ -1,0 +1,49 @@
+"""Epochs: streams of numbers that begin anew. One opens when an outbox is made, salvaged or restored."""
+
+import secrets
+import sqlite3
+from typing import Literal
+
+Origin = Literal["created", "salvaged", "restored", "renamed"]
+
+_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"  # nothing that is misread on a label
+
+
+def new_epoch(db: sqlite3.Connection, site: str, gateway: str, origin: Origin) -> int:
+    """Make an epoch with a name that no other has, and return its id."""
+    name = "".join(secrets.choice(_LETTERS) for _ in range(6))
+    cursor = db.execute(
+        "INSERT INTO epoch (name, site, gateway, origin) VALUES (?, ?, ?, ?)", (name, site, gateway, origin)
+    )
+    assert cursor.lastrowid is not None
+    return cursor.lastrowid
+
+
+def close_others(db: sqlite3.Connection, epoch: int) -> None:
+    """Close all other epochs in the ledger: declare what is missing in them, and that nothing more will come.
+
+    Only numbers that some uplink has not settled are looked at. Reads the whole log.
+    """
+    uplinks = [id_ for (id_,) in db.execute("SELECT id FROM uplink")]
+    last = dict(
+        db.execute(
+            "SELECT id, coalesce("
+            "(SELECT min(settled) FROM delivery WHERE stream = id HAVING count(*) = ?), 0)"
+            " FROM stream WHERE epoch != ? AND id NOT IN (SELECT stream FROM loss WHERE to_seq IS NULL)",
+            (len(uplinks), epoch),
+        )
+    )
+    missing = []
+    for stream, seq in db.execute("SELECT stream, seq FROM log ORDER BY id"):
+        if stream in last and seq > last[stream]:
+            if seq > last[stream] + 1:
+                missing.append((stream, last[stream] + 1, seq - 1, seq - last[stream] - 1))
+            last[stream] = seq
+    ends = [(stream, seq + 1, None, None) for stream, seq in last.items()]
+    for entry in missing + ends:
+        loss = db.execute(
+            "INSERT INTO loss (stream, from_seq, to_seq, readings, reason) VALUES (?, ?, ?, ?, 'damage')",
+            entry,
+        ).lastrowid
+        db.executemany("INSERT INTO loss_owed VALUES (?, ?)", [(uplink, loss) for uplink in uplinks])
+    db.executemany("UPDATE stream SET next_seq = ? WHERE id = ?", [(s + 1, id_) for id_, s in last.items()])

@@ -1,0 +1,220 @@
+"""An outbox that was damaged, restored or lost its end: what can be read moves on, what cannot is declared.
+
+A damaged file is set aside; its readable rows keep their epoch and numbers in a fresh file, and the old epoch
+is closed in the loss ledger, from the last number that can be proven. New readings begin a new epoch.
+"""
+
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Literal
+
+from edge_agent.kept import Row, intact
+from edge_agent.outbox.epochs import close_others, new_epoch
+from edge_agent.outbox.rows import Identity
+from edge_agent.outbox.store import APPLICATION_ID, MAJOR, OutboxError, is_damage, prepare
+from edge_agent.outbox.transactions import LOG_COLUMNS, insert
+from edge_agent.outbox.witness import Testimony
+
+log = logging.getLogger(__name__)
+
+Verdict = Literal["sound", "behind", "damaged"]
+
+_CHECK_S = 5.0  # for looking through the file after an unclean end
+_CHUNK = 256
+_STRIDE = 64  # ids that are tried one by one after a damaged page
+_SMALL_TABLES = ("epoch", "stream", "meta", "uplink", "delivery", "loss", "loss_owed", "boot", "clock")
+
+
+def set_aside(path: Path) -> Path:
+    """Where a damaged outbox is kept for a person to look at. A later one replaces it."""
+    return path.with_name(path.name + ".damaged")
+
+
+def examine(path: Path, testimony: Testimony) -> Verdict:
+    """Judge the file against what its witness remembers. Takes a few seconds at most.
+
+    Raises:
+        OutboxError: it is another program's database, or a newer agent's.
+    """
+    lived = testimony.runs > 0
+    if not path.exists() or not path.stat().st_size:
+        return "damaged" if lived else "sound"
+    if testimony.state == "damaged":
+        return "damaged"
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None, timeout=5)) as db:
+            return _judge(db, testimony)
+    except sqlite3.Error as error:
+        if not lived and not is_damage(error):
+            raise
+        return "damaged"
+
+
+def _judge(db: sqlite3.Connection, testimony: Testimony) -> Verdict:
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if application != APPLICATION_ID or version // 1000 != MAJOR:
+        # no outbox at all, or a newer agent's: opening it says so
+        return "damaged" if testimony.runs and not application else "sound"
+    if testimony.state == "open" and not _looks_whole(db):
+        return "damaged"
+    row = db.execute("SELECT runs, next_id, (SELECT max(id) FROM log) FROM outbox").fetchone()
+    if row is None:
+        return "damaged" if testimony.runs else "sound"
+    runs, next_id, last_id = row
+    behind = runs < testimony.runs or max(next_id, (last_id or 0) + 1) < testimony.next_id
+    return "behind" if behind else "sound"
+
+
+def _looks_whole(db: sqlite3.Connection) -> bool:
+    limit = time.monotonic() + _CHECK_S
+    db.set_progress_handler(lambda: time.monotonic() > limit, 10_000)
+    try:
+        (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.OperationalError:  # out of time: a large file, and no fault so far
+        return True
+    finally:
+        db.set_progress_handler(None, 0)
+    return bool(found == "ok")
+
+
+def salvage(path: Path, testimony: Testimony, identity: Identity) -> None:
+    """Move all readable rows to a fresh file, and close the old epochs in its ledger.
+
+    May be interrupted at any point and is then done again. The witness must say "damaged" already.
+
+    Raises:
+        OutboxError: the fresh file cannot be written.
+    """
+    aside, fresh = set_aside(path), path.with_name(path.name + ".fresh")
+    if path.exists():
+        for suffix in ("", "-wal"):
+            with suppress(FileNotFoundError):
+                Path(f"{path}{suffix}").replace(f"{aside}{suffix}")
+    for leftover in (f"{path}-shm", f"{aside}-shm", fresh, f"{fresh}-wal", f"{fresh}-shm"):
+        Path(leftover).unlink(missing_ok=True)
+    try:
+        with closing(sqlite3.connect(fresh, isolation_level=None)) as new:
+            prepare(new, fresh)
+            new.execute("PRAGMA synchronous=OFF")  # synced once, below
+            new.execute("BEGIN IMMEDIATE")
+            moved = _move(aside, new, testimony, identity)
+            new.execute("COMMIT")
+            new.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            new.execute("PRAGMA journal_mode=DELETE")
+        _sync(fresh)
+        fresh.replace(path)
+        _sync(path.parent)
+    except (sqlite3.Error, OSError) as error:
+        raise OutboxError(f"{path}: is damaged, and cannot be salvaged here ({error}); free space") from error
+    log.warning("outbox: %s was damaged; %d readings were salvaged, the rest is declared lost", path, moved)
+
+
+def _move(aside: Path, new: sqlite3.Connection, testimony: Testimony, identity: Identity) -> int:
+    moved = 0
+    try:
+        with closing(sqlite3.connect(f"file:{aside}?mode=ro", uri=True, isolation_level=None)) as old:
+            for table in _SMALL_TABLES:
+                _move_table(old, new, table)
+            _complete(new, testimony)
+            streams = {id_ for (id_,) in new.execute("SELECT id FROM stream")}
+            metas = {id_ for (id_,) in new.execute("SELECT id FROM meta")}
+            chunk: list[Row] = []
+            for row in _rows(old, testimony.next_id):
+                if _like_ours(row) and row.stream in streams and row.meta in metas:
+                    chunk.append(row)
+                    moved += 1
+                if len(chunk) >= _CHUNK:
+                    insert(new, chunk)
+                    chunk = []
+            insert(new, chunk)
+    except sqlite3.DatabaseError:  # nothing in it can be read at all
+        _complete(new, testimony)
+    (last_id,) = new.execute("SELECT max(id) FROM log").fetchone()
+    next_id = max(testimony.next_id, (last_id or 0) + 1)
+    epoch = new_epoch(new, *identity, "salvaged")
+    new.execute(
+        "INSERT INTO outbox (one, epoch, next_id, upto, runs) VALUES (1, ?, ?, ?, ?)",
+        (epoch, next_id, next_id - 1, testimony.runs),
+    )
+    close_others(new, epoch)
+    return moved
+
+
+def _move_table(old: sqlite3.Connection, new: sqlite3.Connection, table: str) -> None:
+    """Copy what can be read of a small table. A row that breaks a rule of the schema is no row of ours."""
+    with suppress(sqlite3.DatabaseError):
+        cursor = old.execute(f"SELECT * FROM {table}")  # noqa: S608 - one of our own names
+        places = ",".join("?" * len(cursor.description))
+        for row in cursor:
+            with suppress(sqlite3.DatabaseError):
+                new.execute(f"INSERT INTO {table} VALUES ({places})", row)  # noqa: S608
+
+
+def _complete(new: sqlite3.Connection, testimony: Testimony) -> None:
+    """Make sure that the epoch and the devices that the witness knows are there to be closed."""
+    if not testimony.epoch:
+        return
+    new.execute(
+        "INSERT OR IGNORE INTO epoch (name, site, gateway, origin) VALUES (?, ?, ?, 'created')",
+        (testimony.epoch, testimony.site, testimony.gateway),
+    )
+    (epoch,) = new.execute("SELECT id FROM epoch WHERE name = ?", (testimony.epoch,)).fetchone()
+    for device in testimony.devices:
+        new.execute(
+            "INSERT OR IGNORE INTO stream (epoch, device, kind) VALUES (?, ?, 'reading')", (epoch, device)
+        )
+
+
+def _like_ours(row: Row) -> bool:
+    """Say whether a row can be read as one of ours, and is as it was written."""
+    kinds = [type(part) for part in row]
+    return kinds == [int] * 6 + [bytes, int] and intact(row)
+
+
+def _rows(db: sqlite3.Connection, next_id: int) -> Iterator[Row]:
+    """Read forward through the log, around what is damaged."""
+    last, limit = 0, _CHUNK
+    while True:
+        try:
+            rows = db.execute(
+                f"SELECT {LOG_COLUMNS} FROM log WHERE id > ? ORDER BY id LIMIT ?",  # noqa: S608 - our own names
+                (last, limit),
+            ).fetchall()
+        except sqlite3.DatabaseError:
+            if limit > 1:
+                limit = 1
+                continue
+            found, last = _one_by_one(db, last)
+            yield from found
+            if last >= next_id:
+                return
+            continue
+        if not rows:
+            return
+        yield from map(Row._make, rows)
+        last = rows[-1][0]
+        limit = min(_CHUNK, 4 * limit)
+
+
+def _one_by_one(db: sqlite3.Connection, last: int) -> tuple[list[Row], int]:
+    found = []
+    for id_ in range(last + 1, last + 1 + _STRIDE):
+        with suppress(sqlite3.DatabaseError):
+            row = db.execute(f"SELECT {LOG_COLUMNS} FROM log WHERE id = ?", (id_,)).fetchone()  # noqa: S608
+            if row is not None:
+                found.append(Row(*row))
+    return found, last + _STRIDE
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,82 @@
+"""A small file beside the database that remembers how far the database had come.
+
+A database that lost its end looks sound, and would give the same numbers twice. So the count of runs and the
+next log id are also written here, after each commit, without a sync: the page stays in the kernel's cache and
+reaches the card twice a minute. A database that is behind its witness was restored or lost something.
+"""
+
+import json
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Literal
+
+State = Literal["open", "closed", "damaged"]
+_STATES: tuple[State, ...] = ("open", "closed", "damaged")
+_HEAD = 64  # bytes of the first line, which alone is rewritten after a commit
+_LARGEST = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Testimony:
+    """What a witness says: how often the outbox was opened, its next log id, epoch and devices."""
+
+    runs: int = 0
+    next_id: int = 1
+    state: State = "closed"
+    epoch: str = ""
+    site: str = ""
+    gateway: str = ""
+    devices: tuple[str, ...] = ()
+
+
+class Witness:
+    """The witness file of one outbox, open for writing. Its lock says that the outbox is in use."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+
+    def hear(self) -> Testimony:
+        """Read what was written last; a file that says nothing sensible is as good as none."""
+        text = os.pread(self.descriptor, _LARGEST, 0).decode("utf-8", "replace")
+        head, _, rest = text.partition("\n")
+        try:
+            runs, next_id, state = head.split()
+            known = json.loads(rest)
+            return Testimony(
+                int(runs),
+                int(next_id),
+                next(known_state for known_state in _STATES if known_state == state),
+                str(known["epoch"]),
+                str(known["site"]),
+                str(known["gateway"]),
+                tuple(map(str, known["devices"])),
+            )
+        except (ValueError, KeyError, TypeError, StopIteration):
+            return Testimony()
+
+    def write(self, testimony: Testimony) -> None:
+        """Write everything, and make sure that it is on the disk."""
+        known = {
+            "epoch": testimony.epoch,
+            "site": testimony.site,
+            "gateway": testimony.gateway,
+            "devices": testimony.devices,
+        }
+        body = _head(testimony.runs, testimony.next_id, testimony.state) + json.dumps(known).encode()
+        os.pwrite(self.descriptor, body, 0)
+        os.ftruncate(self.descriptor, len(body))
+        os.fsync(self.descriptor)
+
+    def note(self, runs: int, next_id: int, state: State = "open") -> None:
+        """Note how far the database has come, without a sync. A disk that takes nothing is no matter."""
+        with suppress(OSError):
+            os.pwrite(self.descriptor, _head(runs, next_id, state), 0)
+
+    def close(self) -> None:
+        """Close the file, and give up its lock."""
+        os.close(self.descriptor)
+
+
+def _head(runs: int, next_id: int, state: State) -> bytes:
+    return f"{runs} {next_id} {state}".ljust(_HEAD - 1).encode() + b"\n"
