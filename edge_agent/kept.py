@@ -28,7 +28,10 @@ def checksum(content: tuple[int, int, int, int, int, bytes]) -> int:
 
 def intact(row: Row) -> bool:
     """Say whether a row is as it was written."""
-    return row.check == checksum(row[1:7])
+    try:
+        return row.check == checksum(row[1:7])
+    except TypeError:  # damage has made something else of a number, or of the body
+        return False
 
 
 @dataclass(slots=True)

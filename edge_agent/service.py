@@ -10,12 +10,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from edge_agent.agent import Agent
-from edge_agent.outbox.store import OutboxError
+from edge_agent.outbox.store import DamagedError, OutboxError
 from edge_agent.settings.error import SettingsError
 from edge_agent.settings.load import load
 
 EX_CONFIG = 78
 """A person must act: systemd does not restart (RestartPreventExitStatus=78)."""
+
+_SALVAGE_PAUSE = 1.0  # seconds
 
 log = logging.getLogger(__name__)
 
@@ -29,14 +31,16 @@ def serve(config: Path) -> int:
         return EX_CONFIG
     logging.basicConfig(level=loaded.log.level.upper(), format=_format(), stream=sys.stderr)
     try:
-        asyncio.run(_run(Agent(loaded, on_ready=lambda: notify("READY=1"))))
+        while not asyncio.run(_run(Agent(loaded, on_ready=lambda: notify("READY=1")))):
+            log.warning("starting again, to salvage the outbox")
     except OutboxError as error:
         log.error("%s", error)  # noqa: TRY400 - its text says all; a traceback would hide it
         return EX_CONFIG
     return 0
 
 
-async def _run(agent: Agent) -> None:
+async def _run(agent: Agent) -> bool:
+    """Run until a signal. Returns False when the outbox was found damaged and must be opened anew."""
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
@@ -45,7 +49,14 @@ async def _run(agent: Agent) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    await agent.run()
+    try:
+        await agent.run()
+    except BaseExceptionGroup as group:
+        if group.split(DamagedError)[1] is not None:  # something else went wrong too
+            raise
+        await asyncio.sleep(_SALVAGE_PAUSE)
+        return False
+    return True
 
 
 def _format() -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import orjson
 
 from edge_agent.kept import Stream
-from edge_agent.outbox.epochs import close_others, new_epoch
+from edge_agent.outbox.epochs import close_others, new_epoch, recall
 from edge_agent.outbox.ranges import Ranges
 from edge_agent.outbox.rows import Identity, Opened
 from edge_agent.outbox.store import OutboxError
@@ -41,6 +41,7 @@ def _begin(db: sqlite3.Connection, identity: Identity, boot_id: str, behind: Tes
         db.execute("INSERT INTO outbox (one, epoch, next_id) VALUES (1, ?, 1)", (epoch,))
     epoch, next_id, upto, runs = db.execute("SELECT epoch, next_id, upto, runs + 1 FROM outbox").fetchone()
     if behind is not None:
+        recall(db, behind)
         epoch = new_epoch(db, *identity, "restored" if runs <= behind.runs else "salvaged")
         next_id, runs = max(next_id, behind.next_id), max(runs, behind.runs + 1)
         close_others(db, epoch)

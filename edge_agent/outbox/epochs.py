@@ -4,6 +4,8 @@ import secrets
 import sqlite3
 from typing import Literal
 
+from edge_agent.outbox.witness import Testimony
+
 Origin = Literal["created", "salvaged", "restored", "renamed"]
 
 _LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"  # nothing that is misread on a label
@@ -17,6 +19,19 @@ def new_epoch(db: sqlite3.Connection, site: str, gateway: str, origin: Origin) -
     )
     assert cursor.lastrowid is not None
     return cursor.lastrowid
+
+
+def recall(db: sqlite3.Connection, testimony: Testimony) -> None:
+    """Make sure that the epoch and the devices that the witness knows are there to be closed."""
+    if not testimony.epoch:
+        return
+    db.execute(
+        "INSERT OR IGNORE INTO epoch (name, site, gateway, origin) VALUES (?, ?, ?, 'created')",
+        (testimony.epoch, testimony.site, testimony.gateway),
+    )
+    (epoch,) = db.execute("SELECT id FROM epoch WHERE name = ?", (testimony.epoch,)).fetchone()
+    known = [(epoch, device) for device in testimony.devices]
+    db.executemany("INSERT OR IGNORE INTO stream (epoch, device, kind) VALUES (?, ?, 'reading')", known)
 
 
 def close_others(db: sqlite3.Connection, epoch: int) -> None:

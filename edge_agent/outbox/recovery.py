@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from edge_agent.kept import Row, intact
-from edge_agent.outbox.epochs import close_others, new_epoch
+from edge_agent.outbox.epochs import close_others, new_epoch, recall
 from edge_agent.outbox.rows import Identity
 from edge_agent.outbox.store import APPLICATION_ID, MAJOR, OutboxError, is_damage, prepare
 from edge_agent.outbox.transactions import LOG_COLUMNS, insert
@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 Verdict = Literal["sound", "behind", "damaged"]
 
 _CHECK_S = 5.0  # for looking through the file after an unclean end
+_PLAUSIBLY_NEWER = 20  # major versions
 _CHUNK = 256
 _STRIDE = 64  # ids that are tried one by one after a damaged page
 _SMALL_TABLES = ("epoch", "stream", "meta", "uplink", "delivery", "loss", "loss_owed", "boot", "clock")
@@ -58,9 +59,12 @@ def examine(path: Path, testimony: Testimony) -> Verdict:
 def _judge(db: sqlite3.Connection, testimony: Testimony) -> Verdict:
     (application,) = db.execute("PRAGMA application_id").fetchone()
     (version,) = db.execute("PRAGMA user_version").fetchone()
-    if application != APPLICATION_ID or version // 1000 != MAJOR:
-        # no outbox at all, or a newer agent's: opening it says so
-        return "damaged" if testimony.runs and not application else "sound"
+    if application != APPLICATION_ID:  # another program's, if this never was an outbox; opening it says so
+        return "damaged" if testimony.runs else "sound"
+    if MAJOR < version // 1000 <= MAJOR + _PLAUSIBLY_NEWER:  # opening it says so
+        return "sound"
+    if version // 1000 != MAJOR:
+        return "damaged"
     if testimony.state == "open" and not _looks_whole(db):
         return "damaged"
     row = db.execute("SELECT runs, next_id, (SELECT max(id) FROM log) FROM outbox").fetchone()
@@ -121,7 +125,7 @@ def _move(aside: Path, new: sqlite3.Connection, testimony: Testimony, identity: 
         with closing(sqlite3.connect(f"file:{aside}?mode=ro", uri=True, isolation_level=None)) as old:
             for table in _SMALL_TABLES:
                 _move_table(old, new, table)
-            _complete(new, testimony)
+            recall(new, testimony)
             streams = {id_ for (id_,) in new.execute("SELECT id FROM stream")}
             metas = {id_ for (id_,) in new.execute("SELECT id FROM meta")}
             chunk: list[Row] = []
@@ -134,7 +138,7 @@ def _move(aside: Path, new: sqlite3.Connection, testimony: Testimony, identity: 
                     chunk = []
             insert(new, chunk)
     except sqlite3.DatabaseError:  # nothing in it can be read at all
-        _complete(new, testimony)
+        recall(new, testimony)
     (last_id,) = new.execute("SELECT max(id) FROM log").fetchone()
     next_id = max(testimony.next_id, (last_id or 0) + 1)
     epoch = new_epoch(new, *identity, "salvaged")
@@ -154,21 +158,6 @@ def _move_table(old: sqlite3.Connection, new: sqlite3.Connection, table: str) ->
         for row in cursor:
             with suppress(sqlite3.DatabaseError):
                 new.execute(f"INSERT INTO {table} VALUES ({places})", row)  # noqa: S608
-
-
-def _complete(new: sqlite3.Connection, testimony: Testimony) -> None:
-    """Make sure that the epoch and the devices that the witness knows are there to be closed."""
-    if not testimony.epoch:
-        return
-    new.execute(
-        "INSERT OR IGNORE INTO epoch (name, site, gateway, origin) VALUES (?, ?, ?, 'created')",
-        (testimony.epoch, testimony.site, testimony.gateway),
-    )
-    (epoch,) = new.execute("SELECT id FROM epoch WHERE name = ?", (testimony.epoch,)).fetchone()
-    for device in testimony.devices:
-        new.execute(
-            "INSERT OR IGNORE INTO stream (epoch, device, kind) VALUES (?, ?, 'reading')", (epoch, device)
-        )
 
 
 def _like_ours(row: Row) -> bool:
