@@ -1,0 +1,104 @@
+"""What the scenarios share: a rig or gateways alone; long forms apart; one table of counts.
+
+``pytest -m soak tests/faults`` runs the long forms; without it they are deselected. The counts of every
+scenario stand at the end of the run, and with ``EDGE_AGENT_RELIABILITY=docs/reliability.md`` in that file.
+"""
+
+import os
+import platform
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from tests.faults.rig import Gateways, Record, Rig, standing
+from tests.faults.witness import Counts
+
+_PROPERTY = "counts"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "soak: a long form, run by `pytest -m soak tests/faults` alone")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if "soak" in config.option.markexpr:
+        return
+    long = [item for item in items if item.get_closest_marker("soak")]
+    config.hook.pytest_deselected(items=long)
+    items[:] = [item for item in items if not item.get_closest_marker("soak")]
+
+
+@pytest.fixture
+def record(record_property: Callable[[str, object], None]) -> Record:
+    """Print counts, and put them in the table: ``record("C1", "what happened", counts, more=1)``."""
+
+    def act(name: str, title: str, counts: Counts | None = None, **more: object) -> None:
+        numbers = {**(asdict(counts) if counts else {}), **more}
+        told = ", ".join(f"{key} {value}" for key, value in numbers.items())
+        print(f"{name} {title}: {told}")  # noqa: T201 - the scenario's result
+        record_property(_PROPERTY, [name, title, told])
+
+    return act
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    rows = [
+        (*value, report.outcome, report.duration)
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.stats.get(outcome, [])
+        if "tests/faults/" in report.nodeid and report.when == "call"
+        for name, value in report.user_properties
+        if name == _PROPERTY
+    ]
+    if not rows:
+        return
+    rows.sort(key=lambda row: (int("".join(filter(str.isdigit, row[0])) or 0), row[0], row[1]))
+    terminalreporter.section("faults")
+    for name, title, told, outcome, duration in rows:
+        terminalreporter.line(f"{name} {title} ({duration:.0f} s, {outcome}): {told}")
+    target = os.environ.get("EDGE_AGENT_RELIABILITY")
+    if target:
+        Path(target).write_text(_page(rows), "utf-8")
+
+
+def _page(rows: Iterable[tuple[str, str, str, str, float]]) -> str:
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}"
+    table = "\n".join(
+        f"| {name} | {title} | {told} | {duration:.0f} s | {outcome} |"
+        for name, title, told, outcome, duration in rows
+    )
+    return f"""\
+# What was broken on purpose, and what arrived
+
+Written by `EDGE_AGENT_RELIABILITY=docs/reliability.md pytest -m soak tests/faults` on
+{time.strftime("%Y-%m-%d")}, {machine}. Real processes, a real mosquitto, real SQLite files;
+the numbers count readings.
+
+*read*: at most so many were read. *kept*: numbers the outbox gave. *delivered*: of these, at least once.
+*duplicates*: arrived again under the same identity. *declared*: in the loss ledger. *missing*: kept,
+neither delivered nor declared. *unkept*: read and not kept. *excused*: read shortly before a SIGKILL, and
+not kept. *twice*: under two identities. *invented*: delivered and never read. *conflicts*: one identity,
+two contents.
+
+| scenario | what happened | counts | took | result |
+|---|---|---|---|---|
+{table}
+"""
+
+
+@pytest.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    """A broker that queues without limit, a link, a witness, and gateways."""
+    async with standing(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+async def gateways(tmp_path: Path) -> AsyncIterator[Gateways]:
+    """Gateways alone, for a broker that the test brings."""
+    made = Gateways(tmp_path)
+    yield made
+    await made.close()

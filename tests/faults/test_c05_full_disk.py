@@ -1,0 +1,48 @@
+"""C5: the outbox's partition is full for a while, then free again; then the kernel turns it read-only."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.disk import Disk, mounted
+from tests.faults.rig import Record, Rig
+
+pytestmark = pytest.mark.xdist_group("faults-c05")
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    with mounted(tmp_path, 24) as made:
+        yield made
+
+
+@pytest.mark.parametrize("seconds", [6, pytest.param(60, marks=[pytest.mark.soak, pytest.mark.timeout(600)])])
+async def test_partition_is_full_for_a_while(seconds: float, disk: Disk, rig: Rig, record: Record) -> None:
+    agent = rig.gateway(rig.link.port, outbox=disk.path / "outbox.db")
+    try:
+        await agent.start()
+        await agent.until(lambda said: said["uplinks"][0]["acknowledged"] > 50, 60)
+        disk.fill()
+        await agent.until(lambda said: said["problem"], 60)
+        full = time.monotonic()
+        await asyncio.sleep(seconds)
+        assert agent.said["waiting"], "nothing waits, and nothing can be written"
+        heard = rig.witness.distinct
+        assert heard <= agent.said["kept"], "something was sent that is not on disk"
+        disk.free()
+        await agent.until(lambda said: not said["problem"], 100)
+        resumed = time.monotonic() - full - seconds
+        counts = await rig.finish(agent)
+        lines = len([line for line in agent.lines() if "outbox" in line])
+    finally:
+        await agent.close()
+    record(
+        "C5", f"partition full for {seconds} s", counts, resumed_after_s=round(resumed, 1), log_lines=lines
+    )
+    counts.check()
+    assert counts.unkept == 0
+    assert counts.declared == 0
+    assert lines <= 4
