@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 R = TypeVar("R")
@@ -17,15 +18,17 @@ async def off_loop(work: Callable[[], R]) -> R:
         if not done.cancelled():
             outcome(value)
 
+    def post(outcome: Callable[[Any], None], value: Any) -> None:
+        with suppress(RuntimeError):  # the loop was closed meanwhile
+            loop.call_soon_threadsafe(tell, outcome, value)
+
     def run() -> None:
         try:
             result = work()
         except BaseException as error:  # noqa: BLE001 - handed to the one who waits
-            told: tuple[Callable[[Any], None], Any] = (done.set_exception, error)
+            post(done.set_exception, error)
         else:
-            told = (done.set_result, result)
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(tell, *told)
+            post(done.set_result, result)
 
     threading.Thread(target=run, name="mqtt-connect", daemon=True).start()
     return await done

@@ -5,6 +5,17 @@ import ssl
 from edge_agent.settings.model import Uplink
 
 
+class _Socket(ssl.SSLSocket):
+    """Closes itself when the handshake fails: paho would leave it open."""
+
+    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - as in ssl
+        try:
+            super().do_handshake(block)
+        except BaseException:
+            self.close()
+            raise
+
+
 def context(settings: Uplink) -> ssl.SSLContext:
     """Return what TLS needs of an uplink's ``ca``, ``cert`` and ``key``; without ``ca`` the system's own.
 
@@ -13,6 +24,7 @@ def context(settings: Uplink) -> ssl.SSLContext:
     """
     try:
         made = ssl.create_default_context(cafile=str(settings.ca) if settings.ca else None)
+        made.sslsocket_class = _Socket
         if settings.cert is not None:
             # without a password OpenSSL would ask for one on the terminal, and wait
             made.load_cert_chain(settings.cert, settings.key, password="")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from edge_agent.backoff import Backoff
 from edge_agent.demo import amqtt_broker, broker
 from tests.faults.broker import free_port
 from tests.faults.broker import running as broker_running
@@ -220,9 +221,15 @@ async def test_receive_maximum_of_three(tmp_path: Path) -> None:
         assert stub.heard.most_unacked == 3
 
 
-async def test_a_client_that_is_kicked_does_not_come_back_at_full_speed(tmp_path: Path) -> None:
+async def test_a_client_that_is_kicked_does_not_come_back_at_full_speed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two gateways with one client id kick each other, each time after some acknowledgements."""
-    stub = Stub()
+    resets = 0
+
+    def reset(_backoff: Backoff) -> None:
+        nonlocal resets
+        resets += 1
 
     def kick_soon(message: Published) -> int | None:
         if message.number == 3:
@@ -230,13 +237,13 @@ async def test_a_client_that_is_kicked_does_not_come_back_at_full_speed(tmp_path
                 link.cancel()
         return TAKEN
 
-    stub.behaviour.verdict = kick_soon
-    async with stub, running(tmp_path, settings(stub.port), retry=20) as rig:
-        rig.uplink._backoff._least = rig.uplink._backoff._last = 0.05
-        await rig.until(lambda: len(stub.heard.connects) >= 4)
-        assert rig.uplink._backoff._last > 0.05
-        await asyncio.sleep(2)
-        assert len(stub.heard.connects) < 12
+    monkeypatch.setattr(Backoff, "reset", reset)
+    stub = Stub(Behaviour(verdict=kick_soon))
+    async with stub, running(tmp_path, settings(stub.port)) as rig:
+        await rig.until(lambda: len(stub.heard.connects) >= 5)
+        assert resets == 0
+        monkeypatch.setattr("edge_agent.uplink.uplink._STEADY_S", 0.0)
+        await rig.until(lambda: resets)
 
 
 @pytest.mark.parametrize(
