@@ -1,0 +1,89 @@
+"""Descriptions: what a device is, under a hash that changes when, and only when, anything of it does."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_agent.contract.messages import MetaMessage
+from edge_agent.describe import describe
+from edge_agent.settings.load import load
+from edge_agent.settings.resolve import chosen
+from edge_agent.uplink.payload import Description
+
+_CONFIG = """\
+config = 1
+[gateway]
+site = "east-park"
+id = "gw-01"
+[outbox]
+path = "{folder}/outbox.db"
+[bus.a]
+port = "/dev/null"
+[device.meter-7]
+driver = "modbus"
+bus = "a"
+settings = {{ profile = "eastron_sdm120", address = 1 }}
+{more}
+"""
+
+
+def _described(folder: Path, more: str = "") -> MetaMessage:
+    file = folder / "agent.toml"
+    file.write_text(_CONFIG.format(folder=folder, more=more), "utf-8")
+    config = load(file)
+    device = config.device["meter-7"]
+    record, settings = chosen(device)
+    opened = record.open(settings)
+    return describe(config, "meter-7", device, record.model(settings) or record.title, tuple(opened.channels))
+
+
+def test_it_says_what_the_device_is(tmp_path: Path) -> None:
+    made = _described(tmp_path, 'name = "Hall B feed"\nplace = "floor 1"\nlabels = { tenant = "a" }')
+    assert (made.device, made.name, made.place, made.labels) == (
+        "meter-7",
+        "Hall B feed",
+        "floor 1",
+        {"tenant": "a"},
+    )
+    assert made.channels["power"].unit == "W"
+    assert made.channels["energy_import"].kind == "counter"
+    assert made.channels["power"].interval_s == 10
+    assert len(made.hash) == 8
+    assert MetaMessage.model_validate_json(made.payload()) == made
+
+
+def test_the_hash_stays_as_long_as_nothing_changes(tmp_path: Path) -> None:
+    assert _described(tmp_path).hash == _described(tmp_path).hash
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        'name = "Hall B"',
+        'place = "floor 2"',
+        'labels = { tenant = "b" }',
+        'interval = "20s"',
+        '[device.meter-7.channel.power]\nname = "Main"',
+        "[device.meter-7.channel.power]\nplausible = [0, 10]",
+        "[device.meter-7.channel.power]\nplausible = [-inf, inf]",
+    ],
+)
+def test_the_hash_changes_with_all_that_a_backend_sees(tmp_path: Path, more: str) -> None:
+    assert _described(tmp_path, more).hash != _described(tmp_path).hash
+
+
+@pytest.mark.parametrize(
+    "name", ['say "cheese"', "back\\slash", "温度 - Süd", "100 % {x} %s", "tab\tnew\nline", "\U0001f321"]
+)
+def test_odd_names_are_only_text(tmp_path: Path, name: str) -> None:
+    quoted = json.dumps(name, ensure_ascii=False)
+    more = f"name = {quoted}\n[device.meter-7.channel.power]\nname = {quoted}\nplausible = [-inf, 5]"
+    made = _described(tmp_path, more)
+    said: dict[str, Any] = json.loads(made.payload())
+    assert said["name"] == said["channels"]["power"]["name"] == name
+    assert said["channels"]["power"]["plausible"] == [None, 5]
+    assert MetaMessage.model_validate(said).hash == made.hash
+    description = Description.parse(made.hash, made.payload().decode())
+    assert description.names == tuple(said["channels"])
