@@ -32,7 +32,10 @@ class DeviceStatus:
 
 @dataclass(frozen=True, slots=True)
 class UplinkStatus:
-    """How one uplink does, in readings. ``protocol`` is "5", "3.1.1" or "" while not connected."""
+    """How one uplink does, in readings. What it was never owed counts as acknowledged.
+
+    ``protocol`` is "5", "3.1.1", or "" while not connected.
+    """
 
     name: str
     connected: bool
@@ -46,7 +49,7 @@ class UplinkStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The whole agent. Counts are since the start, but for ``backlog``, which is what is owed now.
+    """The whole agent. Counts are since the outbox was made; ``backlog`` is what is owed now.
 
     ``kept`` readings are on disk; ``waiting`` ones are in memory until the next commit; ``lost`` ones are
     in the loss ledger. ``clock`` is "synchronised" or "unsynchronised".

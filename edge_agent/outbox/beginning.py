@@ -63,7 +63,23 @@ def _begin(db: sqlite3.Connection, identity: Identity, boot_id: str, behind: Tes
     for of, from_mono, offset in db.execute("SELECT boot, from_mono, offset_ms FROM clock ORDER BY 1, 2"):
         pieces.setdefault(of, []).append((from_mono, offset))
     ran_ms = dict(db.execute("SELECT id, ran_ms FROM boot"))
-    return Opened(name, next_id, first or next_id, boot, ran_ms, pieces, streams, runs)
+    lost, unkept = db.execute(
+        "SELECT total(readings), total(readings) FILTER (WHERE reason = 'overflow') FROM loss"
+    ).fetchone()
+    kept = sum(stream.next_seq - 1 for stream in streams.values()) - int(unkept)
+    return Opened(
+        name,
+        next_id,
+        first or next_id,
+        boot,
+        ran_ms,
+        pieces,
+        streams,
+        runs,
+        kept=kept,
+        lost=int(lost),
+        given_up=int(lost - unkept),
+    )
 
 
 def _streams(db: sqlite3.Connection, upto: int) -> dict[int, Stream]:

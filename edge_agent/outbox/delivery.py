@@ -26,6 +26,7 @@ class Delivery:
         self.streams = opened.streams
         self.backlog = 0
         self.acknowledged = 0
+        self._kept, self._given_up = opened.kept, opened.given_up
         self.last_id = opened.next_id - 1
         self.on_kept: Callable[[Sequence[Row], Sequence[Declared]], None] | None = None
         self.low_water: Callable[[], int] | None = None
@@ -47,6 +48,7 @@ class Delivery:
             stream.next_seq - 1 - self._of(stream.id).count() - self._lost_of(stream.id).count()
             for stream in self.streams.values()
         )
+        self.acknowledged = self._kept - self._given_up - self.backlog
 
     @property
     def scan_from(self) -> int:

@@ -15,7 +15,7 @@ from typing import Self
 
 from edge_agent.clock import Clock
 from edge_agent.kept import Declared, Stream
-from edge_agent.outbox import recovery, store, transactions
+from edge_agent.outbox import capacity, recovery, store, transactions
 from edge_agent.outbox.beginning import begin_run
 from edge_agent.outbox.delivery import MARK_EVERY, Delivery
 from edge_agent.outbox.handover import Enrolled, Handover
@@ -94,6 +94,7 @@ class Outbox:
                 for name in uplinks:
                     delivery = outbox.deliveries[name] = Delivery(name, opened, db)
                     await delivery.count()
+                outbox.kept, outbox.lost = opened.kept, opened.lost
             except BaseException:
                 await db.close()
                 raise
@@ -178,6 +179,8 @@ class Outbox:
         self._unsure = None
         self._trouble("")
         self._written(batch, declared)
+        if batch.marks is not None:
+            await self._make_room()
         if not self._handover:
             self._something.clear()
             self._overflowing = False
@@ -201,6 +204,22 @@ class Outbox:
                 delivery.marked(batch.marks, batch.declared)
             if delivery.on_kept is not None and (batch.rows or declared):
                 delivery.on_kept(batch.rows, declared)
+
+    async def _make_room(self) -> None:
+        """Give up the oldest readings while the file is larger than it may be."""
+        with suppress(sqlite3.Error):  # the next commit tells what is wrong with the disk
+            below = await self._retention.too_much(self._next_id)
+            if not below:
+                return
+            gone = await capacity.give_up(self._db, self.deliveries, below)
+            self._retention.dropped(below)
+            self.lost += gone
+            if gone and not self._retention.full:
+                self._retention.full = True
+                log.error(
+                    "outbox: full; the oldest readings are given up (reason: capacity); "
+                    "mend the uplink, or raise outbox.max_size"
+                )
 
     def _tell_overflow(self) -> None:
         self._overflowing = True
@@ -243,11 +262,8 @@ class Outbox:
         if not self._closing:
             floor = min(marks.scan_from.values(), default=next_id)
             drop_below = await self._retention.drop_below(floor, now, self._unmarked_rows)
-        self._marked_ms, self._unmarked_rows, self._unmarked = (
-            now,
-            0,
-            {},
-        )  # the batch is repeated until written
+        # The batch is repeated until it is written, so that all this counts as marked.
+        self._marked_ms, self._unmarked_rows, self._unmarked = now, 0, {}
         return replace(batch, marks=marks, drop_below=drop_below, declared=declared)
 
     def learn_time(self) -> None:

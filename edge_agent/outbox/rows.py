@@ -65,5 +65,8 @@ class Opened:
     pieces: dict[int, list[tuple[int, int]]]
     streams: dict[int, Stream]
     runs: int
+    kept: int  # readings since the file was made
+    lost: int
+    given_up: int  # of these, readings that had been kept
     uplinks: dict[str, tuple[int, int, int]] = field(default_factory=dict)  # name -> id, scan_from, session
     delivery: dict[tuple[int, int], Ranges] = field(default_factory=dict)

@@ -15,7 +15,7 @@ MOST_QUARANTINED = 1_000
 _ROWS_PER_STATEMENT = 256
 # Named wherever they are used: a later minor version may have added columns.
 LOG_COLUMNS = "id, stream, seq, boot, mono, meta, body, sum"
-_LOSS_COLUMNS = "id, stream, from_seq, to_seq, readings, from_boot, from_mono, to_boot, to_mono, reason"
+LOSS_COLUMNS = "id, stream, from_seq, to_seq, readings, from_boot, from_mono, to_boot, to_mono, reason"
 
 
 @contextmanager
@@ -119,7 +119,7 @@ def _declare(db: sqlite3.Connection, loss: Loss, uplinks: Iterable[int]) -> Decl
 def _declared(db: sqlite3.Connection, loss: Loss) -> Declared:
     """Find a ledger entry that was made when a commit's outcome was not heard."""
     row = db.execute(
-        f"SELECT {_LOSS_COLUMNS} FROM loss WHERE stream = ? AND from_seq = ?",  # noqa: S608 - no input in it
+        f"SELECT {LOSS_COLUMNS} FROM loss WHERE stream = ? AND from_seq = ?",  # noqa: S608 - no input in it
         (loss.stream, loss.from_seq),
     ).fetchone()
     return Declared(*row)
@@ -177,7 +177,7 @@ def at(db: sqlite3.Connection, from_id: int) -> tuple[int, int, int] | None:
 def open_losses(db: sqlite3.Connection, uplink: int) -> list[Declared]:
     """Return the ledger entries that an uplink has not acknowledged, oldest first."""
     rows = db.execute(
-        f"SELECT {_LOSS_COLUMNS} FROM loss JOIN loss_owed ON loss = id"  # noqa: S608 - no input in it
+        f"SELECT {LOSS_COLUMNS} FROM loss JOIN loss_owed ON loss = id"  # noqa: S608 - no input in it
         " WHERE uplink = ? ORDER BY id",
         (uplink,),
     ).fetchall()

@@ -57,6 +57,8 @@ CREATE TABLE loss (                      -- the ledger of every reading given up
   reason TEXT NOT NULL CHECK (reason IN ('capacity', 'overflow', 'damage', 'rejected', 'removed')),
   detail TEXT) STRICT;
 
+CREATE INDEX loss_stream ON loss (stream, to_seq);
+
 CREATE TABLE loss_owed (                 -- declarations that an uplink has not acknowledged yet
   uplink INTEGER NOT NULL, loss INTEGER NOT NULL,
   PRIMARY KEY (uplink, loss)) WITHOUT ROWID, STRICT;
