@@ -68,7 +68,10 @@ class Rig(Gateways):
     async def judged(self, gateway: Gateway, window_ms: int = WINDOW_MS) -> Counts:
         """Wait until what the broker was given has been heard, and judge."""
         kept = stored(gateway.outbox)
-        declared = sum((last or 0) - first + 1 for _, first, last, _ in kept.losses)
+        declared = sum(
+            max(0, (kept.tops[key] if last is None else last) - first + 1)
+            for key, first, last, _ in kept.losses
+        )
         owed = sum(kept.tops.values()) - declared
         await asyncio.to_thread(self.witness.wait, lambda heard: heard.distinct >= owed, 20)
         return judge(self.witness, kept, gateway.truth, gateway.kills, window_ms * _DEADLINE)

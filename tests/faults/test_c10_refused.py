@@ -90,9 +90,7 @@ async def test_a_refusal_of_the_uplink_loses_nothing(code: int, gateways: Gatewa
     assert tried <= 40, "the agent does not wait between its probes"
 
 
-async def test_one_reading_is_refused_and_the_rest_flows(
-    code: int, gateways: Gateways, record: Record
-) -> None:
+async def test_one_reading_is_refused_and_the_rest_flows(gateways: Gateways, record: Record) -> None:
     witness = Witness()
     poison = 50
 

@@ -224,6 +224,6 @@ def judge(
                 near = any(0 <= kill - at <= window_ms for kill in kills or ())
                 excused, unkept = excused + near, unkept + (not near)
     return Counts(
-        read, kept, delivered, witness.duplicates, declared, missing, unkept, excused, open_ended, twice, invented,
-        len(witness.conflicts),
+        read, kept, delivered, witness.duplicates, declared, missing, unkept, excused, open_ended, twice,
+        invented, len(witness.conflicts),
     )  # fmt: skip
