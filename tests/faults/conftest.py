@@ -1,7 +1,8 @@
 """What the scenarios share: a rig or gateways alone; long forms apart; one table of counts.
 
 ``pytest -m soak tests/faults`` runs everything here; without it the long forms are deselected. The counts of
-every scenario stand at the end of the run, and with ``EDGE_AGENT_RELIABILITY=docs/reliability.md`` in that file.
+every scenario stand at the end of the run,
+and with ``EDGE_AGENT_RELIABILITY=docs/reliability.md`` in that file.
 """
 
 import os
