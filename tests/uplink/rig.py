@@ -156,7 +156,7 @@ class Heard:
     @property
     def kind(self) -> str:
         """The topic's fifth level: status, data and so on."""
-        return self.topic.removeprefix(f"{BASE}/").partition("/")[0]
+        return self.topic.split("/")[4]
 
 
 class Listener:

@@ -1,0 +1,75 @@
+"""The program as a user starts it, and what its outbox holds afterwards."""
+
+import asyncio
+import json
+import os
+import sqlite3
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from typing import Any
+
+_MAIN = "from edge_agent.cli import main; main()"
+_NO_MOSQUITTO = "from edge_agent.demo import mosquitto; mosquitto.find = lambda: None; "
+_LONGEST_S = 90
+
+
+class Program:
+    """A running ``edge-agent``."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+
+    async def over(self, within: float = _LONGEST_S) -> tuple[int, str, str]:
+        """Wait for its end; return the exit code, stdout and stderr."""
+        async with asyncio.timeout(within):
+            out, err = await self.process.communicate()
+        assert self.process.returncode is not None
+        return self.process.returncode, out.decode(), err.decode()
+
+
+@asynccontextmanager
+async def edge_agent(
+    *arguments: str, mosquitto: bool = True, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[Program]:
+    """Start it. ``mosquitto`` False: as on a machine where that is not installed. It is killed at the end."""
+    code = _MAIN if mosquitto else _NO_MOSQUITTO + _MAIN
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", "-c", code, *arguments),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, **(environment or {})},
+    )
+    try:
+        yield Program(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+def summary(out: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return the readings and the summary that ``demo --json`` printed; every line must be an object."""
+    *readings, last = [json.loads(line) for line in out.splitlines()]
+    return readings, last
+
+
+def kept(outbox: Path) -> dict[tuple[str, str], set[int]]:
+    """Return the numbers in an outbox file by device and epoch."""
+    found: dict[tuple[str, str], set[int]] = {}
+    with closing(sqlite3.connect(f"file:{outbox}?mode=ro", uri=True)) as db:
+        rows = db.execute(
+            "SELECT device, epoch.name, seq FROM log JOIN stream ON stream.id = log.stream"
+            " JOIN epoch ON epoch.id = stream.epoch"
+        )
+        for device, epoch, seq in rows:
+            found.setdefault((device, epoch), set()).add(seq)
+    return found
+
+
+def one_identity_each(readings: Mapping[tuple[str, str], Mapping[int, Any]]) -> None:
+    """Fail when one reading came under two numbers: a device reads once at an instant."""
+    for (device, _), known in readings.items():
+        instants = [(item["ts"], json.dumps(item["values"], sort_keys=True)) for item in known.values()]
+        assert len(set(instants)) == len(instants), device
