@@ -37,6 +37,7 @@ from edge_agent.settings.fields import (
     Text,
     Timezone,
     TopicRoot,
+    Wildcards,
 )
 from edge_agent.settings.units import within
 
@@ -71,10 +72,24 @@ class Clock(_Table):
     wait: Duration = 120.0
 
 
+class Send(_Table):
+    """What an uplink gets: readings of these devices, with the values of these channels.
+
+    ``devices`` and ``channels`` are patterns, ``labels`` must all match.
+    """
+
+    devices: Annotated[Wildcards, Field(min_length=1)] = ("*",)
+    without: Wildcards = ()
+    labels: Annotated[Mapping[Id, Text], Field(max_length=32)] = Field(default_factory=dict)
+    channels: Annotated[Wildcards, Field(min_length=1)] = ("*",)
+    without_channels: Wildcards = ()
+
+
 class Uplink(_Table):
     """One way to a broker. In a loaded configuration ``client_id`` is never empty.
 
     A backlog begins to flow after a random part of ``spread``, so that gateways do not all come at once.
+    ``begin``, in the file ``from``, says what an uplink gets first that was not there before.
     """
 
     servers: Annotated[tuple[OneServer, ...], Field(min_length=1, max_length=10)]
@@ -90,6 +105,8 @@ class Uplink(_Table):
     keepalive: Annotated[Duration, AfterValidator(within(5, 3600, '"5s" to "1h"'))] = 30.0
     spread: Annotated[Duration, AfterValidator(within(0, 3600, '"0s" to "1h"'))] = 30.0
     max_packet: Packet | None = None
+    send: Send = Send()
+    begin: Literal["now", "oldest"] = Field("now", alias="from")
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
@@ -198,6 +215,15 @@ class Config(_Table):
         gateway = seen.data.get("gateway")
         if gateway is None:  # it has a problem of its own, and the configuration will not be used
             return uplinks
+        owners: dict[tuple[object, str], str] = {}
+        for name, uplink in uplinks.items():
+            for server in uplink.servers:
+                owner = owners.setdefault((server, uplink.root), name)
+                if owner != name:
+                    raise ValueError(
+                        f"sends to {server} twice under {uplink.root!r}, as {owner} and as {name}; "
+                        "give one of them another root"
+                    )
         return {
             name: uplink.model_copy(
                 update={"client_id": uplink.client_id or f"{gateway.site}-{gateway.id}-{name}"}

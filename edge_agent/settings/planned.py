@@ -12,7 +12,7 @@ from edge_agent.settings.wording import LATER, Finding, Path
 _NOTHING = object()  # no form of the key asks for nothing
 
 _PLANNED: dict[str, object] = {
-    "uplink.*.send": _NOTHING,
+    "uplink.*.send.batch": "0s",
     "uplink.*.commands": False,
     "uplink.*.dialects": [],
     "bus.*.ble": _NOTHING,

@@ -114,7 +114,7 @@ def _keys(model: type[BaseModel], path: Path) -> list[str]:
         if get_origin(field.annotation) is Mapping:
             next(steps, None)
         table = _table_in(field.annotation)
-    return list(table.model_fields) if table else []
+    return [field.alias or name for name, field in table.model_fields.items()] if table else []
 
 
 def _table_in(annotation: Any) -> type[BaseModel] | None:

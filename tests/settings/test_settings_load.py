@@ -66,6 +66,24 @@ def test_a_whole_file_becomes_plain_values(loaded: Loaded) -> None:
     assert uplink.client_id == "east-park-gw-01-city"
 
 
+def test_an_uplink_says_what_it_gets(loaded: Loaded) -> None:
+    config = loaded(
+        """\
+        [uplink.park]
+        servers = ["mqtt://here"]
+        [uplink.city]
+        servers = ["mqtt://there"]
+        from = "oldest"
+        [uplink.city.send]
+        without = ["door-*"]
+        labels = { tenant = "hall-b" }
+        """,
+    )
+    park, city = config.uplink["park"], config.uplink["city"]
+    assert (park.send.devices, park.send.channels, park.begin) == (("*",), ("*",), "now")
+    assert (city.send.without, city.send.labels, city.begin) == (("door-*",), {"tenant": "hall-b"}, "oldest")
+
+
 def test_a_device_is_opened_and_its_bus_has_its_format(loaded: Loaded) -> None:
     config = loaded(METER)
     driver, device = opened(config.device["meter"])
@@ -87,6 +105,7 @@ def test_planned_keys_are_accepted_where_they_ask_for_nothing(loaded: Loaded) ->
         direction = "auto"
         [uplink.city]
         servers = ["mqtt://b"]
+        send = { batch = "0s" }
         commands = false
         dialects = []
         [console]

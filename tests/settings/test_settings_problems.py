@@ -24,7 +24,10 @@ PLANNED = "is not supported by this version (it is planned); remove it"
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ('[uplink.c]\nservers = ["mqtt://b"]\nsend = { devices = ["*"] }', [f"3: uplink.c.send: {PLANNED}"]),
+        (
+            '[uplink.c]\nservers = ["mqtt://b"]\nsend = { batch = "1m" }',
+            [f"3: uplink.c.send.batch: {PLANNED}"],
+        ),
         ('[uplink.c]\nservers = ["mqtt://b"]\ncommands = true', [f"3: uplink.c.commands: {PLANNED}"]),
         ('[uplink.c]\nservers = ["mqtt://b"]\ncommands = 0', [f"3: uplink.c.commands: {PLANNED}"]),
         (
@@ -108,6 +111,26 @@ def test_planned_keys_are_refused_where_they_ask_for_something(
         (
             "[uplink.u]\nservers = ['mqtt://b']\nca = '/dev/null'",
             "1: uplink.u: has certificates but no server with TLS; write",
+        ),
+        (
+            "[uplink.u]\nservers = ['mqtt://b']\nsend = { devices = [] }",
+            "3: uplink.u.send.devices: is too short; at least 1 are needed",
+        ),
+        (
+            "[uplink.u]\nservers = ['mqtt://b']\nsend = { device = ['x'] }",
+            "3: uplink.u.send.device: is not a known key; did you mean devices?",
+        ),
+        (
+            "[uplink.u]\nservers = ['mqtt://b']\nfrm = 'now'",
+            "3: uplink.u.frm: is not a known key; did you mean from?",
+        ),
+        (
+            "[uplink.u]\nservers = ['mqtt://b']\nfrom = 'then'",
+            "3: uplink.u.from: is not one of the choices; write 'now' or 'oldest'",
+        ),
+        (
+            "[uplink.u]\nservers = ['mqtt://b']\n[uplink.v]\nservers = ['mqtt://c', 'mqtt://b:1883']",
+            "1: uplink: sends to mqtt://b:1883 twice under 'park/v1', as u and as v; give one",
         ),
         (
             METER.replace('"modbus"', '"modbuss"'),
