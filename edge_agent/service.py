@@ -8,6 +8,7 @@ import socket
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from edge_agent.agent import Agent
 from edge_agent.outbox.store import DamagedError, OutboxError
@@ -42,20 +43,37 @@ def serve(config: Path) -> int:
 async def _run(agent: Agent) -> bool:
     """Run until a signal. Returns False when the outbox was found damaged and must be opened anew."""
     loop = asyncio.get_running_loop()
+    running = asyncio.current_task()
+    bugs: list[Exception] = []
+    stopped = asyncio.Event()
 
     def stop() -> None:
         notify("STOPPING=1")
+        stopped.set()
         agent.stop()
+
+    def fell(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """End the process at a bug in a callback, which asyncio would only log: no half life."""
+        loop.default_exception_handler(context)
+        if "handle" in context and running is not None:
+            bugs.append(context["exception"])
+            running.cancel()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
+    loop.set_exception_handler(fell)
     try:
         await agent.run()
+    except asyncio.CancelledError:
+        if bugs:
+            raise bugs[0] from None
+        raise
     except BaseExceptionGroup as group:
         if group.split(DamagedError)[1] is not None:  # something else went wrong too
             raise
-        await asyncio.sleep(_SALVAGE_PAUSE)
-        return False
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stopped.wait(), _SALVAGE_PAUSE)
+        return stopped.is_set()
     return True
 
 

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 _MAIN = "from edge_agent.cli import main; main()"
-_NO_MOSQUITTO = "from edge_agent.demo import mosquitto; mosquitto.find = lambda: None; "
+NO_MOSQUITTO = "from edge_agent.demo import mosquitto; mosquitto.find = lambda: None"
+"""As on a machine where it is not installed."""
+
 _LONGEST_S = 90
 
 
@@ -31,12 +33,11 @@ class Program:
 
 @asynccontextmanager
 async def edge_agent(
-    *arguments: str, mosquitto: bool = True, environment: Mapping[str, str] | None = None
+    *arguments: str, before: str = "", environment: Mapping[str, str] | None = None
 ) -> AsyncIterator[Program]:
-    """Start it. ``mosquitto`` False: as on a machine where that is not installed. It is killed at the end."""
-    code = _MAIN if mosquitto else _NO_MOSQUITTO + _MAIN
+    """Start it, and see that it ends with the test. ``before``: what is done in its process first."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-c", code, *arguments),
+        *(sys.executable, "-P", "-c", f"{before}\n{_MAIN}", *arguments),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env={**os.environ, **(environment or {})},

@@ -12,7 +12,7 @@ from edge_agent.contract.messages import DataMessage, HealthMessage, MetaMessage
 from edge_agent.demo.config import SITE
 from tests.faults.broker import Broker
 from tests.faults.broker import running as broker_running
-from tests.journey.programs import edge_agent, kept, one_identity_each, summary
+from tests.journey.programs import NO_MOSQUITTO, edge_agent, kept, one_identity_each, summary
 from tests.uplink.rig import Heard, Listener, listening
 
 pytestmark = pytest.mark.xdist_group("journey")
@@ -140,7 +140,7 @@ async def test_an_outage_fills_history_and_live_goes_on(tmp_path: Path) -> None:
 
 async def test_without_mosquitto_the_demo_brings_its_own_broker(tmp_path: Path) -> None:
     async with edge_agent(
-        "demo", "--for", "6s", "--json", "--dir", str(tmp_path), mosquitto=False
+        "demo", "--for", "6s", "--json", "--dir", str(tmp_path), before=NO_MOSQUITTO
     ) as program:
         code, out, err = await program.over()
     assert code == 0, err

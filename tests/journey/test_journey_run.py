@@ -45,10 +45,11 @@ async def folder(tmp_path: Path) -> AsyncIterator[Path]:
 
 
 @asynccontextmanager
-async def _agent(folder: Path, port: int, protocol: str = "auto") -> AsyncIterator[Program]:
+async def _agent(folder: Path, port: int, protocol: str = "auto", before: str = "") -> AsyncIterator[Program]:
     file = config.write(folder, Login(f"mqtt://127.0.0.1:{port}", "", ""), protocol)
     environment = {"CREDENTIALS_DIRECTORY": str(config.secrets_folder(folder))}
-    async with edge_agent("run", "--config", str(file), environment=environment) as program:
+    run = ("run", "--config", str(file))
+    async with edge_agent(*run, before=before, environment=environment) as program:
         yield program
 
 
@@ -196,3 +197,22 @@ async def test_systemd_is_told(broker: Broker, folder: Path) -> None:
         del os.environ["NOTIFY_SOCKET"]
         transport.close()
     assert told == [b"READY=1", b"STOPPING=1"]
+
+
+async def test_a_bug_ends_the_process_and_loses_nothing(broker: Broker, folder: Path) -> None:
+    """Also one in a callback, which asyncio would only log: a half-alive agent looks like a healthy one."""
+    bug = (
+        "from edge_agent.uplink.sending import Sending\n"
+        "def fail(self): raise RuntimeError('a bug')\n"
+        "Sending._states_due = fail\n"
+    )
+    async with _agent(folder, broker.port, before=bug) as program:
+        code, _, err = await program.over(30)
+        assert code == 1
+        assert "RuntimeError: a bug" in err
+    async with listening(broker.port) as listener:
+        async with _agent(folder, broker.port) as program:
+            await listener.until(lambda: listener.of("data"))
+            await _stopped(program)
+        for seqs in kept(folder / "outbox.db").values():
+            assert seqs == set(range(1, max(seqs) + 1))
