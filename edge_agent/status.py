@@ -32,9 +32,10 @@ class DeviceStatus:
 
 @dataclass(frozen=True, slots=True)
 class UplinkStatus:
-    """How one uplink does, in readings. What it was never owed counts as acknowledged.
+    """How one uplink does, in readings. What it was never owed counts nowhere.
 
-    ``protocol`` is "5", "3.1.1", or "" while not connected.
+    ``protocol`` is "5", "3.1.1", or "" while not connected. ``drain_s`` is the time in seconds until the
+    backlog is sent, at the measured rate; None while that is not known, and when no backlog is being sent.
     """
 
     name: str
@@ -45,6 +46,7 @@ class UplinkStatus:
     backlog: int
     in_flight: int
     problem: str
+    drain_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

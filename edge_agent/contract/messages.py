@@ -142,6 +142,7 @@ class HealthMessage(Message):
     gateway: Id
     ts: Ms
     backlog: int
+    drain_s: float | None = Field(None, description="seconds until the backlog is sent, where that is known")
     acknowledged: int
     kept: int
     lost: int

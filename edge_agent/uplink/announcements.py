@@ -56,8 +56,9 @@ class Announcements:
         self._urgent.append((birth.loss(self._gateway, self._topics, stream, loss), loss))
 
     def state_changed(self, device: str) -> None:
-        """Publish a device's state."""
-        self._states[device] = None
+        """Publish a device's state, if it is on this uplink."""
+        if device in self._gateway.metas:
+            self._states[device] = None
 
     def kept(self, rows: Sequence[Row]) -> None:
         """New readings are on disk: their devices' states change with them, when they are next due."""
@@ -65,7 +66,8 @@ class Announcements:
         for row in rows:
             device = streams[row.stream].device
             self._last[device] = row
-            self._fresh[device] = None
+            if device in self._gateway.metas:
+                self._fresh[device] = None
 
     def states_due(self) -> None:
         """Publish the states of all devices with new readings."""
@@ -81,10 +83,10 @@ class Announcements:
         """That one is on its way."""
         self._urgent.popleft()
 
-    def health(self) -> Outgoing:
+    def health(self, drain_s: float | None) -> Outgoing:
         """Return the agent's own numbers."""
         backlog, acknowledged = self._delivery.backlog, self._delivery.acknowledged
-        return birth.health(self._gateway, self._topics, backlog, acknowledged)
+        return birth.health(self._gateway, self._topics, backlog, acknowledged, drain_s)
 
     @property
     def state(self) -> tuple[str, Outgoing] | None:

@@ -96,7 +96,9 @@ def _ts(gateway: Gateway, boot: int | None, mono_ms: int | None) -> int | None:
     return None if boot is None or mono_ms is None else max(0, gateway.moment(boot, mono_ms).ts)
 
 
-def health(gateway: Gateway, topics: Topics, backlog: int, acknowledged: int) -> Outgoing:
+def health(
+    gateway: Gateway, topics: Topics, backlog: int, acknowledged: int, drain_s: float | None
+) -> Outgoing:
     """Return the agent's own numbers."""
     now = gateway.snapshot()
     counts = {"online": 0, "late": 0, "offline": 0}
@@ -108,6 +110,7 @@ def health(gateway: Gateway, topics: Topics, backlog: int, acknowledged: int) ->
             "gateway": gateway.id,
             "ts": gateway.now().ts,
             "backlog": backlog,
+            "drain_s": None if drain_s is None else round(drain_s, 1),
             "acknowledged": acknowledged,
             "kept": now.kept,
             "lost": now.lost,

@@ -53,6 +53,11 @@ class Flights:
         """How many messages of readings are on their way."""
         return sum(flight.run is not None for flight in self._flying.values())
 
+    @property
+    def history(self) -> bool:
+        """Whether some of it is backlog."""
+        return any(flight.backlog for flight in self._flying.values())
+
     def rows(self) -> list[list[Row]]:
         """The rows of each message of readings on its way."""
         return [flight.run.rows for flight in self._flying.values() if flight.run is not None]

@@ -11,23 +11,32 @@ from dataclasses import dataclass
 import orjson
 
 from edge_agent.kept import Moment, Row
+from edge_agent.uplink.share import Passes, everything, narrowed
 
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What rows were made under: its hash, its channels in the order of a body, and the text between them."""
+    """What rows were made under: its hash, its channels in the order of a body, and the text between them.
+
+    ``sent`` are the places of the channels that are sent, in this order; None: all of them.
+    """
 
     hash: str
     names: tuple[str, ...]
     between: str
+    sent: tuple[int, ...] | None = None
 
     @classmethod
-    def parse(cls, hash_: str, body: str) -> "Description":
-        """Read a description's JSON."""
+    def parse(cls, hash_: str, body: str, passes: Passes = everything) -> "Description":
+        """Read a description's JSON, for an uplink that is sent some of its channels."""
         names = tuple(orjson.loads(body)["channels"])
-        quoted = (orjson.dumps(name).decode().replace("%", "%%") for name in names)
+        places = tuple(place for place, name in enumerate(names) if passes(name))
+        quoted = (orjson.dumps(names[place]).decode().replace("%", "%%") for place in places)
         between = ",".join(f"{name}:%s" for name in quoted)
-        return cls(hash_, names, f'{{"seq":%d,"ts":%d,"values":{{{between}}}}}')
+        text = f'{{"seq":%d,"ts":%d,"values":{{{between}}}}}'
+        if len(places) == len(names):
+            return cls(hash_, names, text)
+        return cls(narrowed(hash_, body, passes)[0], names, text, places)
 
     @property
     def names_size(self) -> int:
@@ -61,23 +70,28 @@ def encode(
     moment: Callable[[int, int], Moment],
 ) -> bytes:
     """Return a data message. All rows are of one stream and one description."""
-    between = description.between
+    between, sent = description.between, description.sent
     items = []
     for row in rows:
         when = moment(row.boot, row.mono_ms)
         body = row.body
         if body.startswith(b"[") and not when.clock and b"null" not in body:
-            items.append(between % (row.seq, when.ts, *body[1:-1].decode().split(",")))
+            values = body[1:-1].decode().split(",")
+            if sent is not None:
+                values = [values[place] for place in sent]
+            items.append(between % (row.seq, when.ts, *values))
         else:
             items.append(orjson.dumps(item(description, row, when)).decode())
     return f"{envelope.around(settled, description.hash)}{','.join(items)}]}}".encode()
 
 
 def known_values(description: Description, row: Row) -> dict[str, object]:
-    """Return a row's values by channel name; what is not known is left out."""
+    """Return a row's values by channel name; what is not known, or not sent, is left out."""
     content = orjson.loads(row.body)
     values = content if isinstance(content, list) else content["v"]
-    named = zip(description.names, values, strict=True)
+    named = list(zip(description.names, values, strict=True))
+    if description.sent is not None:
+        named = [named[place] for place in description.sent]
     return {name: value for name, value in named if value is not None}
 
 
@@ -85,10 +99,17 @@ def item(description: Description, row: Row, when: Moment) -> dict[str, object]:
     """Return one reading as the contract's ReadingItem, as a mapping."""
     made: dict[str, object] = {"seq": row.seq, "ts": when.ts, "values": known_values(description, row)}
     content = orjson.loads(row.body)
-    if isinstance(content, dict) and content["q"]:
-        made["quality"] = content["q"]
+    if isinstance(content, dict) and (quality := _sent_quality(description, content["q"])):
+        made["quality"] = quality
     if when.clock:
         made["clock"] = when.clock
     if when.bounds is not None:
         made["ts_bounds"] = when.bounds
     return made
+
+
+def _sent_quality(description: Description, quality: dict[str, object]) -> dict[str, object]:
+    if description.sent is None:
+        return quality
+    sent = {description.names[place] for place in description.sent}
+    return {name: why for name, why in quality.items() if name in sent}

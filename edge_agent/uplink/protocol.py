@@ -55,7 +55,7 @@ class Delivery(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """What an uplink tells about. ``metas`` has the JSON of each device's description.
+    """What an uplink tells about. ``metas`` has the JSON of the description of each device that is on it.
 
     ``now`` is the present moment; ``moment`` tells when a row was made; ``clock_known`` whether rows made now
     get a true time, and looks again each time it is asked; ``availability`` gives a device's availability and

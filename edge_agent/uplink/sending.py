@@ -11,6 +11,7 @@ from edge_agent.kept import Declared, Row
 from edge_agent.settings.model import Uplink as Settings
 from edge_agent.uplink import birth
 from edge_agent.uplink.announcements import Announcements
+from edge_agent.uplink.drain import Drain
 from edge_agent.uplink.flights import Flight, Flights
 from edge_agent.uplink.lanes import MOST_ROWS, Backlog, Lane, Run
 from edge_agent.uplink.mqtt import Connected, Outgoing, Session, SessionError
@@ -19,6 +20,7 @@ from edge_agent.uplink.protocol import Delivery, Gateway
 from edge_agent.uplink.readings import LEAST_ROOM, data, largest_payload
 from edge_agent.uplink.refusals import Gate, Refusal
 from edge_agent.uplink.remembered import Remembered
+from edge_agent.uplink.share import passing
 from edge_agent.uplink.topics import Topics
 from edge_agent.uplink.window import Window
 from edge_agent.uplink.within import within
@@ -54,7 +56,7 @@ class Sending:
         self._descriptions: dict[int, Description] = {}
         self._said = Announcements(gateway, self._topics, delivery, self._descriptions, remembered.last)
         self.gate = Gate()
-        self._backlog = Backlog()
+        self._backlog, self._drain = Backlog(), Drain()
         self._hungry, self._quiet = asyncio.Event(), asyncio.Event()
         self._hopeless: deque[tuple[Row, str]] = deque()  # readings on their way to the ledger
         self._failed_id: int | None = None
@@ -64,8 +66,9 @@ class Sending:
     async def prepare(self) -> Outgoing:
         """Count the session and return its will. Called once, before the connection is made."""
         self._said.session = await self._delivery.count_session()
+        passes = passing(self._settings.send)
         for id_, (hash_, body) in (await self._delivery.descriptions()).items():
-            self._descriptions[id_] = Description.parse(hash_, body)
+            self._descriptions[id_] = Description.parse(hash_, body, passes)
         return self._said.status("offline")
 
     async def run(self, session: Session, connected: Connected, *, proved: bool) -> str:
@@ -132,6 +135,13 @@ class Sending:
         """A device went or came back: say so."""
         self._said.state_changed(device)
         self._pump()
+
+    @property
+    def drain_s(self) -> float | None:
+        """In how many seconds the backlog will be gone; None while that is not known, or none is sent."""
+        if not self._draining:
+            return None
+        return self._drain.seconds(self._delivery.backlog, self._loop.time())
 
     def _kept(self, rows: Sequence[Row], declared: Sequence[Declared]) -> None:
         for loss in declared:
@@ -264,6 +274,8 @@ class Sending:
         if flight.run is not None:
             self.gate.accepted()
             self._suspects.forget(flight.run.rows[0])
+            if flight.backlog:
+                self._drain.acked(len(flight.run.rows), self._loop.time())
             self._delivery.settle(flight.run.stream, flight.run.first, flight.run.last)
             self._on_acknowledged(flight)
         elif flight.loss is not None:
@@ -286,7 +298,7 @@ class Sending:
 
     def _health(self) -> None:
         try:
-            self.flights.send(self._said.health())
+            self.flights.send(self._said.health(self.drain_s))
         except SessionError as error:
             self._end(str(error))
         self._after("health", _HEALTH_EVERY_S, self._health)
@@ -313,8 +325,13 @@ class Sending:
         self._after("refresh", _REFRESH_EVERY_S, self._refresh)
         self._pump()
 
+    @property
+    def _draining(self) -> bool:
+        return self._backlog.more or bool(self._history.waiting) or self.flights.history
+
     def _open_backlog(self) -> None:
         self._backlog_open = True
+        self._drain.begin(self._loop.time())
         self._pump()
 
     def _backlog_wanted(self) -> bool:

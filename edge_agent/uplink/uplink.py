@@ -60,6 +60,7 @@ class Uplink:
             backlog=self._delivery.backlog,
             in_flight=self._sending.flights.readings if self._sending else 0,
             problem=self._problem or (self._sending.gate.problem if self._sending else ""),
+            drain_s=self._sending.drain_s if self._sending else None,
         )
 
     def publish_state(self, device: str) -> None:
@@ -133,7 +134,7 @@ class Uplink:
             return
         self._closes.clear()
         if self._protocol == "5":
-            self._tell("the broker does not answer in MQTT 5; trying 3.1.1")
+            self._tell("the broker does not speak MQTT 5, or not now; trying 3.1.1")
             self._protocol, self._fell_back_at, self._older_works = "3.1.1", now, False
         elif not self._older_works:
             self._protocol, self._fell_back_at = "5", 0.0
