@@ -16,6 +16,8 @@ _row: Callable[[tuple[int, int, int, int, int, int, bytes, int]], Row] = partial
     tuple.__new__, Row
 )  # half of Row(...)
 
+_QUOTE, _N = b'"n'  # numbers: looking for them is a tenth of looking for bytes
+
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
@@ -41,8 +43,9 @@ class Enrolled:
             except KeyError:
                 pass
             else:
-                if b'"' not in plain and b"n" not in plain:  # no text, and no null that was a NaN
-                    return plain
+                if _QUOTE not in plain and _N not in plain:  # no text, and no null that was a NaN
+                    # A copy: what orjson returns pins the kilobyte that it was written in, ten times the cost.
+                    return plain[:-1] + b"]"
         values = [reading.values.get(name) for name in self.names]
         quality = {name: [why.grade, why.reason] for name, why in reading.quality.items()}
         return orjson.dumps({"v": values, "q": quality})
