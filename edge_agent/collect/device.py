@@ -59,14 +59,18 @@ class Device:
         now = self._clock.mono_ms()
         self._heard_ms, self._heard = now, True
         self.problem = ""
-        self._become("online")
+        if self.availability != "online":
+            self._become("online")
         values = {name: value for name, value in samples if value is not None}
-        quality = {name: _UNKNOWN for name, value in samples if value is None}
+        quality: dict[str, Quality] = {}
+        if len(values) < len(samples):
+            quality = {name: _UNKNOWN for name, value in samples if value is None}
         self._memory, reading = step(self._plan, self._memory, Reading(self.id, now, values, quality))
         if reading is not None:
             self.values.update(reading.values)
-            for name in values:
-                self.quality.pop(name, None)
+            if self.quality:
+                for name in values:
+                    self.quality.pop(name, None)
             self.quality.update(reading.quality)
             self._keep(reading)
 

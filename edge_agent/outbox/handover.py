@@ -44,7 +44,7 @@ class Enrolled:
                 pass
             else:
                 if _QUOTE not in plain and _N not in plain:  # no text, and no null that was a NaN
-                    # A copy: what orjson returns pins the kilobyte that it was written in, ten times the cost.
+                    # A copy: what orjson returns keeps the kilobyte it was written in, at ten times the cost.
                     return plain[:-1] + b"]"
         values = [reading.values.get(name) for name in self.names]
         quality = {name: [why.grade, why.reason] for name, why in reading.quality.items()}
