@@ -32,6 +32,8 @@ def begin_run(
         ):
             ranges = [(first, last) for first, last in orjson.loads(beyond or b"[]")]
             opened.delivery[uplink, stream] = Ranges(settled, ranges)
+        for uplink, from_id, to_id in db.execute("SELECT uplink, from_id, to_id FROM again"):
+            opened.again.setdefault(uplink, []).append((from_id, to_id))
     return opened
 
 
@@ -52,7 +54,7 @@ def _begin(db: sqlite3.Connection, identity: Identity, boot_id: str, behind: Tes
             "set gateway.site and gateway.id back, or change outbox.path to begin a new outbox"
         )
     streams = _streams(db, upto)
-    first, last = db.execute("SELECT min(id), max(id) FROM log").fetchone()
+    first, last = db.execute("SELECT (SELECT min(id) FROM log), (SELECT max(id) FROM log)").fetchone()
     next_id = max(next_id, (last or 0) + 1)
     db.execute(
         "UPDATE outbox SET epoch = ?, next_id = ?, upto = ?, runs = ?", (epoch, next_id, next_id - 1, runs)

@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 
 from edge_agent.kept import Declared, Row
 from edge_agent.outbox import transactions
+from edge_agent.outbox.again import Again
 from edge_agent.outbox.ranges import Ranges
 from edge_agent.outbox.rows import Marks, Opened
-from edge_agent.outbox.store import Store
+from edge_agent.outbox.store import DamagedError, Store
 
 MARK_EVERY = 20_000  # readings, about: so many a crash may send again
 _MOST_BEYOND = 64  # ranges beyond settled that are kept per stream
@@ -39,6 +40,11 @@ class Delivery:
         self.on_unmarked: Callable[[], None] = lambda: None  # they are many
         self._dirty: set[int] = set()
         self._declared: list[int] = []
+        self._seen: dict[int, int] = {}  # by stream: the last number of the forward scan
+        self._read_to = 0
+        self._boot = opened.boot
+        self._again = Again(opened.again.get(self.uplink, ()))
+        self._again_written = list(self._again.runs)
 
     async def count(self) -> None:
         """Work out the backlog from the numbers alone, without reading the log."""
@@ -85,6 +91,22 @@ class Delivery:
         self.unmarked += last - first + 1
         if self.unmarked >= MARK_EVERY:
             self.on_unmarked()
+
+    def send_again(self, rows: Sequence[Row]) -> None:
+        """The broker has taken these without a true time: they go out once more when it is learnt.
+
+        That of an earlier boot is never learnt any more.
+        """
+        if ids := [row.id for row in rows if row.boot == self._boot]:
+            self._again.add(ids[0], ids[-1])
+
+    def to_send_again(self, from_id: int) -> tuple[int, int] | None:
+        """Return the first run of log ids from this one on that go out once more, None when there is none."""
+        return self._again.following(from_id)
+
+    def sent_again(self, below: int) -> None:
+        """All that goes out once more and has a log id below this one has done so."""
+        self._again.drop_below(below)
 
     def lose(self, loss: Declared) -> None:
         """Readings that this uplink was owed are given up: they are declared, and not sent any more."""
@@ -138,8 +160,30 @@ class Delivery:
         return len(ranges.beyond)
 
     async def read(self, from_id: int, to_id: int, limit: int) -> list[Row]:
-        """Read a piece of the log, both ends included, at most ``limit`` rows."""
-        return await self._db.run(transactions.read, from_id, to_id, limit)
+        """Read a piece of the log, both ends included, at most ``limit`` rows.
+
+        Raises:
+            DamagedError: rows are not as they were written, or some that are owed are not there.
+        """
+        rows = await self._db.run(transactions.read, from_id, to_id, limit)
+        if from_id <= self.scan_from:
+            self._seen.clear()  # a forward scan begins; below it nothing is owed
+        elif from_id != self._read_to:
+            return rows  # no part of the scan
+        for row in rows:
+            self._look_for_gap(row)
+        self._read_to = rows[-1].id + 1 if rows else to_id + 1
+        return rows
+
+    def _look_for_gap(self, row: Row) -> None:
+        """A page that lost its rows looks sound: only their numbers tell."""
+        last = self._seen.get(row.stream)
+        if last is None:
+            last = self.settled(row.stream)
+        if row.seq > last + 1 and any(self.owes(row.stream, seq) for seq in range(last + 1, row.seq)):
+            self._db.on_damage()
+            raise DamagedError(f"readings {last + 1} to {row.seq - 1} of a stream are not there")
+        self._seen[row.stream] = max(last, row.seq)
 
     async def open_losses(self) -> list[Declared]:
         """Return the ledger entries that were not acknowledged, oldest first."""
@@ -164,6 +208,8 @@ class Delivery:
         for stream in self._dirty:
             beyond = self._ranges[stream].beyond[: self._most_beyond(stream)]
             marks.delivery[self.uplink, stream] = Ranges(self.settled(stream), beyond)
+        if self._again.runs != self._again_written:
+            marks.again[self.uplink] = list(self._again.runs)
         return [(self.uplink, loss) for loss in self._declared]
 
     def marked(self, marks: Marks, declared: Sequence[tuple[int, int]]) -> None:
@@ -172,5 +218,6 @@ class Delivery:
             now = self._ranges.get(stream)
             if uplink == self.uplink and now and (now.settled, now.beyond) == (ranges.settled, ranges.beyond):
                 self._dirty.discard(stream)
+        self._again_written = marks.again.get(self.uplink, self._again_written)
         done = {loss for uplink, loss in declared if uplink == self.uplink}
         self._declared = [loss for loss in self._declared if loss not in done]

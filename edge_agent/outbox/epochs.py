@@ -30,8 +30,12 @@ def recall(db: sqlite3.Connection, testimony: Testimony) -> None:
         (testimony.epoch, testimony.site, testimony.gateway),
     )
     (epoch,) = db.execute("SELECT id FROM epoch WHERE name = ?", (testimony.epoch,)).fetchone()
-    known = [(epoch, device) for device in testimony.devices]
-    db.executemany("INSERT OR IGNORE INTO stream (epoch, device, kind) VALUES (?, ?, 'reading')", known)
+    for device, known in testimony.devices.items():
+        db.execute(
+            "INSERT OR IGNORE INTO stream (id, epoch, device, kind) VALUES (?, ?, ?, 'reading')",
+            (known.stream, epoch, device),
+        )
+        db.execute("INSERT OR IGNORE INTO meta VALUES (?, ?, ?, ?)", (known.meta, device, *known[2:]))
 
 
 def close_others(db: sqlite3.Connection, epoch: int) -> None:

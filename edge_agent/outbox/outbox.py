@@ -23,7 +23,7 @@ from edge_agent.outbox.retention import Retention
 from edge_agent.outbox.rows import Batch, Identity, Loss, Marks, Opened
 from edge_agent.outbox.store import DamagedError, OutboxError, Store
 from edge_agent.outbox.timeline import Timeline
-from edge_agent.outbox.witness import Testimony, Witness
+from edge_agent.outbox.witness import Known, Testimony, Witness
 from edge_agent.reading import Reading
 
 log = logging.getLogger(__name__)
@@ -61,6 +61,7 @@ class Outbox:
         self._retention = Retention(db, self.timeline, policy.replay, policy.max_size, opened.first_id)
         self._next_id = opened.next_id
         self._enrolled: dict[str, Enrolled] = {}
+        self._known: dict[str, Known] = {}
         self._handover = Handover(policy.memory)
         self._overflowing = False
         self._unsure: Batch | None = None  # was not heard to be written; repeated as it is
@@ -119,6 +120,7 @@ class Outbox:
         if stream not in self.streams:
             self.streams[stream] = Stream(stream, self.epoch, device, 1)
         self._enrolled[device] = Enrolled.of(stream, meta, names)
+        self._known[device] = Known(stream, meta, hash_, description)
 
     def last_seq(self, device: str) -> int:
         """The number of a device's last kept reading in this epoch, 0 before the first."""
@@ -150,7 +152,7 @@ class Outbox:
         Raises:
             DamagedError: the file is damaged; opening it again salvages what can be read.
         """
-        self._testimony = replace(self._testimony, devices=tuple(self._enrolled))
+        self._testimony = replace(self._testimony, devices=self._known)
         self._witness.write(self._testimony)
         retry = self._policy.window
         while True:

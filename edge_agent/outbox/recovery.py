@@ -8,16 +8,15 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Literal
 
-from edge_agent.kept import Row, intact
+from edge_agent.outbox.carve import carve
 from edge_agent.outbox.epochs import close_others, new_epoch, recall
 from edge_agent.outbox.rows import Identity
 from edge_agent.outbox.store import APPLICATION_ID, MAJOR, OutboxError, is_damage, prepare
-from edge_agent.outbox.transactions import LOG_COLUMNS, insert
+from edge_agent.outbox.transactions import LOG_COLUMNS
 from edge_agent.outbox.witness import Testimony
 
 log = logging.getLogger(__name__)
@@ -26,9 +25,9 @@ Verdict = Literal["sound", "behind", "damaged"]
 
 _CHECK_S = 5.0  # for looking through the file after an unclean end
 _PLAUSIBLY_NEWER = 20  # major versions
-_CHUNK = 256
-_STRIDE = 64  # ids that are tried one by one after a damaged page
-_SMALL_TABLES = ("epoch", "stream", "meta", "uplink", "delivery", "loss", "loss_owed", "boot", "clock")
+_SMALL_TABLES = (
+    "epoch", "stream", "meta", "uplink", "delivery", "again", "loss", "loss_owed", "boot", "clock",
+)  # fmt: skip
 
 
 def set_aside(path: Path) -> Path:
@@ -120,26 +119,17 @@ def salvage(path: Path, testimony: Testimony, identity: Identity) -> None:
 
 
 def _move(aside: Path, new: sqlite3.Connection, testimony: Testimony, identity: Identity) -> int:
-    moved = 0
-    try:
-        with closing(sqlite3.connect(f"file:{aside}?mode=ro", uri=True, isolation_level=None)) as old:
-            for table in _SMALL_TABLES:
-                _move_table(old, new, table)
-            recall(new, testimony)
-            streams = {id_ for (id_,) in new.execute("SELECT id FROM stream")}
-            metas = {id_ for (id_,) in new.execute("SELECT id FROM meta")}
-            chunk: list[Row] = []
-            for row in _rows(old, testimony.next_id):
-                if _like_ours(row) and row.stream in streams and row.meta in metas:
-                    chunk.append(row)
-                    moved += 1
-                if len(chunk) >= _CHUNK:
-                    insert(new, chunk)
-                    chunk = []
-            insert(new, chunk)
-    except sqlite3.DatabaseError:  # nothing in it can be read at all
-        recall(new, testimony)
-    (last_id,) = new.execute("SELECT max(id) FROM log").fetchone()
+    with closing(sqlite3.connect(f"file:{aside}?mode=ro", uri=True, isolation_level=None)) as old:
+        for table in _SMALL_TABLES:  # where nothing can be read of them, the witness and the pages remain
+            _move_table(old, new, table)
+    recall(new, testimony)
+    streams = {id_ for (id_,) in new.execute("SELECT id FROM stream")}
+    metas = {id_ for (id_,) in new.execute("SELECT id FROM meta")}
+    new.executemany(
+        f"INSERT OR IGNORE INTO log ({LOG_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - our own names
+        (row for row in carve(aside) if row.stream in streams and row.meta in metas),
+    )
+    moved, last_id = new.execute("SELECT count(*), max(id) FROM log").fetchone()
     next_id = max(testimony.next_id, (last_id or 0) + 1)
     epoch = new_epoch(new, *identity, "salvaged")
     new.execute(
@@ -147,7 +137,7 @@ def _move(aside: Path, new: sqlite3.Connection, testimony: Testimony, identity: 
         (epoch, next_id, next_id - 1, testimony.runs),
     )
     close_others(new, epoch)
-    return moved
+    return int(moved)
 
 
 def _move_table(old: sqlite3.Connection, new: sqlite3.Connection, table: str) -> None:
@@ -158,47 +148,6 @@ def _move_table(old: sqlite3.Connection, new: sqlite3.Connection, table: str) ->
         for row in cursor:
             with suppress(sqlite3.DatabaseError):
                 new.execute(f"INSERT INTO {table} VALUES ({places})", row)  # noqa: S608
-
-
-def _like_ours(row: Row) -> bool:
-    """Say whether a row can be read as one of ours, and is as it was written."""
-    kinds = [type(part) for part in row]
-    return kinds == [int] * 6 + [bytes, int] and intact(row)
-
-
-def _rows(db: sqlite3.Connection, next_id: int) -> Iterator[Row]:
-    """Read forward through the log, around what is damaged."""
-    last, limit = 0, _CHUNK
-    while True:
-        try:
-            rows = db.execute(
-                f"SELECT {LOG_COLUMNS} FROM log WHERE id > ? ORDER BY id LIMIT ?",  # noqa: S608 - our own names
-                (last, limit),
-            ).fetchall()
-        except sqlite3.DatabaseError:
-            if limit > 1:
-                limit = 1
-                continue
-            found, last = _one_by_one(db, last)
-            yield from found
-            if last >= next_id:
-                return
-            continue
-        if not rows:
-            return
-        yield from map(Row._make, rows)
-        last = rows[-1][0]
-        limit = min(_CHUNK, 4 * limit)
-
-
-def _one_by_one(db: sqlite3.Connection, last: int) -> tuple[list[Row], int]:
-    found = []
-    for id_ in range(last + 1, last + 1 + _STRIDE):
-        with suppress(sqlite3.DatabaseError):
-            row = db.execute(f"SELECT {LOG_COLUMNS} FROM log WHERE id = ?", (id_,)).fetchone()  # noqa: S608
-            if row is not None:
-                found.append(Row(*row))
-    return found, last + _STRIDE
 
 
 def _sync(path: Path) -> None:

@@ -37,6 +37,7 @@ class Marks:
     delivery: dict[tuple[int, int], Ranges]  # by (uplink, stream)
     ran_ms: int
     boot: int
+    again: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # by uplink
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +71,4 @@ class Opened:
     given_up: int  # of these, readings that had been kept
     uplinks: dict[str, tuple[int, int, int]] = field(default_factory=dict)  # name -> id, scan_from, session
     delivery: dict[tuple[int, int], Ranges] = field(default_factory=dict)
+    again: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # by uplink: runs of log ids

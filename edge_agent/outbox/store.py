@@ -16,7 +16,7 @@ import aiosqlite
 
 MAJOR = 1
 APPLICATION_ID = 0x50415247  # "PARG"
-_PAGE_SIZE = 1024  # a commit of few readings writes few bytes
+PAGE_SIZE = 1024  # a commit of few readings writes few bytes
 _CHECKPOINT_PAGES = 4096  # 4 MB
 _STOP_WITHIN = 10.0  # seconds
 _CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT)
@@ -146,7 +146,7 @@ def prepare(db: sqlite3.Connection, path: Path) -> None:
             "install that agent again, or move the file away to start a new one"
         )
     if empty:
-        db.execute(f"PRAGMA page_size={_PAGE_SIZE}")
+        db.execute(f"PRAGMA page_size={PAGE_SIZE}")
     db.execute("PRAGMA journal_mode=WAL")
     db.execute("PRAGMA synchronous=FULL")
     db.execute("PRAGMA foreign_keys=OFF")  # the references are for the reader; ids come from this process

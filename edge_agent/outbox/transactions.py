@@ -151,6 +151,11 @@ def _mark(db: sqlite3.Connection, marks: Marks) -> None:
             "INSERT OR REPLACE INTO delivery (uplink, stream, settled, beyond) VALUES (?, ?, ?, ?)",
             (uplink, stream, ranges.settled, beyond),
         )
+    for uplink, runs in marks.again.items():
+        db.execute("DELETE FROM again WHERE uplink = ?", (uplink,))
+        db.executemany(
+            "INSERT INTO again (uplink, from_id, to_id) VALUES (?, ?, ?)", [(uplink, *run) for run in runs]
+        )
     db.execute("UPDATE boot SET ran_ms = max(ran_ms, ?) WHERE id = ?", (marks.ran_ms, marks.boot))
 
 

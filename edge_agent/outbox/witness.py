@@ -7,14 +7,24 @@ reaches the card twice a minute. A database that is behind its witness was resto
 
 import json
 import os
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
 
 State = Literal["open", "closed", "damaged"]
 _STATES: tuple[State, ...] = ("open", "closed", "damaged")
 _HEAD = 64  # bytes of the first line, which alone is rewritten after a commit
-_LARGEST = 1_000_000
+_LARGEST = 16_000_000
+
+
+class Known(NamedTuple):
+    """A device of the present epoch: the ids of its stream and its description, and the description."""
+
+    stream: int
+    meta: int
+    hash: str
+    description: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +37,7 @@ class Testimony:
     epoch: str = ""
     site: str = ""
     gateway: str = ""
-    devices: tuple[str, ...] = ()
+    devices: Mapping[str, Known] = field(default_factory=dict)
 
 
 class Witness:
@@ -50,9 +60,9 @@ class Witness:
                 str(known["epoch"]),
                 str(known["site"]),
                 str(known["gateway"]),
-                tuple(map(str, known["devices"])),
+                {device: Known(*told) for device, told in known["devices"].items()},
             )
-        except (ValueError, KeyError, TypeError, StopIteration):
+        except (ValueError, KeyError, TypeError, AttributeError, StopIteration):
             return Testimony()
 
     def write(self, testimony: Testimony) -> None:
@@ -61,7 +71,7 @@ class Witness:
             "epoch": testimony.epoch,
             "site": testimony.site,
             "gateway": testimony.gateway,
-            "devices": testimony.devices,
+            "devices": dict(testimony.devices),
         }
         body = _head(testimony.runs, testimony.next_id, testimony.state) + json.dumps(known).encode()
         os.pwrite(self.descriptor, body, 0)

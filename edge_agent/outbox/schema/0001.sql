@@ -48,6 +48,11 @@ CREATE TABLE delivery (                  -- owed = (settled, last seq] without b
   beyond TEXT,                           -- ranges acknowledged above it, [[from,to],...]; forgetting one only re-sends
   PRIMARY KEY (uplink, stream)) WITHOUT ROWID, STRICT;
 
+CREATE TABLE again (                     -- log ids that were acknowledged without a true time, to go out once more with it
+  uplink INTEGER NOT NULL REFERENCES uplink,
+  from_id INTEGER NOT NULL, to_id INTEGER NOT NULL,
+  PRIMARY KEY (uplink, from_id)) WITHOUT ROWID, STRICT;
+
 CREATE TABLE loss (                      -- the ledger of every reading given up
   id INTEGER PRIMARY KEY,                -- its own number in the contract
   stream INTEGER NOT NULL REFERENCES stream,
