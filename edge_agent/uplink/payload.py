@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import orjson
 
 from edge_agent.kept import Moment, Row
-from edge_agent.uplink.share import Passes, everything, narrowed
+from edge_agent.uplink.selection import Passes, everything, narrowed
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from edge_agent.uplink.protocol import Delivery, Gateway
 from edge_agent.uplink.readings import LEAST_ROOM, data, largest_payload
 from edge_agent.uplink.refusals import Gate, Refusal
 from edge_agent.uplink.remembered import Remembered
-from edge_agent.uplink.share import passing
+from edge_agent.uplink.selection import passing
 from edge_agent.uplink.topics import Topics
 from edge_agent.uplink.window import Window
 from edge_agent.uplink.within import within
