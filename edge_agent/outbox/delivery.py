@@ -6,12 +6,10 @@ from collections.abc import Callable, Sequence
 from edge_agent.kept import Declared, Row
 from edge_agent.outbox import transactions
 from edge_agent.outbox.again import Again
-from edge_agent.outbox.ranges import Ranges
 from edge_agent.outbox.rows import Marks, Opened
 from edge_agent.outbox.store import DamagedError, Store
 
 MARK_EVERY = 20_000  # readings, about: so many a crash may send again
-_MOST_BEYOND = 64  # ranges beyond settled that are kept per stream
 
 
 class Delivery:
@@ -100,9 +98,19 @@ class Delivery:
         if ids := [row.id for row in rows if row.boot == self._boot]:
             self._again.add(ids[0], ids[-1])
 
-    def to_send_again(self, from_id: int) -> tuple[int, int] | None:
-        """Return the first run of log ids from this one on that go out once more, None when there is none."""
-        return self._again.following(from_id)
+    def to_send_again(self, from_id: int) -> bool:
+        """Say whether any log ids from this one on go out once more."""
+        return self._again.following(from_id) is not None
+
+    async def read_again(self, from_id: int, limit: int) -> tuple[list[Row], int]:
+        """Read on in what goes out once more; return at most ``limit`` rows, and where to read on.
+
+        There must be more. What has left the log meanwhile is left out.
+        """
+        run = self._again.following(from_id)
+        assert run is not None
+        rows = await self._db.run(transactions.read, *run, limit)
+        return rows, (rows[-1].id if len(rows) == limit else run[1]) + 1
 
     def sent_again(self, below: int) -> None:
         """All that goes out once more and has a log id below this one has done so."""
@@ -141,23 +149,9 @@ class Delivery:
     def rewind(self) -> None:
         """A session ended: what it did not acknowledge will be read from the log again."""
         self._scan_from = self.scan_from
-        for stream, ranges in self._ranges.items():
-            for first, last in ranges.forget(self._most_beyond(stream)):
-                self.backlog += last - first + 1 - self._lost_of(stream).overlap(first, last)
-
-    def _most_beyond(self, stream: int) -> int:
-        """How many ranges beyond settled are remembered.
-
-        What is not is only sent again. So it must be found again: it has to lie above a reading that is
-        owed, for there ``scan_from`` stands. (What is missing may also be a loss, which is in no row.)
-        """
-        ranges, lost, end = self._of(stream), self._lost_of(stream), self.settled(stream)
-        if len(ranges.beyond) > _MOST_BEYOND:
-            for number, (first, last) in enumerate(ranges.beyond):
-                if not lost.covers(end + 1, first - 1):
-                    return max(number, _MOST_BEYOND)
-                end = last
-        return len(ranges.beyond)
+        for share in self._shares.values():
+            share.forget()
+        self._count_backlog()
 
     async def read(self, from_id: int, to_id: int, limit: int) -> list[Row]:
         """Read a piece of the log, both ends included, at most ``limit`` rows.
