@@ -21,15 +21,15 @@ class Row(NamedTuple):
     check: int = 0
 
 
-def checksum(content: tuple[int, int, int, int, int, bytes]) -> int:
-    """Return what a row's ``check`` must be, from its stream, seq, boot, mono_ms, meta and body."""
-    return crc32(b"%d %d %d %d %d" % content[:5], crc32(content[5]))
+def checksum(content: tuple[int, int, int, int, int, int, bytes]) -> int:
+    """Return what a row's ``check`` must be, from all that stands before it."""
+    return crc32(b"%d %d %d %d %d %d" % content[:6], crc32(content[6]))
 
 
 def intact(row: Row) -> bool:
     """Say whether a row is as it was written."""
     try:
-        return row.check == checksum(row[1:7])
+        return row.check == checksum(row[:7])
     except TypeError:  # damage has made something else of a number, or of the body
         return False
 
@@ -47,7 +47,8 @@ class Stream:
 class Declared(NamedTuple):
     """A ledger entry that an uplink has not acknowledged yet. ``to_seq`` None: to the end of that epoch.
 
-    Times are None where they are not known.
+    Times are None where they are not known. ``every``: the range was thinned out, and the multiples of this
+    number are not lost.
     """
 
     id: int
@@ -60,6 +61,7 @@ class Declared(NamedTuple):
     to_boot: int | None
     to_mono: int | None
     reason: str
+    every: int | None = None
 
 
 Trueness = Literal["", "repaired", "unsynchronised"]

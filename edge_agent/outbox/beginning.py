@@ -1,21 +1,25 @@
 """The first transaction of a run: what the file says, and that a run begins."""
 
 import sqlite3
-from collections.abc import Sequence
-
-import orjson
+from collections.abc import Mapping
 
 from edge_agent.kept import Stream
+from edge_agent.outbox import apart
+from edge_agent.outbox.apart import Selection
 from edge_agent.outbox.epochs import close_others, new_epoch, recall
-from edge_agent.outbox.ranges import Ranges
-from edge_agent.outbox.rows import Identity, Opened
+from edge_agent.outbox.rows import Admitted, Identity, Opened
+from edge_agent.outbox.share import Written
 from edge_agent.outbox.store import OutboxError
 from edge_agent.outbox.transactions import transaction
 from edge_agent.outbox.witness import Testimony
 
 
 def begin_run(
-    db: sqlite3.Connection, identity: Identity, boot_id: str, uplinks: Sequence[str], behind: Testimony | None
+    db: sqlite3.Connection,
+    identity: Identity,
+    boot_id: str,
+    uplinks: Mapping[str, Selection],
+    behind: Testimony | None,
 ) -> Opened:
     """Write that a run begins, and read all that this run needs to know.
 
@@ -27,13 +31,13 @@ def begin_run(
     with transaction(db):
         opened = _begin(db, identity, boot_id, behind)
         _admit(db, opened, uplinks)
-        for uplink, stream, settled, beyond in db.execute(
-            "SELECT uplink, stream, settled, beyond FROM delivery"
+        for uplink, stream, *written in db.execute(
+            "SELECT uplink, stream, settled, beyond, given_up FROM delivery"
         ):
-            ranges = [(first, last) for first, last in orjson.loads(beyond or b"[]")]
-            opened.delivery[uplink, stream] = Ranges(settled, ranges)
+            opened.delivery[uplink, stream] = Written(*written)
         for uplink, from_id, to_id in db.execute("SELECT uplink, from_id, to_id FROM again"):
             opened.again.setdefault(uplink, []).append((from_id, to_id))
+        opened.apart = apart.load(db)
     return opened
 
 
@@ -102,19 +106,36 @@ def _streams(db: sqlite3.Connection, upto: int) -> dict[int, Stream]:
     return streams
 
 
-def _admit(db: sqlite3.Connection, opened: Opened, uplinks: Sequence[str]) -> None:
-    """Note the uplinks of this run. A new one begins now: it is owed nothing that was kept before."""
+def _admit(db: sqlite3.Connection, opened: Opened, uplinks: Mapping[str, Selection]) -> None:
+    """Note the uplinks of this run, and which are gone."""
     nobody = not db.execute("SELECT 1 FROM uplink").fetchone()
     salvaged = nobody and db.execute("SELECT 1 FROM loss").fetchone()  # what they had is not known any more
-    for name in uplinks:
-        begin = 1 if salvaged else opened.next_id
-        made = db.execute("INSERT OR IGNORE INTO uplink (name, scan_from) VALUES (?, ?)", (name, begin))
-        uplink, scan_from, session = db.execute(
-            "SELECT id, scan_from, session FROM uplink WHERE name = ?", (name,)
-        ).fetchone()
-        opened.uplinks[name] = (uplink, scan_from, session)
+    streams = opened.streams
+    for name, selection in uplinks.items():
+        new = db.execute("INSERT OR IGNORE INTO uplink (name) VALUES (?)", (name,)).rowcount
+        uplink, parked = db.execute("SELECT id, parked FROM uplink WHERE name = ?", (name,)).fetchone()
+        scan_from = opened.next_id
         if salvaged:
-            db.execute("INSERT INTO loss_owed SELECT ?, id FROM loss", (uplink,))
-        elif made.rowcount:
-            had = [(uplink, stream.id, stream.next_seq - 1) for stream in opened.streams.values()]
-            db.executemany("INSERT INTO delivery (uplink, stream, settled) VALUES (?, ?, ?)", had)
+            apart.begin_again(db, uplink, streams.values(), selection)
+            scan_from = 1
+        elif new and selection.begin == "oldest":
+            apart.begin_oldest(db, uplink, streams, selection)
+            scan_from = 1
+        elif new or parked == apart.GONE:
+            apart.begin_now(db, uplink, streams.values())
+        else:
+            scan_from = 0
+        db.execute(
+            "UPDATE uplink SET parked = NULL, scan_from = max(scan_from, ?) WHERE id = ?", (scan_from, uplink)
+        )
+    running = sum(opened.ran_ms.values())
+    for name, parked, *told in db.execute(
+        "SELECT name, parked, id, scan_from, session, acknowledged FROM uplink"
+    ).fetchall():
+        if name not in uplinks and parked is None:
+            parked = running
+            db.execute("UPDATE uplink SET parked = ? WHERE name = ?", (running, name))
+        if parked != apart.GONE:
+            opened.uplinks[name] = Admitted(*told)
+        if parked not in (None, apart.GONE):
+            opened.parked[name] = parked

@@ -1,12 +1,14 @@
 """What one uplink has been given, and what it is still owed."""
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from edge_agent.kept import Declared, Row
+from edge_agent.kept import Declared, Row, Stream
 from edge_agent.outbox import transactions
 from edge_agent.outbox.again import Again
+from edge_agent.outbox.apart import Apart
 from edge_agent.outbox.rows import Marks, Opened
+from edge_agent.outbox.share import Part, Share
 from edge_agent.outbox.store import DamagedError, Store
 
 MARK_EVERY = 20_000  # readings, about: so many a crash may send again
@@ -21,19 +23,19 @@ class Delivery:
     """
 
     def __init__(self, name: str, opened: Opened, db: Store) -> None:
-        self.uplink, self._scan_from, self._session = opened.uplinks[name]
+        self.uplink, self._scan_from, self._session, self.acknowledged = opened.uplinks[name]
         self.streams = opened.streams
         self.backlog = 0
-        self.acknowledged = 0
-        self._kept, self._given_up = opened.kept, opened.given_up
+        self.apart = Apart(opened.apart.get(self.uplink, ()))
         self.last_id = opened.next_id - 1
         self.on_kept: Callable[[Sequence[Row], Sequence[Declared]], None] | None = None
         self.low_water: Callable[[], int] | None = None
         self._db = db
-        self._ranges = {
-            stream: ranges for (uplink, stream), ranges in opened.delivery.items() if uplink == self.uplink
+        self._shares = {
+            stream: Share.read(written)
+            for (uplink, stream), written in opened.delivery.items()
+            if uplink == self.uplink
         }
-        self._lost: dict[int, Ranges] = {}  # given up, and the declaration not acknowledged yet
         self.unmarked = 0  # readings settled since the last marks
         self.on_unmarked: Callable[[], None] = lambda: None  # they are many
         self._dirty: set[int] = set()
@@ -46,13 +48,12 @@ class Delivery:
 
     async def count(self) -> None:
         """Work out the backlog from the numbers alone, without reading the log."""
+        for stream in self.streams.values():
+            for run in self.apart.runs(stream):
+                self._of(stream.id).skip(*run)
         for loss in await self.open_losses():
             self._give_up(loss)
-        self.backlog = sum(
-            stream.next_seq - 1 - self._of(stream.id).count() - self._lost_of(stream.id).count()
-            for stream in self.streams.values()
-        )
-        self.acknowledged = self._kept - self._given_up - self.backlog
+        self._count_backlog()
 
     @property
     def scan_from(self) -> int:
@@ -61,32 +62,57 @@ class Delivery:
             self._scan_from = max(self._scan_from, self.low_water())
         return self._scan_from
 
-    def _of(self, stream: int) -> Ranges:
-        return self._ranges.setdefault(stream, Ranges())
+    def _count_backlog(self) -> None:
+        self.backlog = sum(self._of(id_).owed(1, stream.next_seq - 1) for id_, stream in self.streams.items())
+
+    def _of(self, stream: int) -> Share:
+        share = self._shares.get(stream)
+        if share is None:
+            share = self._shares[stream] = Share()
+        return share
 
     def settled(self, stream: int) -> int:
         """All readings of a stream up to this number are acknowledged or declared lost."""
         return self._of(stream).settled
 
-    def _lost_of(self, stream: int) -> Ranges:
-        return self._lost.get(stream) or Ranges()
-
     def owes(self, stream: int, seq: int) -> bool:
         """Say whether a reading was neither acknowledged nor given up yet."""
-        return seq not in self._of(stream) and (stream not in self._lost or seq not in self._lost[stream])
+        return self._of(stream).owes(seq)
+
+    def owes_any(self, stream: int, first: int, last: int) -> bool:
+        """Say whether one of the readings from first to last is owed."""
+        return self._of(stream).owed(first, last) > 0
+
+    def kept(self, rows: Sequence[Row], declared: Sequence[Declared], next_seq: Mapping[int, int]) -> None:
+        """A commit is on disk: readings, and declarations of what could not be kept.
+
+        Those of a device that is not on this uplink are settled with that, and it does not hear of them.
+        """
+        since = self.apart.since
+        for stream in since.keys() & next_seq.keys():
+            self._of(stream).skip(since[stream], next_seq[stream] - 1)
+        mine = [row for row in rows if row.stream not in since] if since else rows
+        self.backlog += len(mine)
+        declared = [loss for loss in declared if loss.stream not in since]
+        self.declare(declared)
+        if rows:
+            self.last_id = rows[-1].id
+            if not mine and self._scan_from == rows[0].id:
+                self._scan_from = self.last_id + 1
+        if self.on_kept is not None and (mine or declared):
+            self.on_kept(mine, declared)
+
+    def part(self, stream: Stream) -> None:
+        """The device is not on this uplink from its next reading on. What is owed stays owed."""
+        self.apart.since.setdefault(stream.id, stream.next_seq)
 
     def settle(self, stream: int, first: int, last: int) -> None:
-        """Accept: the broker has taken these readings."""
-        ranges = self._of(stream)
-        if stream in self._lost:  # some of them may have been given up while they were on their way
-            self.backlog -= sum(self.owes(stream, seq) for seq in range(first, last + 1))
-            self.acknowledged += ranges.add(first, last)
-        else:
-            new = ranges.add(first, last)
-            self.backlog -= new
-            self.acknowledged += new
+        """Accept: the broker has taken all of these readings that were owed."""
+        new = self._of(stream).settle(first, last)
+        self.backlog -= new
+        self.acknowledged += new
         self._dirty.add(stream)
-        self.unmarked += last - first + 1
+        self.unmarked += new
         if self.unmarked >= MARK_EVERY:
             self.on_unmarked()
 
@@ -125,10 +151,19 @@ class Delivery:
         for loss in losses:
             self._give_up(loss)
 
+    def would_lose(self, stream: int, first: int, last: int, every: int | None) -> Part | None:
+        """Return what this uplink would lose of a range, wholly or but for each ``every``-th number."""
+        return self._of(stream).would_lose(first, last, every)
+
+    def undecided(self) -> set[int]:
+        """Declarations that were acknowledged, which the file does not know yet."""
+        return set(self._declared)
+
     def _give_up(self, loss: Declared) -> int:
         if loss.to_seq is None:  # the end of an epoch: nothing of it is left to be sent
             return 0
-        return self._lost.setdefault(loss.stream, Ranges()).add(loss.from_seq, loss.to_seq)
+        self._dirty.add(loss.stream)
+        return self._of(loss.stream).lose(loss.id, loss.from_seq, loss.to_seq, loss.every)
 
     async def reject(self, row: Row, why: str) -> Declared:
         """Give up a reading that the broker can never take: a copy is set aside, the ledger says why."""
@@ -138,11 +173,7 @@ class Delivery:
 
     def settle_loss(self, loss: Declared) -> None:
         """Accept: the broker has taken the declaration of a loss."""
-        if loss.to_seq is not None:
-            ranges = self._of(loss.stream)
-            ranges.add(loss.from_seq, loss.to_seq)
-            if self._lost_of(loss.stream).top <= ranges.settled:
-                self._lost.pop(loss.stream, None)
+        self._of(loss.stream).declared(loss.id)
         self._dirty.add(loss.stream)
         self._declared.append(loss.id)
 
@@ -174,7 +205,7 @@ class Delivery:
         last = self._seen.get(row.stream)
         if last is None:
             last = self.settled(row.stream)
-        if row.seq > last + 1 and any(self.owes(row.stream, seq) for seq in range(last + 1, row.seq)):
+        if row.seq > last + 1 and self.owes_any(row.stream, last + 1, row.seq - 1):
             self._db.on_damage()
             raise DamagedError(f"readings {last + 1} to {row.seq - 1} of a stream are not there")
         self._seen[row.stream] = max(last, row.seq)
@@ -199,18 +230,17 @@ class Delivery:
         """Add what changed to the marks; return the acknowledged declarations. Kept until ``marked``."""
         self.unmarked = 0
         marks.scan_from[self.uplink] = self.scan_from
+        marks.acknowledged[self.uplink] = self.acknowledged
         for stream in self._dirty:
-            beyond = self._ranges[stream].beyond[: self._most_beyond(stream)]
-            marks.delivery[self.uplink, stream] = Ranges(self.settled(stream), beyond)
+            marks.delivery[self.uplink, stream] = self._of(stream).write()
         if self._again.runs != self._again_written:
             marks.again[self.uplink] = list(self._again.runs)
         return [(self.uplink, loss) for loss in self._declared]
 
     def marked(self, marks: Marks, declared: Sequence[tuple[int, int]]) -> None:
         """The marks are on disk. What changed since they were taken stays to be written."""
-        for (uplink, stream), ranges in marks.delivery.items():
-            now = self._ranges.get(stream)
-            if uplink == self.uplink and now and (now.settled, now.beyond) == (ranges.settled, ranges.beyond):
+        for (uplink, stream), written in marks.delivery.items():
+            if uplink == self.uplink and self._of(stream).write() == written:
                 self._dirty.discard(stream)
         self._again_written = marks.again.get(self.uplink, self._again_written)
         done = {loss for uplink, loss in declared if uplink == self.uplink}

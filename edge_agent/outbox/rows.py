@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from edge_agent.kept import Row, Stream
-from edge_agent.outbox.ranges import Ranges
+from edge_agent.outbox.share import Written
 
 
 class Identity(NamedTuple):
@@ -34,10 +34,11 @@ class Marks:
     next_id: int
     next_seq: dict[int, int]  # by stream: all that appended since the last marks
     scan_from: dict[int, int]  # by uplink
-    delivery: dict[tuple[int, int], Ranges]  # by (uplink, stream)
+    delivery: dict[tuple[int, int], Written]  # by (uplink, stream)
     ran_ms: int
     boot: int
     again: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # by uplink
+    acknowledged: dict[int, int] = field(default_factory=dict)  # readings, by uplink
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,15 @@ class Batch:
     marks: Marks | None = None
     drop_below: int = 0  # log ids below this are settled and out of the replay window
     declared: Sequence[tuple[int, int]] = ()  # (uplink, loss) pairs that were acknowledged
+
+
+class Admitted(NamedTuple):
+    """What the file says of an uplink."""
+
+    id: int
+    scan_from: int
+    session: int
+    acknowledged: int
 
 
 @dataclass(slots=True)
@@ -69,6 +79,8 @@ class Opened:
     kept: int  # readings since the file was made
     lost: int
     given_up: int  # of these, readings that had been kept
-    uplinks: dict[str, tuple[int, int, int]] = field(default_factory=dict)  # name -> id, scan_from, session
-    delivery: dict[tuple[int, int], Ranges] = field(default_factory=dict)
+    uplinks: dict[str, Admitted] = field(default_factory=dict)  # all that are to be kept for
+    parked: dict[str, int] = field(default_factory=dict)  # of these, by name: running time since it is gone
+    apart: dict[int, list[tuple[int, int, int | None]]] = field(default_factory=dict)  # by uplink
+    delivery: dict[tuple[int, int], Written] = field(default_factory=dict)
     again: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # by uplink: runs of log ids

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
+import orjson
+
 from edge_agent.outbox.ranges import Ranges
 
 _MOST_BEYOND = 64  # ranges beyond settled that are kept
@@ -29,6 +31,14 @@ class Part(NamedTuple):
     readings: int
 
 
+class Written(NamedTuple):
+    """A share as the file has it. ``given_up``: [first, last, every], where every 0 means all of it."""
+
+    settled: int
+    beyond: str | None
+    given_up: str | None
+
+
 class Share:
     """The numbers of one stream, 1 and up: owed, acknowledged or given up.
 
@@ -45,6 +55,35 @@ class Share:
         self.thinned = list(thinned)
         self.given_up = given_up or Ranges()  # wholly, above settled: no row has them, so none is forgotten
         self.open: dict[int, int] = {}
+
+    @classmethod
+    def read(cls, written: Written) -> "Share":
+        """Make a share of what the file says. Declarations that are open are to be lost again."""
+        done, given_up, thinned = Ranges(written.settled), Ranges(written.settled), []
+        for first, last in orjson.loads(written.beyond or "[]"):
+            done.add(first, last)
+        for first, last, every in orjson.loads(written.given_up or "[]"):
+            if every:
+                thinned.append(Thinned(first, last, every))
+            else:
+                given_up.add(first, last)
+        return cls(done, thinned, given_up)
+
+    def write(self) -> Written:
+        """Return it as the file keeps it. What lies above an open declaration is beyond ``settled``."""
+        done, settled = self.remembered(), self.settled
+        beyond = [(settled + 1, done.settled)] if done.settled > settled else []
+        beyond += done.beyond
+        gone = [*self.thinned, *((first, last, 0) for first, last in self.given_up.beyond)]
+        return Written(
+            settled,
+            orjson.dumps(beyond).decode() if beyond else None,
+            orjson.dumps(gone).decode() if gone else None,
+        )
+
+    def forget(self) -> None:
+        """A session ended: what would be too much to remember is owed again."""
+        self.done = self.remembered()
 
     @property
     def settled(self) -> int:
@@ -89,6 +128,11 @@ class Share:
             self._absorb()
         self.open[id_] = min(first, self.open.get(id_, first))
         return part.readings if part else 0
+
+    def skip(self, first: int, last: int) -> None:
+        """These are never owed, and there is nothing to declare."""
+        self.given_up.add(first, last)
+        self._add(first, last)
 
     def declared(self, id_: int) -> None:
         """The broker has taken the declaration."""

@@ -1,11 +1,9 @@
 """What is done in the outbox file: each function here is one transaction, or one question."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
-
-import orjson
 
 from edge_agent.kept import Declared, Row, intact
 from edge_agent.outbox.rows import Batch, Loss, Marks
@@ -15,7 +13,7 @@ MOST_QUARANTINED = 1_000
 _ROWS_PER_STATEMENT = 256
 # Named wherever they are used: a later minor version may have added columns.
 LOG_COLUMNS = "id, stream, seq, boot, mono, meta, body, sum"
-LOSS_COLUMNS = "id, stream, from_seq, to_seq, readings, from_boot, from_mono, to_boot, to_mono, reason"
+LOSS_COLUMNS = "id, stream, from_seq, to_seq, readings, from_boot, from_mono, to_boot, to_mono, reason, every"
 
 
 @contextmanager
@@ -51,8 +49,12 @@ def descriptions(db: sqlite3.Connection) -> dict[int, tuple[str, str]]:
     return {id_: (hash_, body) for id_, hash_, body in db.execute("SELECT id, hash, body FROM meta")}
 
 
-def write(db: sqlite3.Connection, batch: Batch, uplinks: Iterable[int]) -> list[Declared]:
+def write(
+    db: sqlite3.Connection, batch: Batch, uplinks: Mapping[int, Collection[int]]
+) -> list[Declared]:
     """Write one batch, whole or not at all; return the ledger entries it made.
+
+    ``uplinks`` says by stream who is owed them.
 
     Written twice, it is kept once: a commit whose outcome was not heard may simply be repeated.
     """
@@ -64,7 +66,7 @@ def write(db: sqlite3.Connection, batch: Batch, uplinks: Iterable[int]) -> list[
             declared = [_declared(db, loss) for loss in batch.losses]
         else:
             insert(db, batch.rows)
-            declared = [_declare(db, loss, uplinks) for loss in batch.losses]
+            declared = [_declare(db, loss, uplinks[loss.stream]) for loss in batch.losses]
         for piece in batch.pieces:
             db.execute(
                 "INSERT OR REPLACE INTO clock (boot, from_mono, offset_ms) VALUES (?, ?, ?)",
@@ -144,12 +146,15 @@ def _mark(db: sqlite3.Connection, marks: Marks) -> None:
         db.execute("UPDATE stream SET next_seq = ? WHERE id = ?", (next_seq, stream))
     db.execute("UPDATE outbox SET next_id = ?, upto = ?", (marks.next_id, marks.next_id - 1))
     for uplink, scan_from in marks.scan_from.items():
-        db.execute("UPDATE uplink SET scan_from = ? WHERE id = ?", (scan_from, uplink))
-    for (uplink, stream), ranges in marks.delivery.items():
-        beyond = orjson.dumps(ranges.beyond).decode() if ranges.beyond else None
+        counted = marks.acknowledged[uplink]
         db.execute(
-            "INSERT OR REPLACE INTO delivery (uplink, stream, settled, beyond) VALUES (?, ?, ?, ?)",
-            (uplink, stream, ranges.settled, beyond),
+            "UPDATE uplink SET scan_from = ?, acknowledged = ? WHERE id = ?", (scan_from, counted, uplink)
+        )
+    for of, written in marks.delivery.items():
+        db.execute(
+            "INSERT OR REPLACE INTO delivery (uplink, stream, settled, beyond, given_up)"
+            " VALUES (?, ?, ?, ?, ?)",
+            (*of, *written),
         )
     for uplink, runs in marks.again.items():
         db.execute("DELETE FROM again WHERE uplink = ?", (uplink,))

@@ -33,12 +33,14 @@ CREATE TABLE log (                       -- one page per commit
   stream INTEGER NOT NULL, seq INTEGER NOT NULL,
   boot INTEGER NOT NULL, mono INTEGER NOT NULL,  -- CLOCK_BOOTTIME, ms
   meta INTEGER NOT NULL, body BLOB NOT NULL,  -- values and quality in the description's channel order
-  sum INTEGER NOT NULL) STRICT;          -- CRC-32 of all but the id
+  sum INTEGER NOT NULL) STRICT;          -- CRC-32 of all the others
 
 CREATE TABLE uplink (
   id INTEGER PRIMARY KEY,
   name TEXT NOT NULL UNIQUE,
   session INTEGER NOT NULL DEFAULT 0,    -- counts CONNECTs
+  acknowledged INTEGER NOT NULL DEFAULT 0,  -- readings, as of the last marks
+  parked INTEGER,                        -- running time (ms) since it is not in the configuration; -1: given up
   scan_from INTEGER NOT NULL DEFAULT 1) STRICT;  -- nothing below this log id is owed to it
 
 CREATE TABLE delivery (                  -- owed = (settled, last seq] without beyond
@@ -46,12 +48,19 @@ CREATE TABLE delivery (                  -- owed = (settled, last seq] without b
   stream INTEGER NOT NULL REFERENCES stream,
   settled INTEGER NOT NULL,              -- only ever grows
   beyond TEXT,                           -- ranges acknowledged above it, [[from,to],...]; forgetting one only re-sends
+  given_up TEXT,                         -- above settled, in no row any more: [[from,to,every],...]; every 0: all of it
   PRIMARY KEY (uplink, stream)) WITHOUT ROWID, STRICT;
 
 CREATE TABLE again (                     -- log ids that were acknowledged without a true time, to go out once more with it
   uplink INTEGER NOT NULL REFERENCES uplink,
   from_id INTEGER NOT NULL, to_id INTEGER NOT NULL,
   PRIMARY KEY (uplink, from_id)) WITHOUT ROWID, STRICT;
+
+CREATE TABLE apart (                     -- numbers that an uplink is never owed: the device was not on it then
+  uplink INTEGER NOT NULL REFERENCES uplink,
+  stream INTEGER NOT NULL REFERENCES stream,
+  from_seq INTEGER NOT NULL, to_seq INTEGER,  -- NULL: the device is still not on it
+  PRIMARY KEY (uplink, stream, from_seq)) WITHOUT ROWID, STRICT;
 
 CREATE TABLE loss (                      -- the ledger of every reading given up
   id INTEGER PRIMARY KEY,                -- its own number in the contract
@@ -60,7 +69,8 @@ CREATE TABLE loss (                      -- the ledger of every reading given up
   readings INTEGER,                      -- NULL: unknown
   from_boot INTEGER, from_mono INTEGER, to_boot INTEGER, to_mono INTEGER,
   reason TEXT NOT NULL CHECK (reason IN ('capacity', 'overflow', 'damage', 'rejected', 'removed')),
-  detail TEXT) STRICT;
+  detail TEXT,
+  every INTEGER) STRICT;                 -- thinned out: all but the multiples of this number are gone
 
 CREATE INDEX loss_stream ON loss (stream, to_seq);
 
