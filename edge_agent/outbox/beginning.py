@@ -128,13 +128,14 @@ def _admit(db: sqlite3.Connection, opened: Opened, uplinks: Mapping[str, Selecti
         db.execute(
             "UPDATE uplink SET parked = NULL, scan_from = max(scan_from, ?) WHERE id = ?", (scan_from, uplink)
         )
-    running = sum(opened.ran_ms.values())
+    names = list(uplinks)
+    db.execute(
+        f"UPDATE uplink SET parked = ? WHERE parked IS NULL AND name NOT IN ({','.join('?' * len(names))})",  # noqa: S608 - marks
+        (sum(opened.ran_ms.values()), *names),
+    )
     for name, parked, *told in db.execute(
         "SELECT name, parked, id, scan_from, session, acknowledged FROM uplink"
-    ).fetchall():
-        if name not in uplinks and parked is None:
-            parked = running
-            db.execute("UPDATE uplink SET parked = ? WHERE name = ?", (running, name))
+    ):
         if parked != apart.GONE:
             opened.uplinks[name] = Admitted(*told)
         if parked not in (None, apart.GONE):

@@ -2,8 +2,11 @@
 
 import secrets
 import sqlite3
+from collections.abc import Sequence
 from typing import Literal
 
+from edge_agent.outbox.apart import GONE
+from edge_agent.outbox.ranges import Ranges
 from edge_agent.outbox.witness import Testimony
 
 Origin = Literal["created", "salvaged", "restored", "renamed"]
@@ -43,15 +46,18 @@ def close_others(db: sqlite3.Connection, epoch: int) -> None:
 
     Only numbers that some uplink has not settled are looked at. Reads the whole log.
     """
-    uplinks = [id_ for (id_,) in db.execute("SELECT id FROM uplink")]
-    last = dict(
-        db.execute(
-            "SELECT id, coalesce("
-            "(SELECT min(settled) FROM delivery WHERE stream = id HAVING count(*) = ?), 0)"
-            " FROM stream WHERE epoch != ? AND id NOT IN (SELECT stream FROM loss WHERE to_seq IS NULL)",
-            (len(uplinks), epoch),
-        )
-    )
+    uplinks = [
+        id_ for (id_,) in db.execute("SELECT id FROM uplink WHERE parked IS NULL OR parked != ?", (GONE,))
+    ]
+    last = {
+        stream: _settled(db, stream, next_seq, uplinks)
+        for stream, next_seq in db.execute(
+            "SELECT id, next_seq FROM stream WHERE epoch != ?"
+            " AND id NOT IN (SELECT stream FROM loss WHERE to_seq IS NULL)",
+            (epoch,),
+        ).fetchall()
+    }
+    apart = set(db.execute("SELECT uplink, stream FROM apart WHERE to_seq IS NULL"))
     missing = []
     for stream, seq in db.execute("SELECT stream, seq FROM log ORDER BY id"):
         if stream in last and seq > last[stream]:
@@ -64,5 +70,25 @@ def close_others(db: sqlite3.Connection, epoch: int) -> None:
             "INSERT INTO loss (stream, from_seq, to_seq, readings, reason) VALUES (?, ?, ?, ?, 'damage')",
             entry,
         ).lastrowid
-        db.executemany("INSERT INTO loss_owed VALUES (?, ?)", [(uplink, loss) for uplink in uplinks])
+        owed = [(uplink, loss) for uplink in uplinks if (uplink, entry[0]) not in apart]
+        db.executemany("INSERT INTO loss_owed VALUES (?, ?)", owed)
     db.executemany("UPDATE stream SET next_seq = ? WHERE id = ?", [(s + 1, id_) for id_, s in last.items()])
+
+
+def _settled(db: sqlite3.Connection, stream: int, next_seq: int, uplinks: Sequence[int]) -> int:
+    """Return up to which number no uplink is owed anything of a stream, as far as the file knows."""
+    least = []
+    for uplink in uplinks:
+        here = uplink, stream
+        (settled,) = db.execute(
+            "SELECT total(settled) FROM delivery WHERE uplink = ? AND stream = ?", here
+        ).fetchone()
+        done = Ranges(int(settled))
+        for first, last in db.execute(
+            "SELECT from_seq, coalesce(to_seq, ?) FROM apart WHERE uplink = ? AND stream = ?",
+            (next_seq - 1, *here),
+        ):
+            if first <= last:
+                done.add(first, last)
+        least.append(done.settled)
+    return min(least, default=0)

@@ -7,7 +7,7 @@ and its ledger entry in the same transaction.
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +15,8 @@ from typing import Self
 
 from edge_agent.clock import Clock
 from edge_agent.kept import Declared, Stream
-from edge_agent.outbox import capacity, recovery, store, transactions
+from edge_agent.outbox import apart, capacity, parking, recovery, store, transactions
+from edge_agent.outbox.apart import Selection
 from edge_agent.outbox.beginning import begin_run
 from edge_agent.outbox.delivery import MARK_EVERY, Delivery
 from edge_agent.outbox.handover import Enrolled, Handover
@@ -51,6 +52,9 @@ class Outbox:
         self.streams = opened.streams
         self.timeline = Timeline(opened.boot, opened.ran_ms, opened.pieces)
         self.deliveries: dict[str, Delivery] = {}
+        self._parked: dict[str, Delivery] = {}  # not in the configuration any more
+        self._parked_since: dict[str, int] = {}  # running time, ms
+        self._selections: Mapping[str, Selection] = {}
         self.kept = 0
         self.lost = 0
         self.problem = ""
@@ -74,26 +78,35 @@ class Outbox:
         self._unmarked_rows = 0
 
     @classmethod
-    async def open(
-        cls, path: Path, identity: Identity, policy: Policy, clock: Clock, uplinks: Sequence[str]
+    async def open(  # noqa: PLR0913, PLR0917 - all that a run begins with
+        cls,
+        path: Path,
+        identity: Identity,
+        policy: Policy,
+        clock: Clock,
+        uplinks: Sequence[str],
+        selections: Mapping[str, Selection] | None = None,
     ) -> Self:
-        """Open the file, or make it.
+        """Open the file, or make it. An uplink without a selection gets every device, and begins now.
 
         Raises:
             OutboxError: it cannot be used; the message names the file and the remedy.
         """
         witness = Witness(store.lock(path))
+        chosen = {name: (selections or {}).get(name, Selection()) for name in uplinks}
         try:
             try:
-                db, opened = await _opened(path, witness, identity, clock.boot_id, uplinks)
+                db, opened = await _opened(path, witness, identity, clock.boot_id, chosen)
             except DamagedError:  # seen too late to be judged; now it is known
                 witness.write(replace(witness.hear(), state="damaged"))
-                db, opened = await _opened(path, witness, identity, clock.boot_id, uplinks)
+                db, opened = await _opened(path, witness, identity, clock.boot_id, chosen)
             try:
                 outbox = cls(db, witness, opened, policy, clock)
                 outbox._testimony = Testimony(opened.runs, opened.next_id, "open", opened.epoch, *identity)
-                for name in uplinks:
-                    delivery = outbox.deliveries[name] = Delivery(name, opened, db)
+                outbox._selections, outbox._parked_since = chosen, opened.parked
+                for name in opened.uplinks:
+                    delivery = Delivery(name, opened, db)
+                    (outbox.deliveries if name in chosen else outbox._parked)[name] = delivery
                     await delivery.count()
                 outbox.kept, outbox.lost = opened.kept, opened.lost
             except BaseException:
@@ -121,6 +134,24 @@ class Outbox:
             self.streams[stream] = Stream(stream, self.epoch, device, 1)
         self._enrolled[device] = Enrolled.of(stream, meta, names)
         self._known[device] = Known(stream, meta, hash_, description)
+        await self._select(device, self.streams[stream])
+
+    async def _select(self, device: str, stream: Stream) -> None:
+        """From its next reading on a device is on the uplinks that select it, and on no others."""
+        on = [of for name, of in self.deliveries.items() if device in self._selections[name]]
+        off = [of for name, of in self.deliveries.items() if device not in self._selections[name]]
+        if stream.next_seq == 1:  # a device that an uplink never heard of; perhaps it is not for it
+            off += self._parked.values()
+        for delivery in on:
+            delivery.apart.join(stream)
+        ids = [of.uplink for of in on], [of.uplink for of in off]
+        await self._db.run(apart.enrol, stream.id, stream.next_seq, *ids)
+        for delivery in off:
+            delivery.part(stream)
+
+    @property
+    def _all(self) -> list[Delivery]:
+        return [*self.deliveries.values(), *self._parked.values()]
 
     def last_seq(self, device: str) -> int:
         """The number of a device's last kept reading in this epoch, 0 before the first."""
@@ -167,13 +198,16 @@ class Outbox:
 
     async def _commit(self) -> bool:
         """Write one batch. Returns False when the disk did not take it."""
-        uplinks = [delivery.uplink for delivery in self.deliveries.values()]
         try:
             if self._unsure is None:
                 self._unsure = self._number()
                 if self._marks_due():
                     self._unsure = await self._with_marks(self._unsure)
             batch = self._unsure
+            uplinks = {
+                loss.stream: [of.uplink for of in self._all if loss.stream not in of.apart.since]
+                for loss in batch.losses
+            }
             declared = await self._db.run(transactions.write, batch, uplinks)
         except sqlite3.Error as error:
             self._trouble(f"the disk does not take readings ({error}); free space, or check the card")
@@ -183,6 +217,7 @@ class Outbox:
         self._written(batch, declared)
         if batch.marks is not None:
             await self._make_room()
+            await self._end_parking()
         if not self._handover:
             self._something.clear()
             self._overflowing = False
@@ -198,14 +233,10 @@ class Outbox:
         self.kept += len(batch.rows)
         if batch.drop_below:
             self._retention.dropped(batch.drop_below)
-        for delivery in self.deliveries.values():
-            delivery.backlog += len(batch.rows)
-            delivery.declare(declared)
-            delivery.last_id = self._next_id - 1
+        for delivery in self._all:
             if batch.marks is not None:
                 delivery.marked(batch.marks, batch.declared)
-            if delivery.on_kept is not None and (batch.rows or declared):
-                delivery.on_kept(batch.rows, declared)
+            delivery.kept(batch.rows, declared, batch.next_seq)
 
     async def _make_room(self) -> None:
         """Give up the oldest readings while the file is larger than it may be."""
@@ -213,7 +244,7 @@ class Outbox:
             below = await self._retention.too_much(self._next_id)
             if not below:
                 return
-            gone = await capacity.give_up(self._db, self.deliveries, below)
+            gone = await capacity.give_up(self._db, {**self.deliveries, **self._parked}, below)
             self._retention.dropped(below)
             self.lost += gone
             if gone and not self._retention.full:
@@ -221,6 +252,23 @@ class Outbox:
                 log.error(
                     "outbox: full; the oldest readings are given up (reason: capacity); "
                     "mend the uplink, or raise outbox.max_size"
+                )
+
+    async def _end_parking(self) -> None:
+        """Give up what uplinks are owed that have been gone from the configuration for the replay window."""
+        running = self.timeline.running_ms(self.timeline.boot, self._clock.mono_ms())
+        for name, since in list(self._parked_since.items()):
+            if running - since <= self._policy.replay * 1000:
+                continue
+            with suppress(sqlite3.Error):  # again with the next marks
+                gone = await parking.give_up(self._db, self._parked[name])
+                del self._parked[name], self._parked_since[name]
+                self.lost += gone
+                log.warning(
+                    "outbox: uplink %s is gone from the configuration; "
+                    "%d readings that it was owed are given up (reason: removed)",
+                    name,
+                    gone,
                 )
 
     def _tell_overflow(self) -> None:
@@ -252,14 +300,14 @@ class Outbox:
 
     def _marks_due(self) -> bool:
         late = self._clock.mono_ms() - self._marked_ms >= _MARK_EVERY_MS
-        many = max([self._unmarked_rows, *(delivery.unmarked for delivery in self.deliveries.values())])
+        many = max([self._unmarked_rows, *(delivery.unmarked for delivery in self._all)])
         return late or many >= MARK_EVERY or self._closing
 
     async def _with_marks(self, batch: Batch) -> Batch:
         now = self._clock.mono_ms()
         next_id = batch.rows[-1].id + 1 if batch.rows else self._next_id
         marks = Marks(next_id, self._unmarked, {}, {}, now, self.timeline.boot)
-        declared = [pair for delivery in self.deliveries.values() for pair in delivery.mark(marks)]
+        declared = [pair for delivery in self._all for pair in delivery.mark(marks)]
         drop_below = 0
         if not self._closing:
             floor = min(marks.scan_from.values(), default=next_id)
@@ -276,8 +324,9 @@ class Outbox:
             self._pieces.append(piece)
 
     def clock_known(self) -> bool:
-        """Look at the clocks, and say whether readings made now get a true time."""
-        self.learn_time()
+        """Say whether readings made now get a true time; look at the clocks while they do not."""
+        if not self.timeline.known:
+            self.learn_time()
         return self.timeline.known
 
     async def flush(self) -> bool:
@@ -314,7 +363,7 @@ class Outbox:
 
 
 async def _opened(
-    path: Path, witness: Witness, identity: Identity, boot_id: str, uplinks: Sequence[str]
+    path: Path, witness: Witness, identity: Identity, boot_id: str, uplinks: Mapping[str, Selection]
 ) -> tuple[Store, Opened]:
     """Judge the file against its witness, salvage it if it must be, and open it."""
     testimony = witness.hear()

@@ -26,7 +26,7 @@ Verdict = Literal["sound", "behind", "damaged"]
 _CHECK_S = 5.0  # for looking through the file after an unclean end
 _PLAUSIBLY_NEWER = 20  # major versions
 _SMALL_TABLES = (
-    "epoch", "stream", "meta", "uplink", "delivery", "again", "loss", "loss_owed", "boot", "clock",
+    "epoch", "stream", "meta", "uplink", "delivery", "again", "apart", "loss", "loss_owed", "boot", "clock",
 )  # fmt: skip
 
 

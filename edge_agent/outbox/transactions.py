@@ -49,9 +49,7 @@ def descriptions(db: sqlite3.Connection) -> dict[int, tuple[str, str]]:
     return {id_: (hash_, body) for id_, hash_, body in db.execute("SELECT id, hash, body FROM meta")}
 
 
-def write(
-    db: sqlite3.Connection, batch: Batch, uplinks: Mapping[int, Collection[int]]
-) -> list[Declared]:
+def write(db: sqlite3.Connection, batch: Batch, uplinks: Mapping[int, Collection[int]]) -> list[Declared]:
     """Write one batch, whole or not at all; return the ledger entries it made.
 
     ``uplinks`` says by stream who is owed them.
