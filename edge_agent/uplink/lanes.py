@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import NamedTuple
 
 from edge_agent.kept import Row
@@ -77,9 +78,13 @@ class Lane:
         return Run(rows)
 
     def put_back(self, run: Run) -> None:
-        """Return rows that were taken, before those that wait."""
+        """Return rows that were taken to where they were: what came back before them may be older."""
         if run.rows:
-            self._queues.setdefault(run.stream, deque()).extendleft(reversed(run.rows))
+            queue = self._queues.setdefault(run.stream, deque())
+            in_order = not queue or run.rows[-1].id < queue[0].id
+            queue.extendleft(reversed(run.rows))
+            if not in_order:
+                self._queues[run.stream] = deque(sorted(queue, key=attrgetter("id")))
             self.waiting += len(run.rows)
 
     def clear(self) -> None:

@@ -114,3 +114,14 @@ def test_the_scan_of_the_log() -> None:
     assert (backlog.cursor, backlog.more) == (10, False)
     backlog.extend(12)
     assert (backlog.cursor, backlog.more) == (10, True)
+
+
+def test_what_is_put_back_waits_in_its_old_place() -> None:
+    """Refusals come in the order of sending; what is put back last must not stand before the rest."""
+    lane = _lane(*(_row(n, 1, n) for n in range(1, 10)))
+    runs = [lane.take(10**9, most=3) for _ in range(2)]
+    for run in runs:
+        lane.put_back(run)
+    assert lane.low_water() == 1
+    assert lane.waiting == 9
+    assert _all(lane) == [[(1, n) for n in range(1, 10)]]
