@@ -98,6 +98,6 @@ class Handover:
             stream, mono_ms, meta, body = waiting.popleft()
             seq = next_seq.get(stream) or streams[stream].next_seq
             next_seq[stream] = seq + 1
-            content = (stream, seq, boot, mono_ms, meta, body)
-            rows.append(_row((id_, *content, checksum(content))))
+            content = (id_, stream, seq, boot, mono_ms, meta, body)
+            rows.append(_row((*content, checksum(content))))
         return rows, losses, next_seq
