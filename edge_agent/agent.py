@@ -11,7 +11,7 @@ from typing import Any
 from edge_agent import __version__, driver
 from edge_agent.bus.line import SerialLine, SerialStream
 from edge_agent.bus.modbus import Rtu
-from edge_agent.clock import Clock, SystemClock
+from edge_agent.clock import Clock, SystemClock, told_of_steps
 from edge_agent.collect import tasks
 from edge_agent.collect.device import Device
 from edge_agent.describe import describe
@@ -77,7 +77,8 @@ class Agent:
         )
         try:
             await self._build(outbox)
-            await self._run(outbox)
+            with told_of_steps(self._clock_set):
+                await self._run(outbox)
         finally:
             for loop in self._loops.values():
                 loop.close()
@@ -162,6 +163,12 @@ class Agent:
         if record.over is Over.REGISTERS:
             return tasks.ask(made, opened, Rtu(line), line, device.interval)
         return tasks.ask(made, opened, line, line, device.interval)
+
+    def _clock_set(self) -> None:
+        if self._outbox is not None:
+            self._outbox.learn_time()
+        for uplink in self._uplinks:
+            uplink.clock_set()
 
     def _tell_state(self, device: str) -> None:
         for uplink in self._uplinks:

@@ -1,18 +1,21 @@
 """Messages that the broker has not acknowledged yet, and whether it makes progress with them."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from edge_agent.kept import Declared, Row
 from edge_agent.uplink.kernel import Carried
-from edge_agent.uplink.lanes import Run
+from edge_agent.uplink.lanes import Lane, Run
 from edge_agent.uplink.mqtt import Outgoing, Session
 from edge_agent.uplink.window import Window
 
 
 class Flight(NamedTuple):
-    """A message on its way. ``run`` or ``loss`` say what an acknowledgement settles."""
+    """A message on its way. ``run`` or ``loss`` say what an acknowledgement settles.
+
+    ``lane`` is where a run was taken from; ``timed``: the clock was known when it was sent.
+    """
 
     size: int
     sent_at: float
@@ -20,6 +23,8 @@ class Flight(NamedTuple):
     run: Run | None
     payload: bytes
     loss: Declared | None
+    lane: Lane | None
+    timed: bool
 
 
 class Flights:
@@ -62,13 +67,15 @@ class Flights:
         """The rows of each message of readings on its way."""
         return [flight.run.rows for flight in self._flying.values() if flight.run is not None]
 
-    def send(
+    def send(  # noqa: PLR0913 - each is a fact about the message
         self,
         message: Outgoing,
         *,
         run: Run | None = None,
         backlog: bool = False,
         loss: Declared | None = None,
+        lane: Lane | None = None,
+        timed: bool = True,
     ) -> None:
         """Publish a message.
 
@@ -78,7 +85,7 @@ class Flights:
         mid = self._session.publish(message)
         if message.qos:
             size, now = len(message.payload), self._loop.time()
-            self._flying[mid] = Flight(size, now, backlog, run, message.payload, loss)
+            self._flying[mid] = Flight(size, now, backlog, run, message.payload, loss, lane, timed)
             self.window.sent(size, now, backlog=backlog)
             if self._timer is None:
                 self._watch()
@@ -92,10 +99,15 @@ class Flights:
             self.window.acked(flight.size, now - flight.sent_at, now, backlog=flight.backlog)
         return flight
 
-    def low_water(self) -> int | None:
-        """The lowest log id on its way, or None."""
-        ids = (flight.run.rows[0].id for flight in self._flying.values() if flight.run is not None)
-        return min(ids, default=None)
+    @property
+    def untimed(self) -> bool:
+        """Whether readings are on their way that were sent before the clock was known."""
+        return not all(flight.timed for flight in self._flying.values())
+
+    def low_water(self, lanes: Collection[Lane]) -> int | None:
+        """The lowest log id on its way that was taken from one of these lanes, or None."""
+        flying = self._flying.values()
+        return min((f.run.rows[0].id for f in flying if f.run is not None and f.lane in lanes), default=None)
 
     def close(self) -> None:
         """Stop watching."""

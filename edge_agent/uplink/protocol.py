@@ -34,6 +34,18 @@ class Delivery(Protocol):
     def settle_loss(self, loss: Declared) -> None:
         """Accept: the broker has taken the declaration of a loss."""
 
+    def send_again(self, rows: Sequence[Row]) -> None:
+        """The broker has taken these without a true time: they go out once more when it is learnt."""
+
+    def to_send_again(self, from_id: int) -> bool:
+        """Say whether any log ids from this one on go out once more."""
+
+    async def read_again(self, from_id: int, limit: int) -> tuple[list[Row], int]:
+        """Read on in what goes out once more; return at most ``limit`` rows, and where to read on."""
+
+    def sent_again(self, below: int) -> None:
+        """All that goes out once more and has a log id below this one has done so."""
+
     async def reject(self, row: Row, why: str) -> Declared:
         """Give up a reading that the broker can never take: a copy is set aside, the ledger says why."""
 
@@ -58,8 +70,8 @@ class Gateway:
     """What an uplink tells about. ``metas`` has the JSON of the description of each device that is on it.
 
     ``now`` is the present moment; ``moment`` tells when a row was made; ``clock_known`` whether rows made now
-    get a true time, and looks again each time it is asked; ``availability`` gives a device's availability and
-    since when, in ms since 1970.
+    get a true time, and looks at the clocks while they do not; ``availability`` gives a device's availability
+    and since when, in ms since 1970.
     """
 
     site: str

@@ -11,15 +11,16 @@ from edge_agent.kept import Declared, Row
 from edge_agent.settings.model import Uplink as Settings
 from edge_agent.uplink import birth
 from edge_agent.uplink.announcements import Announcements
-from edge_agent.uplink.drain import Drain
 from edge_agent.uplink.flights import Flight, Flights
-from edge_agent.uplink.lanes import MOST_ROWS, Backlog, Lane, Run
+from edge_agent.uplink.history import History
+from edge_agent.uplink.lanes import MOST_ROWS, Lane, Run
 from edge_agent.uplink.mqtt import Connected, Outgoing, Session, SessionError
 from edge_agent.uplink.payload import Description
 from edge_agent.uplink.protocol import Delivery, Gateway
 from edge_agent.uplink.readings import LEAST_ROOM, data, largest_payload
 from edge_agent.uplink.refusals import Gate, Refusal
 from edge_agent.uplink.remembered import Remembered
+from edge_agent.uplink.repairs import Repairs
 from edge_agent.uplink.selection import passing
 from edge_agent.uplink.topics import Topics
 from edge_agent.uplink.window import Window
@@ -28,7 +29,6 @@ from edge_agent.uplink.within import within
 log = logging.getLogger(__name__)
 
 _MOST_LIVE = 20_000  # rows; then the log has them
-_READ_ROWS = 4_000
 _HEALTH_EVERY_S = 30.0
 _STATE_EVERY_S = 1.0
 _REFRESH_EVERY_S = 86_400.0  # or what is retained would expire under a connection that holds
@@ -56,11 +56,10 @@ class Sending:
         self._descriptions: dict[int, Description] = {}
         self._said = Announcements(gateway, self._topics, delivery, self._descriptions, remembered.last)
         self.gate = Gate()
-        self._backlog, self._drain = Backlog(), Drain()
         self._hungry, self._quiet = asyncio.Event(), asyncio.Event()
         self._hopeless: deque[tuple[Row, str]] = deque()  # readings on their way to the ledger
         self._failed_id: int | None = None
-        self._backlog_open = self._proved = self._finishing = False
+        self._proved = self._finishing = False
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
     async def prepare(self) -> Outgoing:
@@ -78,14 +77,14 @@ class Sending:
         our own status back to us before any reading is trusted to it.
         """
         sizes = {id_: description.names_size for id_, description in self._descriptions.items()}
-        self._live, self._history = Lane(sizes), Lane(sizes)
+        self._live, self._history = Lane(sizes), History(self._delivery, sizes)
         self._largest = largest_payload(connected.maximum_packet, self._settings.max_packet)
         self.flights = Flights(
             session, Window(connected.receive_maximum), self._settings.ack_timeout, self._end
         )
+        self._repairs = Repairs(self._gateway, self._delivery, self.flights, sizes)
         self._proved = proved
         session.on_ack, session.on_message, session.on_closed = self._acked, self._heard, self._broke
-        self._backlog.begin(self._delivery.scan_from, self._delivery.last_id)
         self._delivery.on_kept, self._delivery.low_water = self._kept, self._low_water
         now, delay = self._loop.time(), random.uniform(0, self._settings.spread)  # noqa: S311 - jitter
         self._hold_until = self._remembered.hold_until(now, self._gateway.clock_wait)
@@ -139,16 +138,19 @@ class Sending:
     @property
     def drain_s(self) -> float | None:
         """In how many seconds the backlog will be gone; None while that is not known, or none is sent."""
-        if not self._draining:
-            return None
-        return self._drain.seconds(self._delivery.backlog, self._loop.time())
+        draining = self._history.waits or self.flights.history
+        return self._history.drain_s(self._loop.time()) if draining else None
+
+    def clock_set(self) -> None:
+        """Somebody set the clock: what waits for it may go."""
+        self._pump()
 
     def _kept(self, rows: Sequence[Row], declared: Sequence[Declared]) -> None:
         for loss in declared:
             self._said.declare(loss)
         if self._live.waiting + len(rows) > _MOST_LIVE:
             self._live.clear()
-            self._backlog.extend(self._delivery.last_id)
+            self._history.extend()
         else:
             self._live.add(rows)
         self._said.kept(rows)
@@ -168,7 +170,7 @@ class Sending:
                 pass
         except SessionError as error:
             self._end(str(error))
-        if self._backlog_wanted():
+        if self._history.hungry or self._repairs.hungry:
             self._hungry.set()
         if not self.flights:
             self._quiet.set()
@@ -181,7 +183,8 @@ class Sending:
             self._next_urgent()
             or self._next_run(self._live, self.flights.window.room)
             or (not self._finishing and self._next_state())
-            or (not self._finishing and self._next_run(self._history, self.flights.window.backlog_room))
+            or (not self._finishing and self._next_run(self._history.lane, self.flights.window.backlog_room))
+            or (not self._finishing and self._next_run(self._repairs.lane, self.flights.window.backlog_room))
         )
 
     def _next_urgent(self) -> bool:
@@ -223,11 +226,13 @@ class Sending:
             self._give_up(run, lane, "refused by the broker again and again")
             return
         self._failed_id = first.id  # until it is in flight, or back in a lane
+        timed = self._gateway.clock_known()
         message = data(self._gateway, self._topics, self._delivery, self._descriptions[first.meta], run, name)
         if len(message.payload) > self._largest:
             self._shrink(run, lane)
         else:
-            self.flights.send(message, run=run, backlog=lane is self._history)
+            backlog = lane is not self._live
+            self.flights.send(message, run=run, backlog=backlog, lane=lane, timed=timed)
         self._failed_id = None
 
     def _shrink(self, run: Run, lane: Lane) -> None:
@@ -241,14 +246,18 @@ class Sending:
     def _give_up(self, run: Run, lane: Lane, why: str) -> None:
         """Hand one reading to the ledger; the other rows of its message go back."""
         lane.put_back(Run(run.rows[1:]))
+        if lane is self._repairs.lane:  # the broker has it, without a true time
+            self._suspects.forget(run.rows[0])
+            self._repairs.went()
+            return
         self._hopeless.append((run.rows[0], why))
         self._hungry.set()
 
     def _refused(self, flight: Flight, refusal: Refusal) -> None:
         """Nothing is given up here: what was refused goes back, and comes again."""
         run = flight.run
-        if run is not None:
-            (self._history if flight.backlog else self._live).put_back(run)
+        if run is not None and flight.lane is not None:
+            flight.lane.put_back(run)
             if refusal.of_the_reading:
                 self._suspects.refused(run.rows[0])
                 self._pump()
@@ -274,14 +283,22 @@ class Sending:
         if flight.run is not None:
             self.gate.accepted()
             self._suspects.forget(flight.run.rows[0])
-            if flight.backlog:
-                self._drain.acked(len(flight.run.rows), self._loop.time())
-            self._delivery.settle(flight.run.stream, flight.run.first, flight.run.last)
-            self._on_acknowledged(flight)
+            self._taken_by_broker(flight, flight.run)
         elif flight.loss is not None:
             self.gate.accepted()
             self._delivery.settle_loss(flight.loss)
         self._pump()
+
+    def _taken_by_broker(self, flight: Flight, run: Run) -> None:
+        if flight.lane is self._repairs.lane:
+            self._repairs.went()
+        else:
+            self._delivery.settle(run.stream, run.first, run.last)
+            if not flight.timed:
+                self._delivery.send_again(run.rows)
+        if flight.lane is self._history.lane:
+            self._history.acked(len(run.rows), self._loop.time())
+        self._on_acknowledged(flight)
 
     def _heard(self, topic: str, payload: bytes, _retained: bool) -> None:  # noqa: FBT001 - the session's signature
         said = birth.heard_status(payload) if topic == self._topics.status else None
@@ -301,6 +318,7 @@ class Sending:
             self.flights.send(self._said.health(self.drain_s))
         except SessionError as error:
             self._end(str(error))
+        self._pump()  # the clock may have become known, which nobody tells
         self._after("health", _HEALTH_EVERY_S, self._health)
 
     async def _read_backlog(self) -> None:
@@ -314,10 +332,10 @@ class Sending:
                 self._said.declare(await delivery.reject(row, why))
                 self._suspects.forget(row)
                 self._hopeless.popleft()
-            if self._backlog_wanted():
-                rows = await delivery.read(self._backlog.cursor, self._backlog.limit, _READ_ROWS)
-                self._history.add(row for row in rows if delivery.owes(row.stream, row.seq))
-                self._backlog.advance(rows)
+            if self._history.hungry:
+                await self._history.read()
+            elif self._repairs.hungry:
+                await self._repairs.read()
             self._pump()
 
     def _refresh(self) -> None:
@@ -325,23 +343,15 @@ class Sending:
         self._after("refresh", _REFRESH_EVERY_S, self._refresh)
         self._pump()
 
-    @property
-    def _draining(self) -> bool:
-        return self._backlog.more or bool(self._history.waiting) or self.flights.history
-
     def _open_backlog(self) -> None:
-        self._backlog_open = True
-        self._drain.begin(self._loop.time())
+        self._history.open(self._loop.time())
+        self._repairs.open()
         self._pump()
-
-    def _backlog_wanted(self) -> bool:
-        return self._backlog_open and self._backlog.more and self._history.waiting < _READ_ROWS // 2
 
     def _low_water(self) -> int:
         places = (
             min((row.id for row, _ in self._hopeless), default=None),
-            self.flights.low_water(),
-            self._backlog.cursor if self._backlog.more else None,
+            self.flights.low_water((self._live, self._history.lane)),
             self._live.low_water(),
             self._history.low_water(),
             self._failed_id,

@@ -68,6 +68,11 @@ class Uplink:
         if self._sending is not None:
             self._sending.publish_state(device)
 
+    def clock_set(self) -> None:
+        """Somebody set the clock."""
+        if self._sending is not None:
+            self._sending.clock_set()
+
     async def run(self) -> None:
         """Keep trying, each server in turn."""
         turn = 0

@@ -1,0 +1,56 @@
+"""Readings that a broker has taken without a true time: they go out once more with it, behind all else."""
+
+from edge_agent.uplink.flights import Flights
+from edge_agent.uplink.lanes import Lane
+from edge_agent.uplink.protocol import Delivery, Gateway
+
+_READ_ROWS = 1_000
+
+
+class Repairs:
+    """What goes out once more in one connection, on the history topic, in log order.
+
+    It begins once the clock is known and nothing that was sent without it is on its way: from then on it
+    only becomes less. Neither ``settled`` nor the backlog depend on it.
+    """
+
+    def __init__(
+        self, gateway: Gateway, delivery: Delivery, flights: Flights, names_size: dict[int, int]
+    ) -> None:
+        self.lane = Lane(names_size)
+        self._gateway, self._delivery, self._flights = gateway, delivery, flights
+        self._cursor = 0
+        self._opened = False
+
+    def open(self) -> None:
+        """It may flow."""
+        self._opened = True
+
+    @property
+    def hungry(self) -> bool:
+        """Whether the lane runs low and there is more."""
+        return (
+            self._opened
+            and self._delivery.to_send_again(self._cursor)
+            and self.lane.waiting < _READ_ROWS // 2
+            and self._gateway.clock_known()
+            and not self._flights.untimed
+        )
+
+    async def read(self) -> None:
+        """Read on: of that, what its boot's first true offset has mended."""
+        rows, self._cursor = await self._delivery.read_again(self._cursor, _READ_ROWS)
+        self.lane.add(
+            row
+            for row in rows
+            if not self._delivery.owes(row.stream, row.seq)
+            and self._gateway.moment(row.boot, row.mono_ms).clock == "repaired"
+        )
+        self.went()
+
+    def went(self) -> None:
+        """Some of it was taken, or left out."""
+        waiting, flying = self.lane.low_water(), self._flights.low_water((self.lane,))
+        self._delivery.sent_again(
+            min((id_ for id_ in (waiting, flying) if id_ is not None), default=self._cursor)
+        )
