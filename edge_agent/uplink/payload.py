@@ -5,13 +5,17 @@ names in between: a fifth of the cost of decoding and encoding it. ``contract.Da
 result, and a test holds one against the other.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import orjson
 
 from edge_agent.kept import Moment, Row
 from edge_agent.uplink.selection import Passes, everything, narrowed
+
+_BRACE, _N = b"{n"  # a body that is not plain has a brace, or the n of null
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +74,37 @@ def encode(
     moment: Callable[[int, int], Moment],
 ) -> bytes:
     """Return a data message. All rows are of one stream and one description."""
-    between, sent = description.between, description.sent
-    items = []
-    for row in rows:
-        when = moment(row.boot, row.mono_ms)
-        body = row.body
-        if body.startswith(b"[") and not when.clock and b"null" not in body:
-            values = body[1:-1].decode().split(",")
-            if sent is not None:
-                values = [values[place] for place in sent]
-            items.append(between % (row.seq, when.ts, *values))
-        else:
-            items.append(orjson.dumps(item(description, row, when)).decode())
-    return f"{envelope.around(settled, description.hash)}{','.join(items)}]}}".encode()
+    columns = dict(zip(Row._fields, zip(*rows, strict=True), strict=True))
+    moments = list(map(moment, columns["boot"], columns["mono_ms"]))
+    items = _plain(description, columns, moments)
+    if items is None:
+        made = map(partial(item, description), rows, moments)
+        items = ",".join(orjson.dumps(reading).decode() for reading in made)
+    return f"{envelope.around(settled, description.hash)}{items}]}}".encode()
+
+
+def _plain(
+    description: Description, columns: Mapping[str, Sequence[Any]], moments: Sequence[Moment]
+) -> str | None:
+    """Return the readings' JSON, None unless all bodies are plain and all times true.
+
+    Worked by columns: a step for each row would cost twice as much.
+    """
+    times, clocks, _ = zip(*moments, strict=True)
+    bodies = b",".join(columns["body"])
+    if any(clocks) or _BRACE in bodies or _N in bodies:
+        return None
+    values = bodies.translate(None, b"[]").decode().split(",")
+    width = len(description.names)
+    if len(values) != width * len(moments):
+        return None
+    sent = range(width) if description.sent is None else description.sent
+    each = 2 + len(sent)
+    fields: list[int | str] = [0] * (each * len(moments))
+    fields[0::each], fields[1::each] = columns["seq"], times
+    for at, place in enumerate(sent, 2):
+        fields[at::each] = values[place::width]
+    return ",".join([description.between] * len(moments)) % tuple(fields)
 
 
 def known_values(description: Description, row: Row) -> dict[str, object]:
