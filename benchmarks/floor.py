@@ -26,7 +26,7 @@ def written(path: Path, rows: Sequence[tuple[Row, list[object]]]) -> float:
     db.execute("CREATE TABLE log (id INTEGER PRIMARY KEY, a, b, c, d, e, f, g)")
     began = time.process_time()
     for at in range(0, len(rows), MOST_PER_COMMIT):
-        part = [(*row[:6], orjson.dumps(values), 0) for row, values in rows[at : at + MOST_PER_COMMIT]]
+        part = [(*row[:6], orjson.dumps(values)[:-1] + b"]", 0) for row, values in rows[at : at + MOST_PER_COMMIT]]
         db.execute("BEGIN IMMEDIATE")
         db.executemany("INSERT INTO log VALUES (?,?,?,?,?,?,?,?)", part)
         db.execute("COMMIT")
