@@ -8,6 +8,7 @@ from edge_agent.outbox import apart
 from edge_agent.outbox.apart import Selection
 from edge_agent.outbox.epochs import close_others, new_epoch, recall
 from edge_agent.outbox.rows import Admitted, Identity, Opened
+from edge_agent.outbox.seal import seal
 from edge_agent.outbox.share import Written
 from edge_agent.outbox.store import OutboxError
 from edge_agent.outbox.transactions import transaction
@@ -38,6 +39,7 @@ def begin_run(
         for uplink, from_id, to_id in db.execute("SELECT uplink, from_id, to_id FROM again"):
             opened.again.setdefault(uplink, []).append((from_id, to_id))
         opened.apart = apart.load(db)
+        seal(db)
     return opened
 
 
@@ -69,10 +71,8 @@ def _begin(db: sqlite3.Connection, identity: Identity, boot_id: str, behind: Tes
     for of, from_mono, offset in db.execute("SELECT boot, from_mono, offset_ms FROM clock ORDER BY 1, 2"):
         pieces.setdefault(of, []).append((from_mono, offset))
     ran_ms = dict(db.execute("SELECT id, ran_ms FROM boot"))
-    lost, unkept = db.execute(
-        "SELECT total(readings), total(readings) FILTER (WHERE reason = 'overflow') FROM loss"
-    ).fetchone()
-    kept = sum(stream.next_seq - 1 for stream in streams.values()) - int(unkept)
+    lost, unkept = db.execute("SELECT lost, unkept FROM outbox").fetchone()
+    kept = sum(stream.next_seq - 1 for stream in streams.values()) - unkept
     return Opened(
         name,
         next_id,
@@ -83,8 +83,7 @@ def _begin(db: sqlite3.Connection, identity: Identity, boot_id: str, behind: Tes
         streams,
         runs,
         kept=kept,
-        lost=int(lost),
-        given_up=int(lost - unkept),
+        lost=lost,
     )
 
 

@@ -15,6 +15,7 @@ from typing import Literal
 from edge_agent.outbox.carve import carve
 from edge_agent.outbox.epochs import close_others, new_epoch, recall
 from edge_agent.outbox.rows import Identity
+from edge_agent.outbox.seal import is_sealed, seal
 from edge_agent.outbox.store import APPLICATION_ID, MAJOR, OutboxError, is_damage, prepare
 from edge_agent.outbox.transactions import LOG_COLUMNS
 from edge_agent.outbox.witness import Testimony
@@ -67,8 +68,8 @@ def _judge(db: sqlite3.Connection, testimony: Testimony) -> Verdict:
     if testimony.state == "open" and not _looks_whole(db):
         return "damaged"
     row = db.execute("SELECT runs, next_id, (SELECT max(id) FROM log) FROM outbox").fetchone()
-    if row is None:
-        return "damaged" if testimony.runs else "sound"
+    if row is None or not is_sealed(db):
+        return "damaged" if row or testimony.runs else "sound"
     runs, next_id, last_id = row
     behind = runs < testimony.runs or max(next_id, (last_id or 0) + 1) < testimony.next_id
     return "behind" if behind else "sound"
@@ -122,6 +123,11 @@ def _move(aside: Path, new: sqlite3.Connection, testimony: Testimony, identity: 
     with closing(sqlite3.connect(f"file:{aside}?mode=ro", uri=True, isolation_level=None)) as old:
         for table in _SMALL_TABLES:  # where nothing can be read of them, the witness and the pages remain
             _move_table(old, new, table)
+        if not _is_sealed(old):  # what they say of numbers and debts may be wrong: all is owed
+            for table in ("delivery", "again"):
+                new.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
+            new.execute("UPDATE uplink SET scan_from = 1")
+            new.execute("UPDATE stream SET next_seq = 1")
     recall(new, testimony)
     streams = {id_ for (id_,) in new.execute("SELECT id FROM stream")}
     metas = {id_ for (id_,) in new.execute("SELECT id FROM meta")}
@@ -137,7 +143,15 @@ def _move(aside: Path, new: sqlite3.Connection, testimony: Testimony, identity: 
         (epoch, next_id, next_id - 1, testimony.runs),
     )
     close_others(new, epoch)
+    seal(new)
     return int(moved)
+
+
+def _is_sealed(old: sqlite3.Connection) -> bool:
+    try:
+        return is_sealed(old)
+    except sqlite3.DatabaseError:
+        return False
 
 
 def _move_table(old: sqlite3.Connection, new: sqlite3.Connection, table: str) -> None:
