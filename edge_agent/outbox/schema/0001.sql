@@ -7,7 +7,8 @@ CREATE TABLE outbox (                    -- exactly one row: what cannot be deri
   epoch INTEGER NOT NULL,                -- the epoch new readings are born in
   next_id INTEGER NOT NULL,              -- log ids are never reused; at open: max(this, last log id + 1)
   upto INTEGER NOT NULL DEFAULT 0,       -- every stream's next_seq counts the log up to here
-  runs INTEGER NOT NULL DEFAULT 0) STRICT;
+  runs INTEGER NOT NULL DEFAULT 0,
+  seal INTEGER NOT NULL DEFAULT 0) STRICT;  -- CRC-32 over what the small tables say of numbers and debts
 
 CREATE TABLE epoch (
   id INTEGER PRIMARY KEY,
