@@ -131,12 +131,18 @@ class Delivery:
     async def read_again(self, from_id: int, limit: int) -> tuple[list[Row], int]:
         """Read on in what goes out once more; return at most ``limit`` rows, and where to read on.
 
-        There must be more. What has left the log meanwhile is left out.
+        There must be more. What has left the log meanwhile is left out, and so is what lies between and was
+        not acknowledged.
         """
         run = self._again.following(from_id)
         assert run is not None
         rows = await self._db.run(transactions.read, *run, limit)
-        return rows, (rows[-1].id if len(rows) == limit else run[1]) + 1
+        taken = [
+            row
+            for row in rows
+            if not self.owes(row.stream, row.seq) and not self.apart.covers(row.stream, row.seq)
+        ]
+        return taken, (rows[-1].id if len(rows) == limit else run[1]) + 1
 
     def sent_again(self, below: int) -> None:
         """All that goes out once more and has a log id below this one has done so."""

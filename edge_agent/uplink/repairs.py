@@ -40,12 +40,7 @@ class Repairs:
     async def read(self) -> None:
         """Read on: of that, what its boot's first true offset has mended."""
         rows, self._cursor = await self._delivery.read_again(self._cursor, _READ_ROWS)
-        self.lane.add(
-            row
-            for row in rows
-            if not self._delivery.owes(row.stream, row.seq)
-            and self._gateway.moment(row.boot, row.mono_ms).clock == "repaired"
-        )
+        self.lane.add(row for row in rows if self._gateway.moment(row.boot, row.mono_ms).clock == "repaired")
         self.went()
 
     def went(self) -> None:
