@@ -1,19 +1,25 @@
-"""What is given up when the outbox is full and all of it is still owed: the oldest, into the ledger."""
+"""What is given up when the outbox is full of readings that are owed: by class, into the ledger."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from edge_agent.kept import Declared
+from edge_agent.kept import Stream
+from edge_agent.outbox import ledger
 from edge_agent.outbox.delivery import Delivery
+from edge_agent.outbox.ledger import Entry, Made, Told
+from edge_agent.outbox.share import Part
+from edge_agent.outbox.stages import Care, Stage, stages
 from edge_agent.outbox.store import Store
-from edge_agent.outbox.transactions import LOSS_COLUMNS, transaction
+from edge_agent.outbox.transactions import bytes_held, first_id, transaction
 
-_MOST_LEDGER = 10_000  # entries that every uplink has acknowledged stay for so long
+_LOW_MARK, _NO_LONGER_FULL = 0.95, 0.8  # of the limit
+_ROW_BYTES = 100  # about
+_LEAST, _MOST = 512, 50_000  # rows that are looked through in one transaction
 
 
-class Oldest(NamedTuple):
-    """One stream's part of the oldest rows."""
+class Piece(NamedTuple):
+    """One stream's rows in a piece of the log that are to go."""
 
     stream: int
     first: int
@@ -24,84 +30,161 @@ class Oldest(NamedTuple):
     to_mono: int
 
 
-class Entry(NamedTuple):
-    """What is declared: the part of it that some uplinks are owed."""
+class Found(NamedTuple):
+    """A piece of the log, both ends included: how many rows it has, and which are to go."""
 
-    part: Oldest
-    readings: int
-    uplinks: tuple[int, ...]
-
-
-async def give_up(db: Store, deliveries: Mapping[str, Delivery], below: int) -> int:
-    """Give up all rows below a log id, and return how many readings that somebody was owed."""
-    entries: dict[Oldest, Entry] = {}
-    for part in await db.run(_oldest, below):
-        for delivery in deliveries.values():
-            owed = [seq for seq in range(part.first, part.last + 1) if delivery.owes(part.stream, seq)]
-            if owed:
-                known = part._replace(first=owed[0], last=owed[-1])
-                before = entries.get(known, Entry(known, len(owed), ()))
-                entries[known] = before._replace(uplinks=(*before.uplinks, delivery.uplink))
-    connected = any(delivery.on_kept is not None for delivery in deliveries.values())
-    made = await db.run(_write, below, list(entries.values()), not connected)
-    for entry, declared in zip(entries.values(), made, strict=True):
-        for delivery in deliveries.values():
-            if delivery.uplink in entry.uplinks:
-                delivery.lose(declared)
-                if delivery.on_kept is not None:
-                    delivery.on_kept((), (declared,))
-    return sum(entry.readings for entry in entries.values())
+    first_id: int
+    last_id: int
+    rows: int
+    pieces: Sequence[Piece]
 
 
-def _oldest(db: sqlite3.Connection, below: int) -> list[Oldest]:
-    first = db.execute(
-        "SELECT stream, min(seq), boot, mono FROM log WHERE id < ? GROUP BY stream ORDER BY stream", (below,)
-    ).fetchall()
-    last = db.execute(
-        "SELECT stream, max(seq), boot, mono FROM log WHERE id < ? GROUP BY stream ORDER BY stream", (below,)
-    ).fetchall()
-    return [
-        Oldest(stream, from_seq, to_seq, *began, *ended)
-        for (stream, from_seq, *began), (_, to_seq, *ended) in zip(first, last, strict=True)
-    ]
+class Capacity:
+    """Keeps the file below its limit, in bytes. Each stage goes on where it stood, never looking twice.
 
-
-def _write(db: sqlite3.Connection, below: int, entries: Sequence[Entry], merge: bool) -> list[Declared]:  # noqa: FBT001
-    """Write the ledger and delete the rows, in one transaction.
-
-    ``merge``: nobody is being told of entries now, so one that touches the last is added to it.
+    ``full`` begins when the limit is reached and ends well below it, so that it is told once.
     """
-    with transaction(db):
-        made = [_declared(db, entry, merge=merge) for entry in entries]
-        db.execute("DELETE FROM log WHERE id < ?", (below,))
-        db.execute(
-            "DELETE FROM loss WHERE id < (SELECT max(id) FROM loss) - ? AND to_seq NOT NULL"
-            " AND id NOT IN (SELECT loss FROM loss_owed)",
-            (_MOST_LEDGER,),
-        )
-    return made
+
+    def __init__(self, db: Store, max_size: int) -> None:
+        self._db, self._max_size = db, max_size
+        self._stood: dict[str, int] = {}  # by stage: the log id it goes on from
+        self.full = False
+        self.pressing = False  # there was more to do than one call may
+
+    async def make_room(
+        self,
+        deliveries: Sequence[Delivery],
+        streams: Mapping[int, Stream],
+        cares: Mapping[str, Care],
+        appended: int,
+    ) -> tuple[int, int | None]:
+        """Give up what must go; return how many readings that somebody was owed, and the first id left.
+
+        ``appended``: rows that came since the last call. Many times as many are looked through at most.
+        """
+        gone = await self._make_room(deliveries, streams, cares, appended)
+        return gone, await self._db.run(first_id)
+
+    async def _make_room(
+        self,
+        deliveries: Sequence[Delivery],
+        streams: Mapping[int, Stream],
+        cares: Mapping[str, Care],
+        appended: int,
+    ) -> int:
+        held = await self._db.run(bytes_held)
+        if held < _NO_LONGER_FULL * self._max_size:
+            self.full = False
+        self.pressing = False
+        if held <= self._max_size:
+            return 0
+        gone, left = 0, max(_MOST, 16 * appended)
+        floor = min((delivery.scan_from for delivery in deliveries), default=None)
+        for stage in (Stage("history", ()), *stages(streams.values(), cares)):
+            history = stage.name == "history"  # nobody is owed it: it goes first
+            while (excess := held - _LOW_MARK * self._max_size) > 0:
+                if left <= 0:
+                    self.pressing = held > self._max_size
+                    return gone
+                rows = min(_MOST, left, max(_LEAST, int(excess / _ROW_BYTES)))
+                stood = self._stood.get(stage.name, 0)
+                found = await self._db.run(_look, stage, stood, floor if history else None, rows)
+                if found is None:
+                    break
+                gone += await self._give_up(stage, found, deliveries)
+                self._stood[stage.name] = found.last_id + 1
+                left -= found.rows
+                held = await self._db.run(bytes_held)
+            if held <= _LOW_MARK * self._max_size:
+                return gone
+            self.full = True  # if only of what devices that refuse have kept
+        return gone
+
+    async def _give_up(self, stage: Stage, found: Found, deliveries: Sequence[Delivery]) -> int:
+        every = stage.every
+        entries: dict[Entry, list[int]] = {}
+        gone = 0
+        for piece in found.pieces:
+            most = 0
+            for delivery in deliveries:
+                thinned = every if piece.stream in stage.thin else None
+                lost = delivery.would_lose(piece.stream, piece.first, piece.last, thinned)
+                if lost is not None:
+                    entries.setdefault(_entry(piece, lost, thinned), []).append(delivery.uplink)
+                    most = max(most, lost.readings)
+            gone += most
+        made = await self._db.run(_write, stage, found, entries, told(deliveries), gone)
+        for declared, uplinks in made:
+            for delivery in deliveries:
+                if delivery.uplink in uplinks:
+                    delivery.lose(declared)
+                    if delivery.on_kept is not None:
+                        delivery.on_kept((), (declared,))
+        return gone
 
 
-def _declared(db: sqlite3.Connection, entry: Entry, *, merge: bool) -> Declared:
-    part = entry.part
-    before = db.execute(
-        "SELECT id, (SELECT group_concat(uplink) FROM"
-        " (SELECT uplink FROM loss_owed WHERE loss = id ORDER BY 1))"
-        " FROM loss WHERE stream = ? AND to_seq = ? AND reason = 'capacity'",
-        (part.stream, part.first - 1),
+def told(deliveries: Iterable[Delivery]) -> Told:
+    """Return which uplinks hear of entries now, and which entries they have acknowledged lately."""
+    deliveries = tuple(deliveries)
+    uplinks = {delivery.uplink for delivery in deliveries if delivery.on_kept is not None}
+    return Told(uplinks, {id_ for delivery in deliveries for id_ in delivery.undecided()})
+
+
+def _entry(piece: Piece, lost: Part, every: int | None) -> Entry:
+    return Entry(piece.stream, *lost, *piece[3:], "capacity", every)
+
+
+def _look(db: sqlite3.Connection, stage: Stage, from_id: int, floor: int | None, rows: int) -> Found | None:
+    """Look through the next rows; None when there are none."""
+    last, found = db.execute(
+        "SELECT max(id), count(*) FROM (SELECT id FROM log WHERE id >= ? AND id < ? ORDER BY id LIMIT ?)",
+        (from_id, 2**62 if floor is None else floor, rows),
     ).fetchone()
-    if merge and before and before[1] == ",".join(map(str, sorted(entry.uplinks))):
-        id_ = before[0]
-        db.execute(
-            "UPDATE loss SET to_seq = ?, readings = readings + ?, to_boot = ?, to_mono = ? WHERE id = ?",
-            (part.last, entry.readings, part.to_boot, part.to_mono, id_),
-        )
-    else:
-        id_ = db.execute(
-            "INSERT INTO loss (stream, from_seq, to_seq, readings, from_boot, from_mono, to_boot, to_mono,"
-            " reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'capacity')",
-            (part.stream, part.first, part.last, entry.readings, *part[3:]),
-        ).lastrowid
-        db.executemany("INSERT INTO loss_owed VALUES (?, ?)", [(uplink, id_) for uplink in entry.uplinks])
-    row = db.execute(f"SELECT {LOSS_COLUMNS} FROM loss WHERE id = ?", (id_,)).fetchone()  # noqa: S608 - our own names
-    return Declared(*row)
+    if not found:
+        return None
+    where, arguments = _going(stage, from_id, last)
+    ends = db.execute(
+        f"SELECT stream, min(id), max(id) FROM log WHERE {where} GROUP BY stream ORDER BY stream",  # noqa: S608 - no input in it
+        arguments,
+    ).fetchall()
+    pieces = [] if stage.name == "history" else [_piece(db, *end) for end in ends]
+    return Found(from_id, last, found, pieces)
+
+
+def _piece(db: sqlite3.Connection, stream: int, first_id: int, last_id: int) -> Piece:
+    ends = [
+        db.execute("SELECT seq, boot, mono FROM log WHERE id = ?", (id_,)).fetchone()
+        for id_ in (first_id, last_id)
+    ]
+    (first, *began), (last, *ended) = ends
+    return Piece(stream, first, last, *began, *ended)
+
+
+def _going(stage: Stage, first_id: int, last_id: int) -> tuple[str, list[int]]:
+    """Return what a statement says of the rows in a piece that are to go."""
+    if stage.name == "history":
+        return "id BETWEEN ? AND ?", [first_id, last_id]
+    whole, thin = (f"stream IN ({','.join(map(str, streams))})" for streams in (stage.whole, stage.thin))
+    which = f"({whole} OR ({thin} AND seq % {stage.every}))" if stage.thin else whole
+    return f"id BETWEEN ? AND ? AND {which}", [first_id, last_id]
+
+
+def _write(  # noqa: PLR0913, PLR0917 - all that one transaction needs
+    db: sqlite3.Connection,
+    stage: Stage,
+    found: Found,
+    entries: Mapping[Entry, Collection[int]],
+    now: Told,
+    gone: int,
+) -> list[Made]:
+    """Write the ledger and delete the rows, in one transaction."""
+    with transaction(db):
+        made = [
+            one
+            for entry, uplinks in entries.items()
+            for one in ledger.declare(db, entry, tuple(uplinks), now)
+        ]
+        where, arguments = _going(stage, found.first_id, found.last_id)
+        db.execute(f"DELETE FROM log WHERE {where}", arguments)  # noqa: S608 - no input in it
+        ledger.count(db, gone, kept=True)
+    return made

@@ -65,6 +65,7 @@ def close_others(db: sqlite3.Connection, epoch: int) -> None:
                 missing.append((stream, last[stream] + 1, seq - 1, seq - last[stream] - 1))
             last[stream] = seq
     ends = [(stream, seq + 1, None, None) for stream, seq in last.items()]
+    db.execute("UPDATE outbox SET lost = lost + ?", (sum(readings for *_, readings in missing),))
     for entry in missing + ends:
         loss = db.execute(
             "INSERT INTO loss (stream, from_seq, to_seq, readings, reason) VALUES (?, ?, ?, ?, 'damage')",

@@ -1,7 +1,7 @@
 """Between ``keep`` and the disk: the one hand-over in memory, bounded, where the newest readings stay."""
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import itemgetter
@@ -79,11 +79,17 @@ class Handover:
         return True
 
     def number(
-        self, streams: Mapping[int, Stream], first_id: int, boot: int, most: int
+        self,
+        streams: Mapping[int, Stream],
+        first_id: int,
+        boot: int,
+        most: int,
+        refused: Collection[int] = (),
     ) -> tuple[list[Row], list[Loss], dict[int, int]]:
         """Take out all that overflowed and then at most ``most`` readings, numbered in this order.
 
         Returns also the next number of each of their streams. Nothing of it counts before it is written.
+        Readings of ``refused`` streams are numbered and given up: the outbox is full.
         """
         next_seq: dict[int, int] = {}
         losses = []
@@ -92,12 +98,17 @@ class Handover:
             next_seq[stream] = first + count
             losses.append(Loss(stream, first, first + count - 1, boot, first_ms, last_ms, "overflow"))
         self._overflow.clear()
-        rows = []
+        rows: list[Row] = []
+        not_kept: dict[int, Loss] = {}
         waiting = self._waiting
-        for id_ in range(first_id, first_id + min(len(waiting), most)):
+        for _ in range(min(len(waiting), most)):
             stream, mono_ms, meta, body = waiting.popleft()
             seq = next_seq.get(stream) or streams[stream].next_seq
             next_seq[stream] = seq + 1
-            content = (id_, stream, seq, boot, mono_ms, meta, body)
+            if stream in refused:
+                one = Loss(stream, seq, seq, boot, mono_ms, mono_ms, "capacity")
+                not_kept[stream] = not_kept.get(stream, one)._replace(to_seq=seq, to_mono=mono_ms)
+                continue
+            content = (first_id + len(rows), stream, seq, boot, mono_ms, meta, body)
             rows.append(_row((*content, checksum(content))))
-        return rows, losses, next_seq
+        return rows, [*losses, *not_kept.values()], next_seq

@@ -14,14 +14,17 @@ from pathlib import Path
 from typing import Self
 
 from edge_agent.clock import Clock
-from edge_agent.kept import Declared, Stream
+from edge_agent.kept import Stream
 from edge_agent.outbox import apart, capacity, parking, recovery, store, transactions
 from edge_agent.outbox.apart import Selection
 from edge_agent.outbox.beginning import begin_run
+from edge_agent.outbox.capacity import Capacity
 from edge_agent.outbox.delivery import MARK_EVERY, Delivery
 from edge_agent.outbox.handover import Enrolled, Handover
+from edge_agent.outbox.ledger import Made
 from edge_agent.outbox.retention import Retention
 from edge_agent.outbox.rows import Batch, Identity, Loss, Marks, Opened
+from edge_agent.outbox.stages import USUAL, Care
 from edge_agent.outbox.store import DamagedError, OutboxError, Store
 from edge_agent.outbox.timeline import Timeline
 from edge_agent.outbox.witness import Known, Testimony, Witness
@@ -63,6 +66,10 @@ class Outbox:
         self._damaged = False
         db.on_damage = self._note_damage
         self._retention = Retention(db, self.timeline, policy.replay, policy.max_size, opened.first_id)
+        self._capacity = Capacity(db, policy.max_size)
+        self._cares: dict[str, Care] = {}
+        self._refusing: set[int] = set()  # streams of devices whose newest readings go when there is no room
+        self._appended = 0  # rows since room was made
         self._next_id = opened.next_id
         self._enrolled: dict[str, Enrolled] = {}
         self._known: dict[str, Known] = {}
@@ -127,12 +134,17 @@ class Outbox:
         outbox.learn_time()
         return outbox
 
-    async def enroll(self, device: str, hash_: str, description: str, names: Sequence[str]) -> None:
+    async def enroll(
+        self, device: str, hash_: str, description: str, names: Sequence[str], care: Care = USUAL
+    ) -> None:
         """Introduce a device before its readings are kept, with the description they are made under."""
         stream, meta = await self._db.run(transactions.enroll, device, hash_, description)
         if stream not in self.streams:
             self.streams[stream] = Stream(stream, self.epoch, device, 1)
         self._enrolled[device] = Enrolled.of(stream, meta, names)
+        self._cares[device] = care
+        if care.when_full == "refuse":
+            self._refusing.add(stream)
         self._known[device] = Known(stream, meta, hash_, description)
         await self._select(device, self.streams[stream])
 
@@ -208,22 +220,24 @@ class Outbox:
                 loss.stream: [of.uplink for of in self._all if loss.stream not in of.apart.since]
                 for loss in batch.losses
             }
-            declared = await self._db.run(transactions.write, batch, uplinks)
+            made = await self._db.run(transactions.write, batch, uplinks, capacity.told(self._all))
         except sqlite3.Error as error:
             self._trouble(f"the disk does not take readings ({error}); free space, or check the card")
             return False
         self._unsure = None
         self._trouble("")
-        self._written(batch, declared)
-        if batch.marks is not None:
+        self._written(batch, made)
+        self._appended += len(batch.rows)
+        if batch.marks is not None or self._capacity.pressing:
             await self._make_room()
+        if batch.marks is not None:
             await self._end_parking()
         if not self._handover:
             self._something.clear()
             self._overflowing = False
         return True
 
-    def _written(self, batch: Batch, declared: Sequence[Declared]) -> None:
+    def _written(self, batch: Batch, made: Sequence[Made]) -> None:
         if batch.rows:
             self._next_id = batch.rows[-1].id + 1
             self._witness.note(self._testimony.runs, self._next_id)
@@ -236,23 +250,24 @@ class Outbox:
         for delivery in self._all:
             if batch.marks is not None:
                 delivery.marked(batch.marks, batch.declared)
+            declared = [entry for entry, uplinks in made if delivery.uplink in uplinks]
             delivery.kept(batch.rows, declared, batch.next_seq)
 
     async def _make_room(self) -> None:
-        """Give up the oldest readings while the file is larger than it may be."""
+        """Give up readings while the file is larger than it may be."""
+        was_full = self._capacity.full
         with suppress(sqlite3.Error):  # the next commit tells what is wrong with the disk
-            below = await self._retention.too_much(self._next_id)
-            if not below:
-                return
-            gone = await capacity.give_up(self._db, {**self.deliveries, **self._parked}, below)
-            self._retention.dropped(below)
+            gone, first_id = await self._capacity.make_room(
+                tuple(self._all), self.streams, self._cares, self._appended
+            )
+            self._appended = 0
             self.lost += gone
-            if gone and not self._retention.full:
-                self._retention.full = True
-                log.error(
-                    "outbox: full; the oldest readings are given up (reason: capacity); "
-                    "mend the uplink, or raise outbox.max_size"
-                )
+            self._retention.dropped(self._next_id if first_id is None else first_id)
+        if self._capacity.full and not was_full:
+            log.error(
+                "outbox: full; readings are given up (reason: capacity), those of bulk devices first; "
+                "mend the uplink, or raise outbox.max_size"
+            )
 
     async def _end_parking(self) -> None:
         """Give up what uplinks are owed that have been gone from the configuration for the replay window."""
@@ -289,7 +304,9 @@ class Outbox:
     def _number(self) -> Batch:
         """Number what waits. Nothing of it counts before it is written."""
         boot = self.timeline.boot
-        rows, losses, next_seq = self._handover.number(self.streams, self._next_id, boot, MOST_PER_COMMIT)
+        rows, losses, next_seq = self._handover.number(
+            self.streams, self._next_id, boot, MOST_PER_COMMIT, self._refusing if self._capacity.full else ()
+        )
         if len(self._handover) < MOST_PER_COMMIT:
             self._now.clear()
         self._unmarked.update(next_seq)

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Sequence
 
+from edge_agent.outbox import ledger
 from edge_agent.outbox.apart import GONE
 from edge_agent.outbox.delivery import Delivery
 from edge_agent.outbox.share import Part
@@ -34,4 +35,5 @@ def _write(db: sqlite3.Connection, uplink: int, owed: Sequence[tuple[int, Part]]
                 (stream, *part, "removed"),
             ).lastrowid
             db.execute("INSERT INTO loss_owed (uplink, loss) VALUES (?, ?)", (uplink, loss))
+        ledger.count(db, sum(part.readings for _, part in owed), kept=True)
         db.execute("UPDATE uplink SET parked = ? WHERE id = ?", (GONE, uplink))

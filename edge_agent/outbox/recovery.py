@@ -139,7 +139,8 @@ def _move(aside: Path, new: sqlite3.Connection, testimony: Testimony, identity: 
     next_id = max(testimony.next_id, (last_id or 0) + 1)
     epoch = new_epoch(new, *identity, "salvaged")
     new.execute(
-        "INSERT INTO outbox (one, epoch, next_id, upto, runs) VALUES (1, ?, ?, ?, ?)",
+        "INSERT INTO outbox (one, epoch, next_id, upto, runs, lost, unkept) SELECT 1, ?, ?, ?, ?,"
+        " ifnull(sum(readings), 0), ifnull(sum(readings) FILTER (WHERE reason = 'overflow'), 0) FROM loss",
         (epoch, next_id, next_id - 1, testimony.runs),
     )
     close_others(new, epoch)

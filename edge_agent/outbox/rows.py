@@ -78,7 +78,6 @@ class Opened:
     runs: int
     kept: int  # readings since the file was made
     lost: int
-    given_up: int  # of these, readings that had been kept
     uplinks: dict[str, Admitted] = field(default_factory=dict)  # all that are to be kept for
     parked: dict[str, int] = field(default_factory=dict)  # of these, by name: running time since it is gone
     apart: dict[int, list[tuple[int, int, int | None]]] = field(default_factory=dict)  # by uplink

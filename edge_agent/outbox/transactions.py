@@ -1,19 +1,21 @@
 """What is done in the outbox file: each function here is one transaction, or one question."""
 
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 
 from edge_agent.kept import Declared, Row, intact
+from edge_agent.outbox import ledger
+from edge_agent.outbox.ledger import LOSS_COLUMNS, Entry, Made, Told
 from edge_agent.outbox.rows import Batch, Loss, Marks
+from edge_agent.outbox.seal import seal
 from edge_agent.outbox.store import DamagedError
 
 MOST_QUARANTINED = 1_000
 _ROWS_PER_STATEMENT = 256
 # Named wherever they are used: a later minor version may have added columns.
 LOG_COLUMNS = "id, stream, seq, boot, mono, meta, body, sum"
-LOSS_COLUMNS = "id, stream, from_seq, to_seq, readings, from_boot, from_mono, to_boot, to_mono, reason, every"
 
 
 @contextmanager
@@ -41,6 +43,7 @@ def enroll(db: sqlite3.Connection, device: str, hash_: str, body: str) -> tuple[
             "SELECT id FROM stream WHERE epoch = ? AND device = ? AND kind = 'reading'", (epoch, device)
         ).fetchone()
         (meta,) = db.execute("SELECT id FROM meta WHERE device = ? AND hash = ?", (device, hash_)).fetchone()
+        seal(db)
     return stream, meta
 
 
@@ -49,22 +52,27 @@ def descriptions(db: sqlite3.Connection) -> dict[int, tuple[str, str]]:
     return {id_: (hash_, body) for id_, hash_, body in db.execute("SELECT id, hash, body FROM meta")}
 
 
-def write(db: sqlite3.Connection, batch: Batch, uplinks: Mapping[int, Collection[int]]) -> list[Declared]:
+def write(
+    db: sqlite3.Connection, batch: Batch, uplinks: Mapping[int, Sequence[int]], told: Told
+) -> list[Made]:
     """Write one batch, whole or not at all; return the ledger entries it made.
 
-    ``uplinks`` says by stream who is owed them.
+    ``uplinks`` says by stream who is owed them, ``told`` who hears of them at once.
 
     Written twice, it is kept once: a commit whose outcome was not heard may simply be repeated.
     """
     with transaction(db):
-        known = bool(batch.rows) and bool(
-            db.execute("SELECT 1 FROM log WHERE id = ?", (batch.rows[-1].id,)).fetchone()
-        )
-        if known:
-            declared = [_declared(db, loss) for loss in batch.losses]
+        if _is_written(db, batch):
+            made = [one for loss in batch.losses for one in ledger.known(db, _entry(loss))]
         else:
             insert(db, batch.rows)
-            declared = [_declare(db, loss, uplinks[loss.stream]) for loss in batch.losses]
+            made = [
+                one
+                for loss in batch.losses
+                for one in ledger.declare(db, _entry(loss), uplinks[loss.stream], told)
+            ]
+            if batch.losses:
+                ledger.count(db, sum(_entry(loss).readings for loss in batch.losses), kept=False)
         for piece in batch.pieces:
             db.execute(
                 "INSERT OR REPLACE INTO clock (boot, from_mono, offset_ms) VALUES (?, ?, ?)",
@@ -74,9 +82,24 @@ def write(db: sqlite3.Connection, batch: Batch, uplinks: Mapping[int, Collection
             db.execute("DELETE FROM loss_owed WHERE uplink = ? AND loss = ?", pair)
         if batch.marks is not None:
             _mark(db, batch.marks)
+            ledger.trim(db)
         if batch.drop_below:
             db.execute("DELETE FROM log WHERE id < ?", (batch.drop_below,))
-    return declared
+    return made
+
+
+def _is_written(db: sqlite3.Connection, batch: Batch) -> bool:
+    """Say whether a commit whose outcome was not heard did happen. Neither ids nor numbers come twice."""
+    if batch.rows:
+        return db.execute("SELECT 1 FROM log WHERE id = ?", (batch.rows[-1].id,)).fetchone() is not None
+    return bool(batch.losses) and bool(ledger.known(db, _entry(batch.losses[-1])))
+
+
+def _entry(loss: Loss) -> Entry:
+    return Entry(
+        loss.stream, loss.from_seq, loss.to_seq, loss.to_seq - loss.from_seq + 1,
+        loss.boot, loss.from_mono, loss.boot, loss.to_mono, loss.reason,
+    )  # fmt: skip
 
 
 def insert(db: sqlite3.Connection, rows: Sequence[Row]) -> None:
@@ -90,46 +113,12 @@ def insert(db: sqlite3.Connection, rows: Sequence[Row]) -> None:
         )
 
 
-def _declare(db: sqlite3.Connection, loss: Loss, uplinks: Iterable[int]) -> Declared:
-    readings = loss.to_seq - loss.from_seq + 1
-    cursor = db.execute(
-        "INSERT INTO loss (stream, from_seq, to_seq, readings, from_boot, from_mono, to_boot, to_mono,"
-        " reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            loss.stream,
-            loss.from_seq,
-            loss.to_seq,
-            readings,
-            loss.boot,
-            loss.from_mono,
-            loss.boot,
-            loss.to_mono,
-            loss.reason,
-        ),
-    )
-    assert cursor.lastrowid is not None
-    for uplink in uplinks:
-        db.execute("INSERT INTO loss_owed (uplink, loss) VALUES (?, ?)", (uplink, cursor.lastrowid))
-    return Declared(
-        cursor.lastrowid, loss.stream, loss.from_seq, loss.to_seq, readings,
-        loss.boot, loss.from_mono, loss.boot, loss.to_mono, loss.reason,
-    )  # fmt: skip
-
-
-def _declared(db: sqlite3.Connection, loss: Loss) -> Declared:
-    """Find a ledger entry that was made when a commit's outcome was not heard."""
-    row = db.execute(
-        f"SELECT {LOSS_COLUMNS} FROM loss WHERE stream = ? AND from_seq = ?",  # noqa: S608 - no input in it
-        (loss.stream, loss.from_seq),
-    ).fetchone()
-    return Declared(*row)
-
-
 def reject(db: sqlite3.Connection, uplink: int, row: Row, why: str) -> Declared:
     """Write one reading to the ledger of one uplink, and set a copy aside. The log row goes in its time."""
     with transaction(db):
         lost = Loss(row.stream, row.seq, row.seq, row.boot, row.mono_ms, row.mono_ms, "rejected")
-        declared = _declare(db, lost, (uplink,))
+        ((declared, _),) = ledger.declare(db, _entry(lost), (uplink,), Told((uplink,)))
+        ledger.count(db, 1, kept=True)
         db.execute("UPDATE loss SET detail = ? WHERE id = ?", (why, declared.id))
         db.execute(
             "INSERT INTO quarantine VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -160,6 +149,7 @@ def _mark(db: sqlite3.Connection, marks: Marks) -> None:
             "INSERT INTO again (uplink, from_id, to_id) VALUES (?, ?, ?)", [(uplink, *run) for run in runs]
         )
     db.execute("UPDATE boot SET ran_ms = max(ran_ms, ?) WHERE id = ?", (marks.ran_ms, marks.boot))
+    seal(db)
 
 
 def read(db: sqlite3.Connection, from_id: int, to_id: int, limit: int) -> list[Row]:
@@ -198,6 +188,12 @@ def count_session(db: sqlite3.Connection, uplink: int, last: int) -> int:
         "UPDATE uplink SET session = max(session, ?) + 1 WHERE id = ? RETURNING session", (last, uplink)
     ).fetchone()
     return int(session)
+
+
+def first_id(db: sqlite3.Connection) -> int | None:
+    """Return the lowest log id, None where the log is empty."""
+    (id_,) = db.execute("SELECT min(id) FROM log").fetchone()
+    return None if id_ is None else int(id_)
 
 
 def bytes_held(db: sqlite3.Connection) -> int:

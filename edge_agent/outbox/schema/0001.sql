@@ -8,6 +8,8 @@ CREATE TABLE outbox (                    -- exactly one row: what cannot be deri
   next_id INTEGER NOT NULL,              -- log ids are never reused; at open: max(this, last log id + 1)
   upto INTEGER NOT NULL DEFAULT 0,       -- every stream's next_seq counts the log up to here
   runs INTEGER NOT NULL DEFAULT 0,
+  lost INTEGER NOT NULL DEFAULT 0,       -- readings that were given up, also by entries that have left the ledger
+  unkept INTEGER NOT NULL DEFAULT 0,     -- of these, numbered but never in the log
   seal INTEGER NOT NULL DEFAULT 0) STRICT;  -- CRC-32 over what the small tables say of numbers and debts
 
 CREATE TABLE epoch (

@@ -1,0 +1,117 @@
+"""The loss ledger: an entry for every range of readings given up, in the transaction that gives it up."""
+
+import sqlite3
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from edge_agent.kept import Declared
+
+# Named wherever they are used: a later minor version may have added columns.
+LOSS_COLUMNS = "id, stream, from_seq, to_seq, readings, from_boot, from_mono, to_boot, to_mono, reason, every"
+_MOST = 10_000  # entries that every uplink has acknowledged stay for so long
+
+
+class Entry(NamedTuple):
+    """What is to be declared. ``every``: the multiples of this number are not lost."""
+
+    stream: int
+    from_seq: int
+    to_seq: int
+    readings: int
+    from_boot: int
+    from_mono: int
+    to_boot: int
+    to_mono: int
+    reason: str
+    every: int | None = None
+
+
+class Told(NamedTuple):
+    """Who is hearing of entries now, and which were heard of but are not marked yet: neither grows."""
+
+    uplinks: Collection[int] = ()
+    entries: Collection[int] = ()
+
+
+class Made(NamedTuple):
+    """An entry as it stands in the ledger, and the uplinks to be told."""
+
+    declared: Declared
+    uplinks: tuple[int, ...]
+
+
+def declare(db: sqlite3.Connection, entry: Entry, uplinks: Sequence[int], told: Told) -> list[Made]:
+    """Write an entry. For uplinks that hear of nothing now it is added to one that it touches."""
+    now = [uplink for uplink in uplinks if uplink in told.uplinks]
+    later = [uplink for uplink in uplinks if uplink not in told.uplinks]
+    made = [_inserted(db, entry, now)] if now or not uplinks else []
+    if later:
+        id_ = _touching(db, entry, later, told.entries)
+        made.append(_inserted(db, entry, later) if id_ is None else _grown(db, id_, entry, later))
+    return made
+
+
+def count(db: sqlite3.Connection, lost: int, *, kept: bool) -> None:
+    """Add to the totals, which outlive the entries. ``kept``: the readings had been on disk."""
+    db.execute("UPDATE outbox SET lost = lost + ?, unkept = unkept + ?", (lost, 0 if kept else lost))
+
+
+def known(db: sqlite3.Connection, entry: Entry) -> list[Made]:
+    """Find the entries that were made by a transaction whose outcome was not heard."""
+    rows = db.execute(
+        f"SELECT {LOSS_COLUMNS} FROM loss WHERE stream = ? AND to_seq = ? AND reason = ?",  # noqa: S608 - our own names
+        (entry.stream, entry.to_seq, entry.reason),
+    ).fetchall()
+    return [Made(Declared(*row), tuple(_owed(db, row[0]))) for row in rows]
+
+
+def trim(db: sqlite3.Connection) -> None:
+    """Let go of the oldest entries that nobody is owed any more."""
+    db.execute(
+        "DELETE FROM loss WHERE id < (SELECT max(id) FROM loss) - ? AND to_seq NOT NULL"
+        " AND id NOT IN (SELECT loss FROM loss_owed)",
+        (_MOST,),
+    )
+
+
+def _touching(
+    db: sqlite3.Connection, entry: Entry, uplinks: Sequence[int], but: Collection[int]
+) -> int | None:
+    """Find an entry of the same kind, owed to the same uplinks, right below this one.
+
+    Of a thinned range the number between two that were given up may be one that was not.
+    """
+    found = db.execute(
+        "SELECT id FROM loss WHERE stream = ? AND to_seq BETWEEN ? AND ? AND reason = ? AND every IS ?",
+        (entry.stream, entry.from_seq - (entry.every or 1), entry.from_seq - 1, entry.reason, entry.every),
+    ).fetchall()
+    for (id_,) in found:
+        if id_ not in but and _owed(db, id_) == sorted(uplinks):
+            return int(id_)
+    return None
+
+
+def _owed(db: sqlite3.Connection, id_: int) -> list[int]:
+    return sorted(uplink for (uplink,) in db.execute("SELECT uplink FROM loss_owed WHERE loss = ?", (id_,)))
+
+
+def _inserted(db: sqlite3.Connection, entry: Entry, uplinks: Sequence[int]) -> Made:
+    columns = LOSS_COLUMNS.removeprefix("id, ")
+    id_ = db.execute(
+        f"INSERT INTO loss ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - our own names
+        entry,
+    ).lastrowid
+    assert id_ is not None
+    db.executemany(
+        "INSERT INTO loss_owed (uplink, loss) VALUES (?, ?)", [(uplink, id_) for uplink in uplinks]
+    )
+    return Made(Declared(id_, *entry), tuple(uplinks))
+
+
+def _grown(db: sqlite3.Connection, id_: int, entry: Entry, uplinks: Sequence[int]) -> Made:
+    row = db.execute(
+        "UPDATE loss SET to_seq = ?, readings = readings + ?, to_boot = ?, to_mono = ? WHERE id = ?"  # noqa: S608 - our own names
+        f" RETURNING {LOSS_COLUMNS}",
+        (entry.to_seq, entry.readings, entry.to_boot, entry.to_mono, id_),
+    ).fetchone()
+    return Made(Declared(*row), tuple(uplinks))
