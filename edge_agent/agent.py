@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,14 @@ from edge_agent.collect import tasks
 from edge_agent.collect.device import Device
 from edge_agent.describe import describe
 from edge_agent.driver import Over
+from edge_agent.outbox.apart import Selection
 from edge_agent.outbox.outbox import Outbox, Policy
 from edge_agent.outbox.rows import Identity
 from edge_agent.processing.plan import plan_for
-from edge_agent.settings import model
-from edge_agent.settings.resolve import chosen, format_of
+from edge_agent.settings import model, resolve
 from edge_agent.status import Availability, DeviceStatus, Status
 from edge_agent.uplink.protocol import Acknowledged, Gateway
+from edge_agent.uplink.selection import narrowed, passing, selects
 from edge_agent.uplink.uplink import Uplink
 
 log = logging.getLogger(__name__)
@@ -74,6 +75,7 @@ class Agent:
             Policy(stored.window, stored.memory, stored.replay, stored.max_size),
             self._clock,
             list(config.uplink),
+            {name: self._selection(uplink) for name, uplink in config.uplink.items()},
         )
         try:
             await self._build(outbox)
@@ -105,15 +107,15 @@ class Agent:
 
     async def _build(self, outbox: Outbox) -> None:
         config = self._config
-        metas = {}
+        described: dict[str, tuple[str, str]] = {}
         lines: dict[str, SerialLine] = {}
         for id_, device in config.device.items():
-            record, settings = chosen(device)
+            record, settings = resolve.chosen(device)
             opened = record.open(settings)
             description = describe(
                 config, id_, device, record.model(settings) or record.title, tuple(opened.channels)
             )
-            metas[id_] = body = description.payload().decode()
+            described[id_] = description.hash, (body := description.payload().decode())
             await outbox.enroll(id_, description.hash, body, list(description.channels))
             plan = plan_for(device, opened.channels, record.over is Over.STREAM)
             keep = partial(outbox.keep, immediate=device.keep == "immediate")
@@ -122,12 +124,21 @@ class Agent:
             made.on_availability = self._tell_state
             self._devices[id_] = made
             self._loops[id_] = self._loop(made, device, record, opened, lines)
+        self._uplinks = [
+            self._uplink(outbox, name, settings, described) for name, settings in config.uplink.items()
+        ]
+
+    def _uplink(
+        self, outbox: Outbox, name: str, settings: model.Uplink, described: Mapping[str, tuple[str, str]]
+    ) -> Uplink:
+        config = self._config
+        selection, passes = self._selection(settings), passing(settings.send)
         gateway = Gateway(
             site=config.gateway.site,
             id=config.gateway.id,
             epoch=outbox.epoch,
             version=__version__,
-            metas=metas,
+            metas={id_: narrowed(*told, passes)[1] for id_, told in described.items() if id_ in selection},
             now=lambda: outbox.timeline.moment(outbox.timeline.boot, self._clock.mono_ms()),
             moment=outbox.timeline.moment,
             clock_known=outbox.clock_known,
@@ -135,10 +146,17 @@ class Agent:
             availability=self._availability,
             snapshot=self.status,
         )
-        self._uplinks = [
-            Uplink(name, settings, gateway, outbox.deliveries[name], self._on_acknowledged)
-            for name, settings in config.uplink.items()
-        ]
+        return Uplink(name, settings, gateway, outbox.deliveries[name], self._on_acknowledged)
+
+    def _selection(self, uplink: model.Uplink) -> Selection:
+        if uplink.send == model.Send():  # then also what is left of devices that are gone from the file
+            return Selection(None, uplink.begin)
+        on = set()
+        for id_, device in self._config.device.items():
+            _, made = resolve.opened(device)
+            if selects(uplink.send, id_, device.labels, [channel.name for channel in made.channels]):
+                on.add(id_)
+        return Selection(on, uplink.begin)
 
     def _loop(
         self,
@@ -153,12 +171,12 @@ class Agent:
         sharing = [other for other in self._config.device.values() if other.bus == device.bus]
         if record.over is Over.STREAM:
             assert record.cut is not None, "a talker's driver says how its bytes are cut"
-            stream = SerialStream(bus.port, format_of(bus, sharing), record.cut)
+            stream = SerialStream(bus.port, resolve.format_of(bus, sharing), record.cut)
             self._buses.append(stream)
             return tasks.listen(made, opened, stream)
         line = lines.get(device.bus)
         if line is None:
-            line = lines[device.bus] = SerialLine(bus.port, format_of(bus, sharing), gap=bus.gap)
+            line = lines[device.bus] = SerialLine(bus.port, resolve.format_of(bus, sharing), gap=bus.gap)
             self._buses.append(line)
         if record.over is Over.REGISTERS:
             return tasks.ask(made, opened, Rtu(line), line, device.interval)
