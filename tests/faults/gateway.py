@@ -74,7 +74,10 @@ plausible = [-inf, inf]
 
 @dataclass
 class Gateway:
-    """One agent's life on one configuration. ``kills`` are the instants of SIGKILL, monotonic ms."""
+    """One agent's life on one configuration.
+
+    ``kills`` are the instants of SIGKILL, monotonic ms; ``under`` is a command that runs the agent.
+    """
 
     folder: Path
     configs: list[Path]
@@ -82,6 +85,7 @@ class Gateway:
     rate: float = 100
     most: int | None = None
     clock: Said | None = None
+    under: tuple[str, ...] = ()
     kills: list[int] = field(default_factory=list)
     starts: int = 0
     said: Said = field(default_factory=dict)
@@ -119,7 +123,7 @@ class Gateway:
         self.said = {}
         with self.log.open("ab") as log:
             self.process = await child.start(
-                *(sys.executable, "-P", str(_RUNNER), str(spec)),
+                *(*self.under, sys.executable, "-P", str(_RUNNER), str(spec)),
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log.fileno(),
             )

@@ -87,6 +87,7 @@ class Witness:
             seq, n, check = item["seq"], item["values"]["temperature"], item["values"]["humidity"]
             clock = item.get("clock", "")
             self.clocks[clock] += 1
+            self.conflicts += _wrongly_bounded(item)
             if check != n * 7 % 101:
                 self.conflicts.append(f"{key} seq {seq} says {n} with {check}")
             before = known.get(seq)
@@ -124,6 +125,12 @@ class Witness:
         """The 99th percentile of live lag in seconds, of what arrived after a monotonic time."""
         lags = sorted(lag for at, lag in self.lags if at >= since)
         return lags[min(len(lags) - 1, len(lags) * 99 // 100)] if lags else float("inf")
+
+
+def _wrongly_bounded(item: dict[str, Any]) -> list[str]:
+    """Say what is wrong with a reading's bounds: a time that is not known has them, and no other."""
+    bounded = "ts_bounds" in item
+    return [f"bounds: {item}"] if bounded != (item.get("clock") == "unsynchronised") else []
 
 
 @contextmanager
