@@ -10,6 +10,8 @@ from edge_agent.uplink.lanes import Lane, Run
 from edge_agent.uplink.mqtt import Outgoing, Session
 from edge_agent.uplink.window import Window
 
+_OVERDUE = 3  # times ack_timeout, for one message while others are acknowledged
+
 
 class Flight(NamedTuple):
     """A message on its way. ``run`` or ``loss`` say what an acknowledgement settles.
@@ -121,6 +123,10 @@ class Flights:
     def _look(self, acks: int, before: Carried) -> None:
         self._timer = None
         if not self._flying:
+            return
+        oldest = min(flight.sent_at for flight in self._flying.values())
+        if self._loop.time() - oldest > _OVERDUE * self._ack_timeout:
+            self._on_stuck("one message stays without acknowledgement while others have theirs")
             return
         now = self._session.carried()
         nothing_left = before.unconfirmed == now.unconfirmed == 0  # a ping or a QoS 0 message is no progress

@@ -240,7 +240,7 @@ class Sending:
         if len(run.rows) == 1:
             self._give_up(run, lane, "larger than the broker takes")
             return
-        self._suspects.refused(run.rows[0])
+        self._suspects.refused(run.rows)
         lane.put_back(run)
 
     def _give_up(self, run: Run, lane: Lane, why: str) -> None:
@@ -259,7 +259,7 @@ class Sending:
         if run is not None and flight.lane is not None:
             flight.lane.put_back(run)
             if refusal.of_the_reading:
-                self._suspects.refused(run.rows[0])
+                self._suspects.refused(run.rows)
                 self._pump()
                 return
         elif flight.loss is not None:

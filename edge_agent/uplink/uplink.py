@@ -111,7 +111,8 @@ class Uplink:
             return await sending.run(session, connected, proved=self._protocol == "5")
         finally:
             self._sending = None
-            if sending.acks and loop.time() - began > _STEADY_S:
+            steady = sending.acks and loop.time() - began > _STEADY_S
+            if steady or self._remembered.suspects.try_soon():
                 self._backoff.reset()
             if sending.said_goodbye:
                 session.close()
