@@ -188,3 +188,36 @@ async def test_the_consumer_and_the_subscriber_get_what_the_demo_sends(port: int
             while dict(db.execute("SELECT device, count(*) FROM reading GROUP BY device")) != wanted:
                 assert consuming.returncode is None
                 await asyncio.sleep(0.2)
+
+
+async def test_the_consumer_replaces_a_time_that_was_not_known_and_no_other(
+    port: int, tmp_path: Path
+) -> None:
+    (code,) = blocks("python")
+    stored = tmp_path / "readings.db"
+    consumer = code.replace('"readings.db"', repr(str(stored))).replace("1883", str(port))
+
+    async def say(lane: str, seq: int, **when: object) -> None:
+        reading = {"seq": seq, "values": {"power": 1.5}} | when
+        said = json.dumps({"gateway": "gw-01", "device": "meter-7", "epoch": "k7f2", "readings": [reading]})
+        topic = f"park/v1/east-park/gw-01/{lane}/meter-7"
+        async with started("mosquitto_pub", "-p", str(port), "-q", "1", "-t", topic, "-m", said) as process:
+            await process.communicate()
+
+    def times() -> dict[int, int]:
+        with closing(sqlite3.connect(stored)) as db:
+            made = db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'reading'").fetchone()
+            return dict(db.execute("SELECT seq, ts FROM reading")) if made else {}
+
+    async with asyncio.timeout(60), started(sys.executable, "-c", consumer) as consuming:
+        while 1 not in times():  # until it has subscribed
+            assert consuming.returncode is None
+            await say("data", 1, ts=10_000, clock="unsynchronised", ts_bounds=[None, None])
+            await asyncio.sleep(0.2)
+        await say("history", 1, ts=1_795_366_800_000, clock="repaired")
+        await say("data", 1, ts=20_000, clock="unsynchronised", ts_bounds=[None, None])  # again, and late
+        await say("data", 2, ts=30_000, clock="unsynchronised", ts_bounds=[None, None])
+        while 2 not in times():
+            assert consuming.returncode is None
+            await asyncio.sleep(0.2)
+    assert times() == {1: 1_795_366_800_000, 2: 30_000}
