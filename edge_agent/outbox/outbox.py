@@ -15,13 +15,14 @@ from typing import Self
 
 from edge_agent.clock import Clock
 from edge_agent.kept import Stream
-from edge_agent.outbox import apart, capacity, parking, recovery, store, transactions
+from edge_agent.outbox import capacity, recovery, store, transactions
 from edge_agent.outbox.apart import Selection
 from edge_agent.outbox.beginning import begin_run
 from edge_agent.outbox.capacity import Capacity
 from edge_agent.outbox.delivery import MARK_EVERY, Delivery
 from edge_agent.outbox.handover import Enrolled, Handover
 from edge_agent.outbox.ledger import Made
+from edge_agent.outbox.recipients import Recipients
 from edge_agent.outbox.retention import Retention
 from edge_agent.outbox.rows import Batch, Identity, Loss, Marks, Opened
 from edge_agent.outbox.stages import USUAL, Care
@@ -50,14 +51,19 @@ class Policy:
 class Outbox:
     """Keeps readings in one SQLite file. Made by ``open``; ``run`` is the writer's task."""
 
-    def __init__(self, db: Store, witness: Witness, opened: Opened, policy: Policy, clock: Clock) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917 - all that ``open`` has found
+        self,
+        db: Store,
+        witness: Witness,
+        opened: Opened,
+        policy: Policy,
+        clock: Clock,
+        selections: Mapping[str, Selection],
+    ) -> None:
         self.epoch = opened.epoch
         self.streams = opened.streams
         self.timeline = Timeline(opened.boot, opened.ran_ms, opened.pieces)
-        self.deliveries: dict[str, Delivery] = {}
-        self._parked: dict[str, Delivery] = {}  # not in the configuration any more
-        self._parked_since: dict[str, int] = {}  # running time, ms
-        self._selections: Mapping[str, Selection] = {}
+        self._recipients = Recipients(db, opened, selections)
         self.kept = 0
         self.lost = 0
         self.problem = ""
@@ -108,13 +114,9 @@ class Outbox:
                 witness.write(replace(witness.hear(), state="damaged"))
                 db, opened = await _opened(path, witness, identity, clock.boot_id, chosen)
             try:
-                outbox = cls(db, witness, opened, policy, clock)
+                outbox = cls(db, witness, opened, policy, clock, chosen)
                 outbox._testimony = Testimony(opened.runs, opened.next_id, "open", opened.epoch, *identity)
-                outbox._selections, outbox._parked_since = chosen, opened.parked
-                for name in opened.uplinks:
-                    delivery = Delivery(name, opened, db)
-                    (outbox.deliveries if name in chosen else outbox._parked)[name] = delivery
-                    await delivery.count()
+                await outbox._recipients.count()
                 outbox.kept, outbox.lost = opened.kept, opened.lost
             except BaseException:
                 await db.close()
@@ -146,24 +148,12 @@ class Outbox:
         if care.when_full == "refuse":
             self._refusing.add(stream)
         self._known[device] = Known(stream, meta, hash_, description)
-        await self._select(device, self.streams[stream])
-
-    async def _select(self, device: str, stream: Stream) -> None:
-        """From its next reading on a device is on the uplinks that select it, and on no others."""
-        on = [of for name, of in self.deliveries.items() if device in self._selections[name]]
-        off = [of for name, of in self.deliveries.items() if device not in self._selections[name]]
-        if stream.next_seq == 1:  # a device that an uplink never heard of; perhaps it is not for it
-            off += self._parked.values()
-        for delivery in on:
-            delivery.apart.join(stream)
-        ids = [of.uplink for of in on], [of.uplink for of in off]
-        await self._db.run(apart.enrol, stream.id, stream.next_seq, *ids)
-        for delivery in off:
-            delivery.part(stream)
+        await self._recipients.enroll(device, self.streams[stream])
 
     @property
-    def _all(self) -> list[Delivery]:
-        return [*self.deliveries.values(), *self._parked.values()]
+    def deliveries(self) -> Mapping[str, Delivery]:
+        """What each uplink of the configuration is given, by name."""
+        return self._recipients.configured
 
     def last_seq(self, device: str) -> int:
         """The number of a device's last kept reading in this epoch, 0 before the first."""
@@ -216,11 +206,8 @@ class Outbox:
                 if self._marks_due():
                     self._unsure = await self._with_marks(self._unsure)
             batch = self._unsure
-            uplinks = {
-                loss.stream: [of.uplink for of in self._all if loss.stream not in of.apart.since]
-                for loss in batch.losses
-            }
-            made = await self._db.run(transactions.write, batch, uplinks, capacity.told(self._all))
+            uplinks, told = self._recipients.owed(batch.losses), capacity.told(self._recipients)
+            made = await self._db.run(transactions.write, batch, uplinks, told)
         except sqlite3.Error as error:
             self._trouble(f"the disk does not take readings ({error}); free space, or check the card")
             return False
@@ -231,7 +218,8 @@ class Outbox:
         if batch.marks is not None or self._capacity.pressing:
             await self._make_room()
         if batch.marks is not None:
-            await self._end_parking()
+            running = self.timeline.running_ms(self.timeline.boot, self._clock.mono_ms())
+            self.lost += await self._recipients.end_parking(running, self._policy.replay * 1000)
         if not self._handover:
             self._something.clear()
             self._overflowing = False
@@ -247,7 +235,7 @@ class Outbox:
         self.kept += len(batch.rows)
         if batch.drop_below:
             self._retention.dropped(batch.drop_below)
-        for delivery in self._all:
+        for delivery in self._recipients:
             if batch.marks is not None:
                 delivery.marked(batch.marks, batch.declared)
             declared = [entry for entry, uplinks in made if delivery.uplink in uplinks]
@@ -258,7 +246,7 @@ class Outbox:
         was_full = self._capacity.full
         with suppress(sqlite3.Error):  # the next commit tells what is wrong with the disk
             gone, first_id = await self._capacity.make_room(
-                tuple(self._all), self.streams, self._cares, self._appended
+                tuple(self._recipients), self.streams, self._cares, self._appended
             )
             self._appended = 0
             self.lost += gone
@@ -268,23 +256,6 @@ class Outbox:
                 "outbox: full; readings are given up (reason: capacity), those of bulk devices first; "
                 "mend the uplink, or raise outbox.max_size"
             )
-
-    async def _end_parking(self) -> None:
-        """Give up what uplinks are owed that have been gone from the configuration for the replay window."""
-        running = self.timeline.running_ms(self.timeline.boot, self._clock.mono_ms())
-        for name, since in list(self._parked_since.items()):
-            if running - since <= self._policy.replay * 1000:
-                continue
-            with suppress(sqlite3.Error):  # again with the next marks
-                gone = await parking.give_up(self._db, self._parked[name])
-                del self._parked[name], self._parked_since[name]
-                self.lost += gone
-                log.warning(
-                    "outbox: uplink %s is gone from the configuration; "
-                    "%d readings that it was owed are given up (reason: removed)",
-                    name,
-                    gone,
-                )
 
     def _tell_overflow(self) -> None:
         self._overflowing = True
@@ -317,14 +288,14 @@ class Outbox:
 
     def _marks_due(self) -> bool:
         late = self._clock.mono_ms() - self._marked_ms >= _MARK_EVERY_MS
-        many = max([self._unmarked_rows, *(delivery.unmarked for delivery in self._all)])
+        many = max([self._unmarked_rows, *(delivery.unmarked for delivery in self._recipients)])
         return late or many >= MARK_EVERY or self._closing
 
     async def _with_marks(self, batch: Batch) -> Batch:
         now = self._clock.mono_ms()
         next_id = batch.rows[-1].id + 1 if batch.rows else self._next_id
         marks = Marks(next_id, self._unmarked, {}, {}, now, self.timeline.boot)
-        declared = [pair for delivery in self._all for pair in delivery.mark(marks)]
+        declared = [pair for delivery in self._recipients for pair in delivery.mark(marks)]
         drop_below = 0
         if not self._closing:
             floor = min(marks.scan_from.values(), default=next_id)

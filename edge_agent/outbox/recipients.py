@@ -1,0 +1,100 @@
+"""Who is owed what is kept: the uplinks of the configuration, and those that are gone from it.
+
+One that is gone is parked for the replay window, as it is; then what it is owed is given up.
+"""
+
+import logging
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+
+from edge_agent.kept import Stream
+from edge_agent.outbox import apart, ledger
+from edge_agent.outbox.apart import GONE, Selection
+from edge_agent.outbox.delivery import Delivery
+from edge_agent.outbox.rows import Loss, Opened
+from edge_agent.outbox.share import Part
+from edge_agent.outbox.store import Store
+from edge_agent.outbox.transactions import transaction
+
+log = logging.getLogger(__name__)
+
+
+class Recipients:
+    """All of them; ``configured`` are those of the configuration, by name."""
+
+    def __init__(self, db: Store, opened: Opened, selections: Mapping[str, Selection]) -> None:
+        self._db, self._selections, self._since = db, selections, opened.parked
+        self.configured = {name: Delivery(name, opened, db) for name in selections}
+        self._parked = {name: Delivery(name, opened, db) for name in opened.parked}
+
+    def __iter__(self) -> Iterator[Delivery]:
+        """Go through all deliveries."""
+        yield from self.configured.values()
+        yield from self._parked.values()
+
+    async def count(self) -> None:
+        """Work out what each is owed."""
+        for delivery in self:
+            await delivery.count()
+
+    async def enroll(self, device: str, stream: Stream) -> None:
+        """From its next reading on a device is on the uplinks that select it, and on no others."""
+        on = [of for name, of in self.configured.items() if device in self._selections[name]]
+        off = [of for name, of in self.configured.items() if device not in self._selections[name]]
+        if stream.next_seq == 1:  # one that is parked never heard of it: perhaps it is not for it
+            off += self._parked.values()
+        for delivery in on:
+            delivery.apart.join(stream)
+        ids = [of.uplink for of in on], [of.uplink for of in off]
+        await self._db.run(apart.enrol, stream.id, stream.next_seq, *ids)
+        for delivery in off:
+            delivery.part(stream)
+
+    def owed(self, losses: Iterable[Loss]) -> dict[int, Sequence[int]]:
+        """Return by stream the uplinks that must hear of these."""
+        return {
+            loss.stream: [of.uplink for of in self if loss.stream not in of.apart.since] for loss in losses
+        }
+
+    async def end_parking(self, running_ms: float, replay_ms: float) -> int:
+        """Give up what uplinks are owed that have been gone for the replay window; return how many readings.
+
+        Should such a one come back it hears of that, and begins anew.
+        """
+        gone = 0
+        for name in [name for name, since in self._since.items() if running_ms - since > replay_ms]:
+            with suppress(sqlite3.Error):  # again with the next marks
+                lost = await self._give_up(self._parked[name])
+                del self._parked[name], self._since[name]
+                gone += lost
+                log.warning(
+                    "outbox: uplink %s is gone from the configuration; "
+                    "%d readings that it was owed are given up (reason: removed)",
+                    name,
+                    lost,
+                )
+        return gone
+
+    async def _give_up(self, delivery: Delivery) -> int:
+        owed = [
+            (stream.id, part)
+            for stream in delivery.streams.values()
+            if (part := delivery.would_lose(stream.id, 1, stream.next_seq - 1, None)) is not None
+        ]
+        await self._db.run(_write, delivery.uplink, owed)
+        return sum(part.readings for _, part in owed)
+
+
+def _write(db: sqlite3.Connection, uplink: int, owed: Sequence[tuple[int, Part]]) -> None:
+    with transaction(db):
+        if db.execute("SELECT parked FROM uplink WHERE id = ?", (uplink,)).fetchone() == (GONE,):
+            return  # done, and not heard
+        for stream, part in owed:
+            loss = db.execute(
+                "INSERT INTO loss (stream, from_seq, to_seq, readings, reason) VALUES (?, ?, ?, ?, ?)",
+                (stream, *part, "removed"),
+            ).lastrowid
+            db.execute("INSERT INTO loss_owed (uplink, loss) VALUES (?, ?)", (uplink, loss))
+        ledger.count(db, sum(part.readings for _, part in owed), kept=True)
+        db.execute("UPDATE uplink SET parked = ? WHERE id = ?", (GONE, uplink))
