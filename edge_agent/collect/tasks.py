@@ -31,10 +31,9 @@ async def ask(device: Device, driver: Answerer[L, Q], line: L, bus: SerialLine, 
         except Fault as fault:
             device.fault(fault)
             schedule.failed(loop.time())
-        except BusError as error:
+        except BusError as error:  # still due: asked as soon as the bus is back, however long the interval
             device.problem = str(error)
             await asyncio.sleep(max(bus.retry_in, _BUS_PAUSE))
-            schedule.went_well(loop.time())
         else:
             schedule.went_well(loop.time())
 
