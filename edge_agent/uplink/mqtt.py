@@ -149,9 +149,8 @@ class Session:
             async with asyncio.timeout(_CONNECT_MOST_S):
                 await off_loop(connect)
         except ssl.SSLError as error:
-            raise SessionError(
-                f"{server}: TLS failed ({error.reason or error}); check ca, and the clock"
-            ) from None
+            told = getattr(error, "verify_message", "") or error.reason or error
+            raise SessionError(f"{server}: TLS failed ({told}); check ca, and the clock") from None
         except (OSError, UnicodeError) as error:  # UnicodeError: from a name that cannot be one
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise SessionError(

@@ -15,26 +15,28 @@ from tests.faults.broker import running as broker_running
 from tests.uplink.rig import running, settings
 
 
-def _openssl(folder: Path, *arguments: str) -> None:
-    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True, timeout=30)
+def _openssl(folder: Path, *arguments: str, offset: str = "+0") -> None:
+    command = ["faketime", "-f", offset, "openssl", *arguments]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=30)
 
 
-def _signed(folder: Path, name: str, *, days: str = "2") -> None:
-    """Make NAME.key and NAME.pem, signed by ca.pem."""
+def _signed(folder: Path, name: str, *, days: str = "2", offset: str = "+0") -> None:
+    """Make NAME.key and NAME.pem, signed by ca.pem by a clock that is wrong by ``offset``."""
     (folder / f"{name}.ext").write_text("subjectAltName=IP:127.0.0.1\n")
     curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
     _openssl(folder, "req", *curve, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
     _openssl(
         folder, "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
-        "-days", days, "-out", f"{name}.pem", "-extfile", f"{name}.ext",
+        "-days", days, "-out", f"{name}.pem", "-extfile", f"{name}.ext", offset=offset,
     )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a CA, a server and a client, and a CA of somebody else."""
-    if shutil.which("openssl") is None:
-        pytest.fail("openssl is missing; run make test as root, or apt-get install openssl")
+    for program in ("openssl", "faketime"):
+        if shutil.which(program) is None:
+            pytest.fail(f"{program} is missing; run make test as root, or apt-get install {program}")
     folder = tmp_path_factory.mktemp("keys")
     curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-x509", "-days", "2")
     for name in ("ca", "other"):
@@ -42,6 +44,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
         _openssl(folder, "req", *curve, *made)
     _signed(folder, "server")
     _signed(folder, "gw-01")
+    _signed(folder, "early", offset="+1d")
     _openssl(folder, "ec", "-in", "gw-01.key", "-aes256", "-passout", "pass:secret", "-out", "locked.key")
     return folder
 
@@ -86,7 +89,7 @@ async def test_with_a_ca_and_a_client_certificate(
 @pytest.mark.parametrize(
     ("files", "told"),
     [
-        ({"ca": "other.pem"}, "CERTIFICATE_VERIFY_FAILED"),
+        ({"ca": "other.pem"}, "self-signed certificate in certificate chain"),
         ({"ca": "ca.pem", "cert": "gw-01.pem", "key": "server.key"}, "belongs to cert"),
         ({"ca": "ca.pem", "cert": "gw-01.pem", "key": "locked.key"}, "no passphrase"),
         ({"ca": "gw-01.key"}, "PEM"),
@@ -130,3 +133,24 @@ async def test_a_port_that_does_not_speak_tls(tmp_path: Path, keys: Path) -> Non
         async with running(tmp_path, settings(1, **_servers(plain), **own)) as rig:
             await rig.until(lambda: rig.uplink.status().problem not in {"", "not connected yet"})
             assert not rig.uplink.status().connected
+
+
+async def test_a_certificate_that_is_not_yet_valid_is_tried_again(keys: Path, tmp_path: Path) -> None:
+    """A gateway without a clock battery boots into the past; so it is for the broker's certificate."""
+    mine = tmp_path / "mine"
+    shutil.copytree(keys, mine)
+    for suffix in ("pem", "key"):
+        shutil.copy(mine / f"early.{suffix}", mine / f"served.{suffix}")
+    extra = [f"certfile {mine / 'served.pem'}", f"keyfile {mine / 'served.key'}"]
+    async with (
+        broker_running(tmp_path / "broker", extra=extra) as served,
+        running(tmp_path, settings(1, **_servers(served), ca=keys / "ca.pem")) as rig,
+    ):
+        rig.keep(10)
+        await rig.until(lambda: "not yet valid" in rig.uplink.status().problem)
+        for suffix in ("pem", "key"):
+            shutil.copy(mine / f"server.{suffix}", mine / f"served.{suffix}")
+        await served.stop()
+        await served.start()
+        await rig.drained()
+        assert len(rig.numbers()) == 10
