@@ -15,7 +15,7 @@ from edge_agent.outbox.transactions import bytes_held, first_id, transaction
 
 _LOW_MARK, _NO_LONGER_FULL = 0.95, 0.8  # of the limit
 _ROW_BYTES = 100  # about
-_LEAST, _MOST = 512, 50_000  # rows that are looked through in one transaction
+_LEAST, _MOST = 256, 50_000  # rows that are looked through in one transaction
 
 
 class Piece(NamedTuple):

@@ -14,7 +14,7 @@ class History:
     """
 
     def __init__(self, delivery: Delivery, names_size: dict[int, int]) -> None:
-        self.lane = Lane(names_size)
+        self.lane = Lane(names_size, delivery.owes_any)
         self._delivery = delivery
         self._scan, self._drain = Backlog(), Drain()
         self._scan.begin(delivery.scan_from, delivery.last_id)

@@ -1,7 +1,7 @@
 """What is to be sent, dealt by device: live readings from memory, the backlog from the log. Pure."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ MOST_ROWS = 2_000  # in one message
 
 
 class Run(NamedTuple):
-    """Rows for one message: one stream, one description, contiguous numbers."""
+    """Rows for one message: one stream, one description; of the numbers between them none is owed."""
 
     rows: list[Row]
 
@@ -33,9 +33,16 @@ class Run(NamedTuple):
 
 
 class Lane:
-    """Rows that wait, in a queue per stream. Streams take turns, so that none waits for another."""
+    """Rows that wait, in a queue per stream. Streams take turns, so that none waits for another.
 
-    def __init__(self, names_size: dict[int, int]) -> None:
+    ``owes_any`` says of a stream whether one of the numbers from first to last is owed: then they must not
+    lie inside a message, whose acknowledgement settles all from its first to its last.
+    """
+
+    def __init__(
+        self, names_size: dict[int, int], owes_any: Callable[[int, int, int], bool] = lambda *_: True
+    ) -> None:
+        self._owes_any = owes_any
         self._names_size = names_size  # by description: bytes of channel names in each reading
         self._queues: dict[int, deque[Row]] = {}
         self.waiting = 0
@@ -67,15 +74,18 @@ class Lane:
         size = around + len(rows[0].body)
         while queue and len(rows) < most:
             row = queue[0]
-            seq += 1
             size += around + len(row.body)
-            if row.seq != seq or row.meta != meta or size > room:
+            if row.meta != meta or size > room or not self._follows(stream, seq, row.seq):
                 break
+            seq = row.seq
             rows.append(queue.popleft())
         self.waiting -= len(rows)
         if queue:
             self._queues[stream] = queue  # to the end: the others have their turn
         return Run(rows)
+
+    def _follows(self, stream: int, seq: int, after: int) -> bool:
+        return after == seq + 1 or (after > seq and not self._owes_any(stream, seq + 1, after - 1))
 
     def put_back(self, run: Run) -> None:
         """Return rows that were taken to where they were: what came back before them may be older."""

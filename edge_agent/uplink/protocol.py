@@ -28,6 +28,9 @@ class Delivery(Protocol):
     def owes(self, stream: int, seq: int) -> bool:
         """Say whether a reading was not acknowledged yet."""
 
+    def owes_any(self, stream: int, first: int, last: int) -> bool:
+        """Say whether one of the readings from first to last is owed."""
+
     def settle(self, stream: int, first: int, last: int) -> None:
         """Accept: the broker has taken these readings."""
 

@@ -39,6 +39,13 @@ def test_a_gap_begins_a_new_message() -> None:
     assert _all(_lane(_row(1, 1, 1), _row(2, 1, 3), _row(3, 1, 4))) == [[(1, 1)], [(1, 3), (1, 4)]]
 
 
+def test_a_gap_in_which_nothing_is_owed_lies_inside_a_message() -> None:
+    rows = [_row(1, 1, 1), _row(2, 1, 3), _row(3, 1, 7)]
+    lane = Lane({1: 40}, lambda stream, first, last: (stream, first, last) != (1, 2, 2))
+    lane.add(rows)
+    assert _all(lane) == [[(1, 1), (1, 3)], [(1, 7)]]
+
+
 def test_a_number_that_comes_again_begins_a_new_message() -> None:
     assert _all(_lane(_row(1, 1, 1), _row(1, 1, 1))) == [[(1, 1)], [(1, 1)]]
 
