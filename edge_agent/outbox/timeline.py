@@ -10,6 +10,7 @@ from bisect import bisect_right
 from edge_agent.kept import Moment
 
 STEP_MS = 500  # a smaller difference is drift that a time service slews away, not a new piece
+MOST_PIECES = 1_000  # per boot; of a clock that jumps more often, the first one and the newest are kept
 
 
 class Timeline:
@@ -32,6 +33,7 @@ class Timeline:
         if pieces and abs(pieces[-1][1] - offset) < STEP_MS:
             return None
         pieces.append((mono_ms, offset))
+        del pieces[1 : len(pieces) - MOST_PIECES + 1]
         return pieces[-1]
 
     @property
@@ -64,6 +66,8 @@ class Timeline:
         if after := [b for b in self._pieces if b > boot]:
             near = min(after)
             latest = self._pieces[near][0][1] + running - self.running_ms(near, 0)
+        if earliest is not None and latest is not None and earliest > latest:
+            earliest = None  # one of the two clocks was wrong; the later one had longer to become right
         if boot == self.boot and self._guess is not None:
             ts = mono_ms + self._guess
         else:

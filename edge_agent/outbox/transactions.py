@@ -11,11 +11,17 @@ from edge_agent.outbox.ledger import LOSS_COLUMNS, Entry, Made, Told
 from edge_agent.outbox.rows import Batch, Loss, Marks
 from edge_agent.outbox.seal import seal
 from edge_agent.outbox.store import DamagedError
+from edge_agent.outbox.timeline import MOST_PIECES
 
 MOST_QUARANTINED = 1_000
 _ROWS_PER_STATEMENT = 256
 # Named wherever they are used: a later minor version may have added columns.
 LOG_COLUMNS = "id, stream, seq, boot, mono, meta, body, sum"
+
+_FORGET_PIECES = (
+    "DELETE FROM clock WHERE boot = ?1 AND from_mono > (SELECT min(from_mono) FROM clock WHERE boot = ?1)"
+    " AND from_mono < (SELECT from_mono FROM clock WHERE boot = ?1 ORDER BY from_mono DESC LIMIT 1 OFFSET ?2)"
+)
 
 
 @contextmanager
@@ -78,6 +84,8 @@ def write(
                 "INSERT OR REPLACE INTO clock (boot, from_mono, offset_ms) VALUES (?, ?, ?)",
                 (batch.boot, *piece),
             )
+        if batch.pieces:
+            db.execute(_FORGET_PIECES, (batch.boot, MOST_PIECES - 2))
         for pair in batch.declared:
             db.execute("DELETE FROM loss_owed WHERE uplink = ? AND loss = ?", pair)
         if batch.marks is not None:
@@ -161,15 +169,25 @@ def read(db: sqlite3.Connection, from_id: int, to_id: int, limit: int) -> list[R
     made = list(map(Row._make, rows))
     if not all(map(intact, made)):
         raise DamagedError(f"a row between {from_id} and {made[-1].id} is not as it was written")
+    if len(made) < limit:  # a damaged page ends the way forward, and looks like the end: so look backward
+        (top,) = db.execute("SELECT max(id) FROM log WHERE id BETWEEN ? AND ?", (from_id, to_id)).fetchone()
+        if top != (made[-1].id if made else None):
+            raise DamagedError(f"rows up to {top} cannot be reached")
     return made
 
 
 def at(db: sqlite3.Connection, from_id: int) -> tuple[int, int, int] | None:
     """Return id, boot and monotonic time of the first row at or after an id."""
-    row: tuple[int, int, int] | None = db.execute(
-        "SELECT id, boot, mono FROM log WHERE id >= ? ORDER BY id LIMIT 1", (from_id,)
+    found = db.execute(
+        f"SELECT {LOG_COLUMNS} FROM log WHERE id >= ? ORDER BY id LIMIT 1",  # noqa: S608 - no input in it
+        (from_id,),
     ).fetchone()
-    return row
+    if found is None:
+        return None
+    row = Row._make(found)
+    if not intact(row):
+        raise DamagedError(f"row {row.id} is not as it was written")
+    return row.id, row.boot, row.mono_ms
 
 
 def open_losses(db: sqlite3.Connection, uplink: int) -> list[Declared]:
