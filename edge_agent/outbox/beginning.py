@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Mapping
 
+from edge_agent.clock import Clock
 from edge_agent.kept import Stream
 from edge_agent.outbox import apart
 from edge_agent.outbox.apart import Selection
@@ -18,7 +19,7 @@ from edge_agent.outbox.witness import Testimony
 def begin_run(
     db: sqlite3.Connection,
     identity: Identity,
-    boot_id: str,
+    clock: Clock,
     uplinks: Mapping[str, Selection],
     behind: Testimony | None,
 ) -> Opened:
@@ -30,7 +31,7 @@ def begin_run(
         OutboxError: the readings in it were numbered under another site or gateway.
     """
     with transaction(db):
-        opened = _begin(db, identity, boot_id, behind)
+        opened = _begin(db, identity, clock, behind)
         _admit(db, opened, uplinks)
         for uplink, stream, *written in db.execute(
             "SELECT uplink, stream, settled, beyond, given_up FROM delivery"
@@ -43,7 +44,7 @@ def begin_run(
     return opened
 
 
-def _begin(db: sqlite3.Connection, identity: Identity, boot_id: str, behind: Testimony | None) -> Opened:
+def _begin(db: sqlite3.Connection, identity: Identity, clock: Clock, behind: Testimony | None) -> Opened:
     if db.execute("SELECT 1 FROM outbox").fetchone() is None:
         epoch = new_epoch(db, *identity, "created")
         db.execute("INSERT INTO outbox (one, epoch, next_id) VALUES (1, ?, 1)", (epoch,))
@@ -65,8 +66,11 @@ def _begin(db: sqlite3.Connection, identity: Identity, boot_id: str, behind: Tes
     db.execute(
         "UPDATE outbox SET epoch = ?, next_id = ?, upto = ?, runs = ?", (epoch, next_id, next_id - 1, runs)
     )
-    db.execute("INSERT OR IGNORE INTO boot (boot_id) VALUES (?)", (boot_id,))
-    (boot,) = db.execute("SELECT id FROM boot WHERE boot_id = ?", (boot_id,)).fetchone()
+    db.execute("INSERT OR IGNORE INTO boot (boot_id) VALUES (?)", (clock.boot_id,))
+    (boot,) = db.execute(
+        "UPDATE boot SET ran_ms = max(ran_ms, ?) WHERE boot_id = ? RETURNING id",
+        (clock.mono_ms(), clock.boot_id),
+    ).fetchone()
     pieces: dict[int, list[tuple[int, int]]] = {}
     for of, from_mono, offset in db.execute("SELECT boot, from_mono, offset_ms FROM clock ORDER BY 1, 2"):
         pieces.setdefault(of, []).append((from_mono, offset))

@@ -109,10 +109,10 @@ class Outbox:
         chosen = {name: (selections or {}).get(name, Selection()) for name in uplinks}
         try:
             try:
-                db, opened = await _opened(path, witness, identity, clock.boot_id, chosen)
+                db, opened = await _opened(path, witness, identity, clock, chosen)
             except DamagedError:  # seen too late to be judged; now it is known
                 witness.write(replace(witness.hear(), state="damaged"))
-                db, opened = await _opened(path, witness, identity, clock.boot_id, chosen)
+                db, opened = await _opened(path, witness, identity, clock, chosen)
             try:
                 outbox = cls(db, witness, opened, policy, clock, chosen)
                 outbox._testimony = Testimony(opened.runs, opened.next_id, "open", opened.epoch, *identity)
@@ -351,7 +351,7 @@ class Outbox:
 
 
 async def _opened(
-    path: Path, witness: Witness, identity: Identity, boot_id: str, uplinks: Mapping[str, Selection]
+    path: Path, witness: Witness, identity: Identity, clock: Clock, uplinks: Mapping[str, Selection]
 ) -> tuple[Store, Opened]:
     """Judge the file against its witness, salvage it if it must be, and open it."""
     testimony = witness.hear()
@@ -362,7 +362,7 @@ async def _opened(
     db = await store.open_store(path)
     behind = testimony if verdict == "behind" else None
     try:
-        opened = await db.run(begin_run, identity, boot_id, uplinks, behind)
+        opened = await db.run(begin_run, identity, clock, uplinks, behind)
     except BaseException:
         await db.close()
         raise

@@ -1,0 +1,337 @@
+"""Several uplinks, each with its own devices: what is not for one is neither owed nor counted for it."""
+
+import sqlite3
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from edge_agent.kept import Declared, Row
+from edge_agent.outbox.apart import Selection
+from edge_agent.outbox.outbox import Outbox, Policy
+from tests.outbox.world import EAST, NAMES, FakeClock, ask, crash, owed, policy, reading
+
+ALL = Selection()
+ONLY_D1 = Selection({"d1"})
+
+
+@asynccontextmanager
+async def opened(
+    path: Path,
+    clock: FakeClock,
+    selections: Mapping[str, Selection],
+    *,
+    kept_by: Policy | None = None,
+    devices: Collection[str] = ("d1", "d2"),
+) -> AsyncIterator[Outbox]:
+    outbox = await Outbox.open(path, EAST, kept_by or policy(), clock, list(selections), selections)
+    try:
+        for device in devices:
+            await outbox.enroll(device, "hash", '{"channels":{"temperature":{},"humidity":{}}}', NAMES)
+        yield outbox
+    finally:
+        await outbox.close()
+
+
+async def keep(outbox: Outbox, count: int = 1, devices: Collection[str] = ("d1", "d2")) -> None:
+    for number in range(count):
+        for device in devices:
+            outbox.keep(reading(device, number, outbox._clock.mono_ms()))
+    assert await outbox.flush()
+
+
+async def owed_by(outbox: Outbox, uplink: str) -> dict[str, list[int]]:
+    """Numbers that an uplink is owed, as a restart would find them; the count must agree."""
+    delivery = outbox.deliveries[uplink]
+    found: dict[str, list[int]] = {}
+    for row in await owed(delivery):
+        found.setdefault(outbox.streams[row.stream].device, []).append(row.seq)
+    assert delivery.backlog == sum(map(len, found.values()))
+    return found
+
+
+def settle(outbox: Outbox, uplink: str, device: str, first: int, last: int) -> None:
+    outbox.deliveries[uplink].settle(stream(outbox, device), first, last)
+
+
+def stream(outbox: Outbox, device: str) -> int:
+    return next(id_ for id_, of in outbox.streams.items() if of.device == device and of.epoch == outbox.epoch)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "outbox.db"
+
+
+async def test_what_is_not_selected_is_neither_owed_nor_heard_of(path: Path) -> None:
+    async with opened(path, FakeClock(), {"city": ONLY_D1, "park": ALL}) as outbox:
+        city = outbox.deliveries["city"]
+        heard: list[Row] = []
+        city.on_kept = lambda rows, _: heard.extend(rows)
+        city.low_water = lambda: 1
+        await keep(outbox, 3)
+        assert await owed_by(outbox, "city") == {"d1": [1, 2, 3]}
+        assert await owed_by(outbox, "park") == {"d1": [1, 2, 3], "d2": [1, 2, 3]}
+        assert [row.seq for row in heard] == [1, 2, 3]
+        assert {row.stream for row in heard} == {stream(outbox, "d1")}
+        settle(outbox, "city", "d1", 1, 3)
+        assert (city.backlog, city.acknowledged) == (0, 3)
+        city.on_kept = city.low_water = None
+    async with opened(path, FakeClock(), {"city": ONLY_D1, "park": ALL}) as outbox:
+        assert await owed_by(outbox, "city") == {}
+        assert outbox.deliveries["city"].acknowledged == 3
+        assert await owed_by(outbox, "park") == {"d1": [1, 2, 3], "d2": [1, 2, 3]}
+        assert outbox.deliveries["park"].acknowledged == 0
+
+
+@pytest.mark.parametrize("marks", [False, True])
+async def test_a_crash_brings_nothing_unwanted_back(path: Path, tmp_path: Path, marks: bool) -> None:  # noqa: FBT001 - a parameter
+    clock = FakeClock()
+    async with opened(path, clock, {"city": ONLY_D1}) as outbox:
+        for _ in range(3):
+            if marks:
+                clock.wait(20_000)
+            await keep(outbox, 2)
+        left = crash(path, tmp_path / "left")
+    async with opened(left, clock, {"city": ONLY_D1}) as outbox:
+        assert await owed_by(outbox, "city") == {"d1": [1, 2, 3, 4, 5, 6]}
+        await keep(outbox)
+        assert await owed_by(outbox, "city") == {"d1": [1, 2, 3, 4, 5, 6, 7]}
+
+
+async def test_the_filter_may_change_after_a_crash(path: Path, tmp_path: Path) -> None:
+    """What counts is whether the device was on the uplink when it was kept."""
+    clock = FakeClock()
+    async with opened(path, clock, {"city": ONLY_D1}) as outbox:
+        await keep(outbox, 2)
+        left = crash(path, tmp_path / "left")
+    async with opened(left, clock, {"city": Selection({"d2"})}) as outbox:
+        await keep(outbox, 2)
+        assert await owed_by(outbox, "city") == {"d1": [1, 2], "d2": [3, 4]}
+
+
+async def test_debts_are_paid_though_the_device_is_deselected_and_later_it_begins_anew(path: Path) -> None:
+    clock = FakeClock()
+    async with opened(path, clock, {"city": ALL}) as outbox:
+        await keep(outbox, 3)
+    async with opened(path, clock, {"city": ONLY_D1}) as outbox:
+        await keep(outbox, 2)
+        assert await owed_by(outbox, "city") == {"d1": [1, 2, 3, 4, 5], "d2": [1, 2, 3]}
+        d2 = stream(outbox, "d2")
+        settle(outbox, "city", "d2", 1, 2)
+        assert outbox.deliveries["city"].settled(d2) == 2
+    async with opened(path, clock, {"city": ALL}) as outbox:
+        await keep(outbox)
+        assert (await owed_by(outbox, "city"))["d2"] == [3, 6]
+        settle(outbox, "city", "d2", 6, 6)
+        settle(outbox, "city", "d2", 3, 3)
+        assert outbox.deliveries["city"].settled(d2) == 6
+        assert outbox.deliveries["city"].acknowledged == 4
+
+
+async def test_a_loss_before_keeping_is_told_to_whom_it_concerns(path: Path) -> None:
+    clock = FakeClock()
+    async with opened(path, clock, {"city": ONLY_D1, "park": ALL}, kept_by=policy(memory=1)) as outbox:
+        heard: dict[str, list[Declared]] = {}
+        for name, delivery in outbox.deliveries.items():
+            delivery.on_kept = lambda _, declared, name=name: heard.setdefault(name, []).extend(declared)
+        outbox.keep(reading("d2", 1))
+        await keep(outbox, devices=["d2"])
+        assert [(loss.from_seq, loss.to_seq) for loss in heard.pop("park")] == [(1, 1)]
+        assert heard == {}
+        assert await outbox.deliveries["city"].open_losses() == []
+        assert outbox.deliveries["city"].settled(stream(outbox, "d2")) == 2
+        for delivery in outbox.deliveries.values():
+            delivery.on_kept = None
+
+
+async def test_an_uplink_that_is_new_begins_now(path: Path) -> None:
+    clock = FakeClock()
+    async with opened(path, clock, {"park": ALL}) as outbox:
+        await keep(outbox, 3)
+    async with opened(path, clock, {"park": ALL, "city": ALL}) as outbox:
+        assert await owed_by(outbox, "city") == {}
+        await keep(outbox)
+        assert await owed_by(outbox, "city") == {"d1": [4], "d2": [4]}
+        settle(outbox, "city", "d1", 4, 4)
+        assert outbox.deliveries["city"].settled(stream(outbox, "d1")) == 4
+        assert outbox.deliveries["city"].acknowledged == 1
+        assert await owed_by(outbox, "park") == {"d1": [1, 2, 3, 4], "d2": [1, 2, 3, 4]}
+
+
+async def test_an_uplink_that_begins_with_the_oldest_gets_all_that_is_kept(path: Path) -> None:
+    clock = FakeClock()
+    async with opened(path, clock, {"park": ALL}, kept_by=policy(memory=1)) as outbox:
+        await keep(outbox, devices=["d1"])
+        await keep(outbox, 2, devices=["d1"])  # the first of the two overflows
+        await keep(outbox, devices=["d2"])
+        for device, last in (("d1", 3), ("d2", 1)):
+            settle(outbox, "park", device, 1, last)
+    assert ask(path, "SELECT from_seq, to_seq FROM loss") == [(2, 2)]
+    oldest = {"city": Selection(begin="oldest"), "some": Selection({"d2"}, "oldest")}
+    async with opened(path, clock, {"park": ALL, **oldest}) as outbox:
+        assert await owed_by(outbox, "city") == {"d1": [1, 3], "d2": [1]}
+        assert await owed_by(outbox, "some") == {"d2": [1]}
+        (loss,) = await outbox.deliveries["city"].open_losses()
+        assert await outbox.deliveries["some"].open_losses() == []
+        outbox.deliveries["city"].settle_loss(loss)
+        settle(outbox, "city", "d1", 1, 1)
+        settle(outbox, "city", "d1", 3, 3)
+        assert outbox.deliveries["city"].settled(stream(outbox, "d1")) == 3
+    async with opened(path, clock, {"park": ALL, **oldest}) as outbox:  # it is new only once
+        assert await owed_by(outbox, "city") == {"d2": [1]}
+
+
+async def test_the_oldest_that_is_kept_may_not_be_the_first(path: Path) -> None:
+    clock = FakeClock()
+    async with opened(path, clock, {"park": ALL}) as outbox:
+        await keep(outbox, 4)
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("DELETE FROM log WHERE seq < 3")
+    async with opened(path, clock, {"park": ALL, "city": Selection(begin="oldest")}) as outbox:
+        assert await owed_by(outbox, "city") == {"d1": [3, 4], "d2": [3, 4]}
+        assert outbox.deliveries["city"].settled(stream(outbox, "d1")) == 2
+
+
+async def test_an_uplink_that_is_gone_for_a_while_gets_everything(path: Path) -> None:
+    clock = FakeClock()
+    async with opened(path, clock, {"park": ALL, "city": ALL}) as outbox:
+        await keep(outbox, 2)
+    async with opened(path, clock, {"park": ALL}, devices=["d1", "d2", "d3"]) as outbox:
+        await keep(outbox, devices=["d1", "d2", "d3"])
+    async with opened(path, clock, {"park": ALL, "city": ONLY_D1}, devices=["d1", "d2", "d3"]) as outbox:
+        await keep(outbox, devices=["d1", "d2", "d3"])
+        assert await owed_by(outbox, "city") == {"d1": [1, 2, 3, 4], "d2": [1, 2, 3]}, "d3 is not for it"
+
+
+async def test_an_uplink_that_is_gone_for_good_is_given_up(path: Path) -> None:
+    clock, kept_by = FakeClock(), policy(replay=60)
+    async with opened(path, clock, {"park": ALL, "city": ALL}, kept_by=kept_by) as outbox:
+        await keep(outbox, 3000)
+        settle(outbox, "city", "d1", 1, 1000)
+        for device in ("d1", "d2"):
+            settle(outbox, "park", device, 1, 3000)
+    first = ask(path, "SELECT min(id) FROM log")
+    clock.wait(50_000)
+    async with opened(path, clock, {"park": ALL}, kept_by=kept_by) as outbox:
+        park = outbox.deliveries["park"]
+        park.low_water = lambda: park.last_id + 1  # as when all of it was acknowledged
+        for _ in range(5):
+            clock.wait(11_000)
+            await keep(outbox)
+        assert outbox.lost == 0
+        assert ask(path, "SELECT min(id) FROM log") == first, "it is still owed what is older than the window"
+        clock.wait(11_000)
+        await keep(outbox)
+        assert outbox.lost == 2006 + 3006
+        clock.wait(11_000)
+        await keep(outbox)
+    assert ask(path, "SELECT min(id) FROM log") > first
+    losses = ask(path, "SELECT from_seq, to_seq, readings FROM loss WHERE reason = 'removed' ORDER BY stream")
+    assert losses == [(1001, 3006, 2006), (1, 3006, 3006)]
+    async with opened(path, clock, {"park": ALL, "city": ALL}, kept_by=kept_by) as outbox:
+        city = outbox.deliveries["city"]
+        assert await owed_by(outbox, "city") == {}
+        await keep(outbox)
+        assert await owed_by(outbox, "city") == {"d1": [3008], "d2": [3008]}
+        assert city.settled(stream(outbox, "d2")) == 0
+        for loss in await city.open_losses():
+            city.settle_loss(loss)
+        assert city.settled(stream(outbox, "d2")) == 3007
+        assert outbox.lost == 2006 + 3006
+
+
+_STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("keep"), st.sampled_from(["d1", "d2", "d3"]), st.integers(1, 3)),
+        st.tuples(st.just("settle"), st.sampled_from(["city", "park"]), st.integers(0, 30)),
+        st.tuples(
+            st.just("reopen"),
+            st.booleans(),
+            st.sets(st.sampled_from(["d1", "d2", "d3"])),
+            st.sets(st.sampled_from(["d1", "d2", "d3"])),
+            st.booleans(),
+        ),
+        st.tuples(st.just("time"), st.sampled_from([1_000, 20_000])),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(_STEPS)
+async def test_whatever_is_selected_when_the_shares_are_exact(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[object, ...]]
+) -> None:
+    """A crash may bring back what was settled since the marks, and nothing else."""
+    folder, clock = tmp_path_factory.mktemp("shares"), FakeClock()
+    model = Model()
+    outbox = await model.open(folder / "outbox.db", clock)
+    path = folder / "outbox.db"
+    for number, (act, *how) in enumerate(steps):
+        match act, how:
+            case "keep", [str(device), int(count)]:
+                await keep(outbox, count, [device])
+                model.keep(device, count)
+            case "settle", [str(uplink), int(at)]:
+                model.settle(outbox, uplink, at)
+            case "time", [int(ms)]:
+                clock.wait(ms)
+            case "reopen", [bool(crashed), set(city), set(park), bool(there)]:
+                left = crash(path, folder / str(number)) if crashed else path
+                await outbox.close()
+                path = left
+                model.selected = {"city": city, "park": park} if there else {"park": park}
+                outbox = await model.open(path, clock)
+        await model.check(outbox)
+    await outbox.close()
+
+
+class Model:
+    """What each uplink is owed, as sets of (device, seq)."""
+
+    def __init__(self) -> None:
+        self.selected: dict[str, set[str]] = {"city": {"d1", "d2"}, "park": {"d1", "d2", "d3"}}
+        self.owed: dict[str, set[tuple[str, int]]] = {"city": set(), "park": set()}
+        self.settled: dict[str, set[tuple[str, int]]] = {"city": set(), "park": set()}
+        self._last_seen = dict(self.selected)
+        self._tops: dict[str, int] = {}
+
+    async def open(self, path: Path, clock: FakeClock) -> Outbox:
+        chosen = {name: Selection(devices) for name, devices in self.selected.items()}
+        outbox = await Outbox.open(path, EAST, policy(replay=10**6), clock, list(chosen), chosen)
+        for device in ("d1", "d2", "d3"):
+            if device not in self._tops:  # one that is parked never gets it
+                self._last_seen["city"] = self._last_seen["city"] - {device}
+            await outbox.enroll(device, "hash", '{"channels":{"temperature":{},"humidity":{}}}', NAMES)
+        self._last_seen |= self.selected
+        return outbox
+
+    def keep(self, device: str, count: int) -> None:
+        top = self._tops.get(device, 0)
+        self._tops[device] = top + count
+        for uplink, devices in self._last_seen.items():
+            if device in devices:
+                self.owed[uplink] |= {(device, top + 1 + number) for number in range(count)}
+
+    def settle(self, outbox: Outbox, uplink: str, at: int) -> None:
+        if self.owed[uplink] and uplink in outbox.deliveries:
+            device, seq = sorted(self.owed[uplink])[at % len(self.owed[uplink])]
+            settle(outbox, uplink, device, seq, seq)
+            self.owed[uplink].remove((device, seq))
+            self.settled[uplink].add((device, seq))
+
+    async def check(self, outbox: Outbox) -> None:
+        for uplink, delivery in outbox.deliveries.items():
+            found = {(d, seq) for d, seqs in (await owed_by(outbox, uplink)).items() for seq in seqs}
+            back = found - self.owed[uplink]
+            assert self.owed[uplink] <= found, "something is not owed any more, and was not settled"
+            assert back <= self.settled[uplink], "something unwanted is owed"
+            self.owed[uplink] |= back
+            self.settled[uplink] -= back
+            for device, top in self._tops.items():
+                missing = [seq for d, seq in self.owed[uplink] if d == device]
+                assert delivery.settled(stream(outbox, device)) == min(missing, default=top + 1) - 1
