@@ -1,6 +1,7 @@
 """What any design must pay for the same readings: rows written, payloads encoded, bytes published."""
 
 import select
+import socket
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ _WAIT_S = 10.0
 _SLICE = 50  # messages decoded at a time
 
 
-def written(path: Path, rows: Sequence[tuple[Row, list[object]]]) -> float:
+def written(path: Path, rows: Sequence[tuple[Row, Sequence[object]]]) -> float:
     """Return the seconds of CPU that encoding the values and executemany of the rows take."""
     db = sqlite3.connect(path, isolation_level=None)
     for pragma in ("page_size=1024", "journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=4096"):
@@ -26,7 +27,9 @@ def written(path: Path, rows: Sequence[tuple[Row, list[object]]]) -> float:
     db.execute("CREATE TABLE log (id INTEGER PRIMARY KEY, a, b, c, d, e, f, g)")
     began = time.process_time()
     for at in range(0, len(rows), MOST_PER_COMMIT):
-        part = [(*row[:6], orjson.dumps(values)[:-1] + b"]", 0) for row, values in rows[at : at + MOST_PER_COMMIT]]
+        part = [
+            (*row[:6], orjson.dumps(values)[:-1] + b"]", 0) for row, values in rows[at : at + MOST_PER_COMMIT]
+        ]
         db.execute("BEGIN IMMEDIATE")
         db.executemany("INSERT INTO log VALUES (?,?,?,?,?,?,?,?)", part)
         db.execute("COMMIT")
@@ -63,9 +66,12 @@ def published(port: int, payloads: Sequence[bytes]) -> float:
     client.on_connect, client.on_publish = connack, acked
     client.connect("127.0.0.1", port)
 
+    sock = client.socket()
+    assert isinstance(sock, socket.socket)
+
     def wait() -> None:
-        writers = [client.socket()] if client.want_write() else []
-        readable, writable, _ = select.select([client.socket()], writers, [], _WAIT_S)
+        writers = [sock] if client.want_write() else []
+        readable, writable, _ = select.select([sock], writers, [], _WAIT_S)
         assert readable or writable, "the broker does not answer"
         if writable:
             client.loop_write()

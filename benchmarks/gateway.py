@@ -6,13 +6,14 @@ samples, from ``Device.heard`` on, is the program's own.
 
 import asyncio
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from itertools import count
 from pathlib import Path
 
 from benchmarks.meter import samples
 from edge_agent.agent import Agent
+from edge_agent.clock import Clock
 from edge_agent.collect import tasks
 from edge_agent.collect.device import Device
 from edge_agent.settings.load import load
@@ -20,6 +21,7 @@ from edge_agent.uplink.protocol import Acknowledged
 
 _STOP_WITHIN_S = 20.0
 _READY_WITHIN_S = 60.0
+_TICK_S = 0.01
 _SAMPLES = samples(1001)  # no multiple of a number of devices
 
 
@@ -33,10 +35,11 @@ def install_meter(folder: Path) -> None:
     sys.path.append(str(package.parent))
 
 
-def write_config(
+def write_config(  # noqa: PLR0913 - each is a line of the file
     folder: Path,
     port: int,
     devices: int,
+    *,
     uplinks: Iterable[str] = ("city",),
     outbox: str = "",
     interval: str = "10s",
@@ -81,7 +84,7 @@ class Source:
 
     def __init__(self) -> None:
         self._devices: list[Device] = []
-        self._turn = count()
+        self.made = 0
         tasks.ask = self._ask  # type: ignore[assignment]  # see above
 
     async def _ask(self, device: Device, *_line: object) -> None:
@@ -91,17 +94,30 @@ class Source:
     def read(self, readings: int) -> None:
         """Let so many readings be made, the devices in turn."""
         devices, ways = self._devices, _SAMPLES
-        for number in range(first := next(self._turn) * readings, first + readings):
+        for number in range(self.made, self.made + readings):
             devices[number % len(devices)].heard(ways[number % len(ways)])
+        self.made += readings
+
+    async def pace(self, rate: float, seconds: float) -> None:
+        """Read so many times a second, evenly, for so long."""
+        began = time.monotonic()
+        read = 0
+        while (now := time.monotonic() - began) < seconds:
+            due = int(now * rate) + 1 - read
+            self.read(due)
+            read += due
+            await asyncio.sleep(max(_TICK_S, began + read / rate - time.monotonic()))
 
 
 @asynccontextmanager
 async def running(
-    config: Path, on_acknowledged: Callable[[Acknowledged], None] | None = None
+    config: Path,
+    on_acknowledged: Callable[[Acknowledged], None] | None = None,
+    clock: Clock | None = None,
 ) -> AsyncIterator[tuple[Agent, Source]]:
     """Run an agent with a configuration, until all its uplinks are connected and then as long as wanted."""
     source = Source()
-    agent = Agent(load(config), on_acknowledged=on_acknowledged)
+    agent = Agent(load(config), clock=clock, on_acknowledged=on_acknowledged)
     task = asyncio.create_task(agent.run(), name="agent")
     try:
         async with asyncio.timeout(_READY_WITHIN_S):

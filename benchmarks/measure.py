@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 FOLDER = os.environ.get("BENCH_DIR")
@@ -53,3 +54,9 @@ def best(module: str, *arguments: object, by: Callable[[Told], float]) -> Told:
         if tries == _MOST_TRIES or os.getloadavg()[0] < _BUSY:
             return max(found, key=by)
     raise AssertionError
+
+
+def rss(pid: int | str = "self", kind: str = "VmRSS") -> float:
+    """Return a process's resident memory in MB: all of it, or a kind of it."""
+    (line,) = (line for line in Path(f"/proc/{pid}/status").read_text("ascii").splitlines() if kind in line)
+    return int(line.split()[1]) * 1024 / 1e6

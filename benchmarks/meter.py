@@ -2,13 +2,20 @@
 
 from edge_agent.driver import Channel, Driver, Line, Over, Quantity, Sample, Settings
 
-NAMES = ("voltage", "current", "power", "frequency", "energy_import")
+QUANTITIES = (
+    Quantity.VOLTAGE,
+    Quantity.CURRENT,
+    Quantity.POWER,
+    Quantity.FREQUENCY,
+    Quantity.ENERGY_IMPORT,
+)
+NAMES = tuple(str(quantity) for quantity in QUANTITIES)
 
 
 class Meter:
     """A device whose samples the benchmark hands over itself."""
 
-    channels = tuple(Channel(name, Quantity(name), name, name) for name in NAMES)
+    channels = tuple(Channel(str(quantity), quantity) for quantity in QUANTITIES)
 
     async def poll(self, line: Line) -> list[Sample]:
         raise NotImplementedError(f"nothing answers on {line}: the benchmark is the source")

@@ -1,12 +1,11 @@
-"""What keeping costs: the outbox beside its floor, in one run. By hand: ``python benchmarks/outbox.py``.
+"""What keeping alone costs: the outbox beside its floor, in one run. ``python -m benchmarks.outbox``.
 
-The floor is what any design must pay: the same rows, encoded and written by executemany in transactions of the
-same size, to the same disk, with the same pragmas. CPU is that of the whole process, both threads.
+The floor is what any design must pay: the same rows, encoded and written by executemany in transactions of
+the same size, to the same disk, with the same pragmas. CPU is that of the whole process, both threads.
 """
 
 import asyncio
 import gc
-import os
 import sqlite3
 import sys
 import tempfile
@@ -16,9 +15,11 @@ from pathlib import Path
 
 import orjson
 
+from benchmarks import measure
 from edge_agent.clock import SystemClock
 from edge_agent.kept import Declared, Row
-from edge_agent.outbox.outbox import MOST_PER_COMMIT, Identity, Outbox, Policy
+from edge_agent.outbox.outbox import MOST_PER_COMMIT, Outbox, Policy
+from edge_agent.outbox.rows import Identity
 from edge_agent.reading import Reading
 
 CHANNELS = ("voltage", "current", "power", "frequency", "energy_import")
@@ -51,7 +52,7 @@ def floor(path: Path, sample: Sequence[Reading], devices: int) -> tuple[float, f
                 1,
                 made.mono_ms,
                 1,
-                orjson.dumps([*made.values.values()]),
+                orjson.dumps([*made.values.values()])[:-1] + b"]",
             )
             for n, made in enumerate(part, 1)
         ]
@@ -103,18 +104,16 @@ async def kept(path: Path, sample: Sequence[Reading], devices: int) -> tuple[flo
 
 def main(count: int) -> None:
     """Print a small table."""
-    print(f"{count} readings of {len(CHANNELS)} values, one uplink that settles each run at once")
-    print("devices  us CPU  floor  ratio  readings/s")
+    table = measure.Table("devices", "us CPU", "floor", "ratio", "readings/s")
     for devices in (1, 20, 200):
         sample = readings(count, devices)
         gc.freeze()  # the sample is not what is measured
-        with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as folder:
+        with tempfile.TemporaryDirectory(dir=measure.FOLDER) as folder:
             least, _ = floor(Path(folder) / "floor.db", sample, devices)
             cpu, seconds = asyncio.run(kept(Path(folder) / "outbox.db", sample, devices))
         each = 1e6 / count
-        print(
-            f"{devices:7} {cpu * each:7.2f} {least * each:6.2f} {cpu / least:6.2f} {count / seconds:11,.0f}"
-        )
+        cells = (devices, f"{cpu * each:.2f}", f"{least * each:.2f}", f"{cpu / least:.2f}")
+        table.row(*cells, f"{count / seconds:,.0f}")
 
 
 if __name__ == "__main__":

@@ -54,19 +54,16 @@ class Acks:
 async def case(folder: Path, devices: int, uplinks: tuple[str, ...]) -> dict[str, float]:
     gateway.install_meter(folder)
     async with broker.running(folder) as port:
-        config = gateway.write_config(folder, port, devices, uplinks)
+        config = gateway.write_config(folder, port, devices, uplinks=uplinks)
         acks = Acks()
         async with gateway.running(config, acks.note) as (agent, source):
             gc.collect()
-            made = 0
 
             async def feed(seconds: float) -> None:
-                nonlocal made
                 until = time.perf_counter() + seconds
                 while time.perf_counter() < until:
                     source.read(_AT_ONCE)
-                    made += _AT_ONCE
-                    while made - acks.least(uplinks) > _AHEAD:
+                    while source.made - acks.least(uplinks) > _AHEAD:
                         acks.news.clear()
                         async with asyncio.timeout(_STUCK_S):
                             await acks.news.wait()
@@ -79,12 +76,12 @@ async def case(folder: Path, devices: int, uplinks: tuple[str, ...]) -> dict[str
             await feed(_MEASURE_S)
             cpu, seconds = time.process_time() - cpu, time.perf_counter() - began
             readings, messages = acks.least(uplinks) - before, acks.messages
-            while acks.least(uplinks) < made:
+            while acks.least(uplinks) < source.made:
                 acks.news.clear()
                 async with asyncio.timeout(_STUCK_S):
                     await acks.news.wait()
             now = agent.status()
-            assert (now.kept, now.lost) == (made, 0), now
+            assert (now.kept, now.lost) == (source.made, 0), now
         least = floor_of(folder, port, acks, devices, len(uplinks))
     return {
         "devices": devices,

@@ -1,0 +1,158 @@
+"""What the agent takes while little happens: memory, CPU, wake-ups; and how long it takes to begin.
+
+Run it with ``python -m benchmarks.idle``. ``edge-agent run`` is measured from outside for a minute, once with
+the demo's configuration against the demo's simulated park, once with one device that is asked once a minute;
+both are connected to mosquitto.
+"""
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks import measure
+from edge_agent.demo import broker, child, config, park
+
+_PROGRAM = str(Path(sys.executable).with_name("edge-agent"))
+_WARM_S, _MEASURE_S, _DEMOS = 10, 60, 3
+_STOP_WITHIN_S = 30
+_IMPORTED = re.compile(r"import time:\s+(\d+) \|\s+\d+ \| +(\S+)")
+_GROUPS = (
+    "edge_agent",
+    "drivers",
+    "pydantic",
+    "pydantic_core",
+    "paho",
+    "typer",
+    "rich",
+    "aiosqlite",
+    "orjson",
+)
+
+
+class Used(NamedTuple):
+    """What a process has used so far: CPU in seconds, and its voluntary context switches."""
+
+    cpu: float
+    switches: int
+
+
+def used(pid: int) -> Used:
+    fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
+    ticks = int(fields[11]) + int(fields[12])
+    switches = 0
+    for status in Path(f"/proc/{pid}/task").glob("*/status"):
+        for line in status.read_text("ascii").splitlines():
+            if line.startswith("voluntary_ctxt_switches:"):
+                switches += int(line.split()[1])
+    return Used(ticks / os.sysconf("SC_CLK_TCK"), switches)
+
+
+@asynccontextmanager
+async def served(directory: Path, *, alone: bool) -> AsyncIterator[int]:
+    """Run a park, a broker and, beside them, the agent; give the agent's process id.
+
+    ``alone``: only one device, asked each 60 s.
+    """
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(park.running(directory))
+        login = broker.own_login(directory)
+        running = await stack.enter_async_context(broker.running(directory, login))
+        file = config.write(directory, login, running.protocol)
+        if alone:
+            text = file.read_text("utf-8")
+            meter = text.partition("[device.meter-1]")[2].partition("[device.")[0]
+            slow = meter.replace('interval = "2s"', 'interval = "60s"')
+            file.write_text(f"{text.partition('[bus.radar-1]')[0]}[device.meter-1]{slow}", "utf-8")
+        os.environ["CREDENTIALS_DIRECTORY"] = str(config.secrets_folder(directory))
+        with (directory / "agent.log").open("wb") as log:
+            process = await child.start(_PROGRAM, "run", "--config", str(file), stderr=log.fileno())
+        try:
+            yield process.pid
+        finally:
+            await child.stop(process)
+            assert process.returncode == 0, (directory / "agent.log").read_text("utf-8")
+
+
+async def minute(*, alone: bool) -> measure.Told:
+    """Look at an agent for a minute, once it has begun."""
+    with tempfile.TemporaryDirectory(dir=measure.FOLDER) as directory:
+        async with served(Path(directory), alone=alone) as pid:
+            await asyncio.sleep(_WARM_S)
+            before = used(pid)
+            await asyncio.sleep(_MEASURE_S)
+            after = used(pid)
+            return {
+                "rss": measure.rss(pid),
+                "own": measure.rss(pid, "RssAnon"),
+                "cpu": 100 * (after.cpu - before.cpu) / _MEASURE_S,
+                "switches": (after.switches - before.switches) / _MEASURE_S,
+            }
+
+
+async def both() -> tuple[measure.Told, measure.Told]:
+    return await asyncio.gather(minute(alone=False), minute(alone=True))
+
+
+def imported() -> tuple[dict[str, float], float]:
+    """Return the milliseconds that importing takes, by who is imported, and all that a start takes."""
+    command = [sys.executable, "-X", "importtime", "-c", "import edge_agent.cli.run, edge_agent.service"]
+    tries = []
+    for _ in range(3):
+        said = subprocess.run(command, check=True, stderr=subprocess.PIPE, timeout=60).stderr.decode()
+        groups: dict[str, float] = {}
+        for taken, module in _IMPORTED.findall(said):
+            top = module.partition(".")[0]
+            group = top if top in _GROUPS else "Python's own and others"
+            groups[group] = groups.get(group, 0) + int(taken) / 1000
+        tries.append(groups)
+    best = min(tries, key=lambda groups: sum(groups.values()))
+    began = time.perf_counter()
+    subprocess.run([_PROGRAM, "version"], check=True, stdout=subprocess.DEVNULL, timeout=60)
+    return best, (time.perf_counter() - began) * 1000
+
+
+def first_acknowledged() -> float:
+    """Return the seconds from the demo's start to its first acknowledged reading."""
+    began = time.perf_counter()
+    with subprocess.Popen(
+        [_PROGRAM, "demo", "--for", "8s", "--json"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as demo:
+        assert demo.stdout is not None
+        line = demo.stdout.readline()
+        taken = time.perf_counter() - began
+        demo.communicate(timeout=_STOP_WITHIN_S)
+    assert b'"seq"' in line, line
+    return taken
+
+
+def main() -> None:
+    table = measure.Table(
+        "agent", "RSS, MB", "of it not files, MB", "CPU, % of a core", "voluntary context switches/s"
+    )
+    names = ("the demo's configuration", "1 device, asked each 60 s")
+    for name, one in zip(names, asyncio.run(both()), strict=True):
+        table.row(
+            name, f"{one['rss']:.1f}", f"{one['own']:.1f}", f"{one['cpu']:.2f}", f"{one['switches']:.1f}"
+        )
+    print()
+    table = measure.Table("from `edge-agent demo` to the first acknowledged reading, s")
+    table.row(", ".join(f"{taken:.2f}" for taken in sorted(first_acknowledged() for _ in range(_DEMOS))))
+    print()
+    table = measure.Table("imported for `edge-agent run`", "ms")
+    groups, version = imported()
+    for group, taken in sorted(groups.items(), key=lambda item: -item[1]):
+        table.row(group, f"{taken:.0f}")
+    table.row("all", f"{sum(groups.values()):.0f}")
+    table.row("`edge-agent version`, the whole process", f"{version:.0f}")
+
+
+if __name__ == "__main__":
+    main()
