@@ -17,7 +17,7 @@ class Repairs:
     def __init__(
         self, gateway: Gateway, delivery: Delivery, flights: Flights, names_size: dict[int, int]
     ) -> None:
-        self.lane = Lane(names_size)
+        self.lane = Lane(names_size, lambda *_: False)  # to be taken settles none of them
         self._gateway, self._delivery, self._flights = gateway, delivery, flights
         self._cursor = 0
         self._opened = False
