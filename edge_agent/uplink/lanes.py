@@ -49,13 +49,14 @@ class Lane:
 
     def add(self, rows: Iterable[Row]) -> None:
         """Put rows behind those that wait already."""
-        queues = self._queues
+        queues, count = self._queues, 0
         for row in rows:
             queue = queues.get(row.stream)
             if queue is None:
                 queue = queues[row.stream] = deque()
             queue.append(row)
-            self.waiting += 1
+            count += 1
+        self.waiting += count
 
     def first(self) -> Row:
         """The row that the next message begins with. Something must wait."""
@@ -75,17 +76,17 @@ class Lane:
         while queue and len(rows) < most:
             row = queue[0]
             size += around + len(row.body)
-            if row.meta != meta or size > room or not self._follows(stream, seq, row.seq):
+            number = row.seq
+            if row.meta != meta or size > room:
                 break
-            seq = row.seq
+            if number != seq + 1 and (number <= seq or self._owes_any(stream, seq + 1, number - 1)):
+                break
+            seq = number
             rows.append(queue.popleft())
         self.waiting -= len(rows)
         if queue:
             self._queues[stream] = queue  # to the end: the others have their turn
         return Run(rows)
-
-    def _follows(self, stream: int, seq: int, after: int) -> bool:
-        return after == seq + 1 or (after > seq and not self._owes_any(stream, seq + 1, after - 1))
 
     def put_back(self, run: Run) -> None:
         """Return rows that were taken to where they were: what came back before them may be older."""
