@@ -83,6 +83,7 @@ class Outbox:
         self._overflowing = False
         self._unsure: Batch | None = None  # was not heard to be written; repeated as it is
         self._pieces: list[tuple[int, int]] = []  # clock offsets to be written
+        self._timeless = False  # and was told
         self._something = asyncio.Event()
         self._now = asyncio.Event()
         self._closing = False
@@ -310,6 +311,12 @@ class Outbox:
         piece = self.timeline.learn(mono_ms, wall_ms, trusted=self._clock.trusted())
         if piece is not None:
             self._pieces.append(piece)
+        if not self.timeline.known and not self._timeless:
+            self._timeless = True
+            log.warning("clock: not known to be right; readings get their time once it is (clock.trust)")
+        elif self.timeline.known and self._timeless:
+            self._timeless = False
+            log.info("clock: known now; readings of this boot get their time")
 
     def clock_known(self) -> bool:
         """Say whether readings made now get a true time; look at the clocks while they do not."""
