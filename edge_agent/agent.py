@@ -19,6 +19,7 @@ from edge_agent.driver import Over
 from edge_agent.outbox.apart import Selection
 from edge_agent.outbox.outbox import Outbox, Policy
 from edge_agent.outbox.rows import Identity
+from edge_agent.outbox.stages import Care
 from edge_agent.processing.plan import plan_for
 from edge_agent.settings import model, resolve
 from edge_agent.status import Availability, DeviceStatus, Status
@@ -116,7 +117,8 @@ class Agent:
                 config, id_, device, record.model(settings) or record.title, tuple(opened.channels)
             )
             described[id_] = description.hash, (body := description.payload().decode())
-            await outbox.enroll(id_, description.hash, body, list(description.channels))
+            care = Care(device.class_, device.when_full)
+            await outbox.enroll(id_, description.hash, body, list(description.channels), care)
             plan = plan_for(device, opened.channels, record.over is Over.STREAM)
             keep = partial(outbox.keep, immediate=device.keep == "immediate")
             made = Device(id_, opened.channels, plan, self._clock, keep)

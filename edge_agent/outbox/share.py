@@ -74,7 +74,7 @@ class Share:
         done, settled = self.remembered(), self.settled
         beyond = [(settled + 1, done.settled)] if done.settled > settled else []
         beyond += done.beyond
-        gone = [*self.thinned, *((first, last, 0) for first, last in self.given_up.beyond)]
+        gone = [*map(tuple, self.thinned), *((first, last, 0) for first, last in self.given_up.beyond)]
         return Written(
             settled,
             orjson.dumps(beyond).decode() if beyond else None,

@@ -175,7 +175,8 @@ class Channel(_Table):
 class Device(_Table):
     """One physical unit. ``expect`` is how often a frame is expected; without it, every ``interval``.
 
-    ``settings`` are the driver's; loading has checked them.
+    ``settings`` are the driver's; loading has checked them. ``class_`` (in the file: class) and ``when_full``
+    say what of it is given up when the outbox is full.
     """
 
     driver: str
@@ -186,6 +187,8 @@ class Device(_Table):
     name: Text = ""
     place: Text = ""
     labels: Annotated[Mapping[Id, Text], Field(max_length=32)] = Field(default_factory=dict)
+    class_: Annotated[Literal["critical", "normal", "bulk"], Field(alias="class")] = "normal"
+    when_full: Literal["oldest", "thin", "refuse"] = "oldest"
     keep: Literal["window", "immediate"] = "window"
     report: Report | None = None
     channel: Mapping[str, Channel] = Field(default_factory=dict)

@@ -18,8 +18,6 @@ _PLANNED: dict[str, object] = {
     "bus.*.ble": _NOTHING,
     "bus.*.scan": _NOTHING,
     "bus.*.direction": "auto",
-    "device.*.class": "normal",
-    "device.*.when_full": "oldest",
     "device.*.channel.*.alarm": _NOTHING,
     "device.*.channel.*.hold": _NOTHING,
     "console.listen": "",

@@ -94,12 +94,17 @@ def test_a_device_is_opened_and_its_bus_has_its_format(loaded: Loaded) -> None:
     assert str(format_of(told.bus["a"], told.device.values())) == "9600 8E1"
 
 
+def test_a_device_says_what_of_it_goes_when_the_outbox_is_full(loaded: Loaded) -> None:
+    usual = loaded(METER).device["meter"]
+    assert (usual.class_, usual.when_full) == ("normal", "oldest")
+    meter = loaded(METER + 'class = "critical"\nwhen_full = "thin"\n').device["meter"]
+    assert (meter.class_, meter.when_full) == ("critical", "thin")
+
+
 def test_planned_keys_are_accepted_where_they_ask_for_nothing(loaded: Loaded) -> None:
     config = loaded(
         METER
         + """\
-        class = "normal"
-        when_full = "oldest"
         [bus.b]
         port = "/dev/ttyUSB1"
         direction = "auto"

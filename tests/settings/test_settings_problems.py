@@ -34,7 +34,6 @@ PLANNED = "is not supported by this version (it is planned); remove it"
             '[bus.r]\nble = "hci0"\nscan = "passive"',
             [f"2: bus.r.ble: {PLANNED}", f"3: bus.r.scan: {PLANNED}"],
         ),
-        (METER + 'class = "bulk"', [f"7: device.meter.class: {PLANNED}"]),
         (METER + 'channel.power.hold = "30s"', [f"7: device.meter.channel.power.hold: {PLANNED}"]),
         (
             METER + "channel.power.alarm.x = { above = 1 }",
