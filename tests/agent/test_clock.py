@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import re
 import shutil
 import struct
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 
 from edge_agent.clock import SystemClock, _Timex, told_of_steps
 
+ROOT = Path(__file__).parents[2]
 _SET_TICKS = 0x40085400  # TFD_IOC_SET_TICKS, <linux/timerfd.h>
 _ASK_C = """
 #include <stddef.h>
@@ -55,6 +57,18 @@ def test_time_since_boot_counts_sleep_and_names_its_boot() -> None:
     uptime = float(Path("/proc/uptime").read_text("ascii").split()[0]) * 1000
     assert before - 20 <= uptime <= clock.mono_ms() + 20
     assert clock.boot_id == SystemClock("kernel").boot_id
+
+
+def test_nothing_else_reads_the_wall_clock() -> None:
+    """Order, ages, schedules and back-off would change when it steps. The demo's park may play by it."""
+    wall = re.compile(r"time\.time(_ns)?\(|CLOCK_REALTIME|\bdatetime\b|localtime|gmtime|date\.today")
+    files = {
+        path.relative_to(ROOT).as_posix(): path.read_text("utf-8")
+        for room in ("edge_agent", "drivers")
+        for path in (ROOT / room).rglob("*.py")
+    }
+    reads = {name for name, text in files.items() if wall.search(text) and "/demo/" not in name}
+    assert reads == {"edge_agent/clock.py"}
 
 
 def _timers() -> Iterator[int]:
