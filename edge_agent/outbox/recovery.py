@@ -50,6 +50,8 @@ def examine(path: Path, testimony: Testimony) -> Verdict:
     try:
         with closing(sqlite3.connect(path, isolation_level=None, timeout=5)) as db:
             return _judge(db, testimony)
+    except UnicodeDecodeError:  # not even SQLite's error can be read
+        return "damaged"
     except sqlite3.Error as error:
         if not lived and not is_damage(error):
             raise
@@ -151,13 +153,13 @@ def _move(aside: Path, new: sqlite3.Connection, testimony: Testimony, identity: 
 def _is_sealed(old: sqlite3.Connection) -> bool:
     try:
         return is_sealed(old)
-    except sqlite3.DatabaseError:
+    except (sqlite3.DatabaseError, UnicodeDecodeError):
         return False
 
 
 def _move_table(old: sqlite3.Connection, new: sqlite3.Connection, table: str) -> None:
     """Copy what can be read of a small table. A row that breaks a rule of the schema is no row of ours."""
-    with suppress(sqlite3.DatabaseError):
+    with suppress(sqlite3.DatabaseError, UnicodeDecodeError):
         cursor = old.execute(f"SELECT * FROM {table}")  # noqa: S608 - one of our own names
         places = ",".join("?" * len(cursor.description))
         for row in cursor:

@@ -35,7 +35,8 @@ class DamagedError(Exception):
 
 def is_damage(error: sqlite3.Error) -> bool:
     """Say whether an error means that the file itself is damaged, not that the disk is full or busy."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _CORRUPT
+    undecodable = str(error).startswith("Could not decode")
+    return undecodable or getattr(error, "sqlite_errorcode", 0) & 0xFF in _CORRUPT
 
 
 class Store(aiosqlite.Connection):
@@ -58,6 +59,9 @@ class Store(aiosqlite.Connection):
         except DamagedError:
             self.on_damage()
             raise
+        except UnicodeDecodeError as error:  # not even the error can be read
+            self.on_damage()
+            raise DamagedError(str(error)) from error
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
                 raise
