@@ -1,16 +1,13 @@
-"""C10, open: what the broker refuses.
+"""C10: what the broker refuses.
 
 A fault of the uplink holds all and loses nothing; one of the reading is quarantined, and the rest flows.
 """
 
-import asyncio
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
-from tests.faults.rig import Gateways, Record, Rig, standing
+from tests.faults.rig import Gateways, Record
 from tests.faults.store import stored
 from tests.faults.stub import TAKEN, Behaviour, Published, Stub
 from tests.faults.witness import Witness, judge

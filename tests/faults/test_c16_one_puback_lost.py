@@ -1,11 +1,11 @@
-"""C16, open: one PUBACK is lost while the others come: `settled` stands still as long as the session lives."""
+"""C16: one PUBACK is lost while the others come, and must not hold `settled` for ever."""
 
 import asyncio
 import json
 
 import pytest
 
-from tests.faults.rig import Gateways, Record, Rig
+from tests.faults.rig import Gateways, Record
 from tests.faults.store import stored
 from tests.faults.stub import TAKEN, Behaviour, Published, Stub
 from tests.faults.witness import Witness, judge
