@@ -90,6 +90,8 @@ class Outbox:
         self._marked_ms = clock.mono_ms()
         self._unmarked: dict[int, int] = {}  # next_seq of the streams that appended since the last marks
         self._unmarked_rows = 0
+        for delivery in self._recipients:
+            delivery.on_unmarked = self._something.set
 
     @classmethod
     async def open(  # noqa: PLR0913, PLR0917 - all that a run begins with
@@ -122,7 +124,7 @@ class Outbox:
             except BaseException:
                 await db.close()
                 raise
-        except (sqlite3.Error, DamagedError) as error:
+        except (sqlite3.Error, OSError, DamagedError) as error:
             witness.close()
             raise OutboxError(
                 f"{path}: cannot be read or written ({error}); free space and check the disk, "
@@ -187,7 +189,8 @@ class Outbox:
             DamagedError: the file is damaged; opening it again salvages what can be read.
         """
         self._testimony = replace(self._testimony, devices=self._known)
-        self._witness.write(self._testimony)
+        with suppress(OSError):  # a full disk is no reason not to run
+            self._witness.write(self._testimony)
         retry = self._policy.window
         while True:
             await self._something.wait()

@@ -1,4 +1,4 @@
-"""What the outbox's tests share: a clock that they step, ways to open and crash, and what the file itself says."""
+"""What the outbox's tests share: a clock that they step, ways to open and crash, what a file itself says."""
 
 import shutil
 import sqlite3
@@ -6,12 +6,14 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import orjson
 
 from edge_agent.kept import Declared, Row
 from edge_agent.outbox.delivery import Delivery
-from edge_agent.outbox.outbox import Identity, Outbox, Policy
+from edge_agent.outbox.outbox import Outbox, Policy
+from edge_agent.outbox.rows import Identity
 from edge_agent.reading import Reading
 
 EAST = Identity("east-park", "gw-01")
@@ -87,20 +89,20 @@ def reading(device: str, number: int, mono_ms: int = 5_000) -> Reading:
 def crash(path: Path, into: Path) -> Path:
     """Copy the files as they are now, which is what a process that dies leaves behind."""
     into.mkdir(parents=True, exist_ok=True)
-    for suffix in ("", "-wal"):
+    for suffix in ("", "-wal", ".witness"):
         source = path.with_name(path.name + suffix)
         if source.exists():
             shutil.copy(source, into / source.name)
     return into / path.name
 
 
-def ask(path: Path, question: str, *arguments: object) -> list[tuple[int, ...]]:
+def ask(path: Path, question: str, *arguments: object) -> list[tuple[Any, ...]]:
     """Ask the file, as anybody could."""
     with closing(sqlite3.connect(path)) as db:
         return db.execute(question, arguments).fetchall()
 
 
-def numbers(rows: Sequence[Row]) -> list[tuple[int, int, object]]:
+def numbers(rows: Sequence[Row]) -> list[tuple[int, int, int]]:
     """Stream, seq and the number that the reading was made with."""
     return [(row.stream, row.seq, orjson.loads(row.body)[0]) for row in rows]
 
@@ -113,6 +115,4 @@ async def owed(delivery: Delivery) -> list[Row]:
 
 def lost(losses: Sequence[Declared]) -> list[tuple[int, int]]:
     """Return stream and number of every reading in the ledger."""
-    return [
-        (loss.stream, seq) for loss in losses for seq in range(loss.from_seq, (loss.to_seq or 0) + 1)
-    ]
+    return [(loss.stream, seq) for loss in losses for seq in range(loss.from_seq, (loss.to_seq or 0) + 1)]

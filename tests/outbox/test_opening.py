@@ -1,0 +1,196 @@
+"""Opening an outbox: it works, or says in one sentence which file is wrong and what to do; nothing leaks."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from edge_agent.outbox import store
+from edge_agent.outbox.outbox import Outbox
+from edge_agent.outbox.rows import Identity
+from edge_agent.outbox.store import OutboxError
+from tests.outbox.world import EAST, NAMES, FakeClock, ask, opened, policy, reading
+
+
+def open_files() -> list[str]:
+    """Name what this process has open, but for what the event loop needs."""
+    links = (os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd") if _is_open(fd))  # noqa: PTH115, PTH208 - plain names
+    return [link for link in links if link.startswith("/") and not link.startswith("/proc/")]
+
+
+def _is_open(descriptor: str) -> bool:
+    try:
+        os.fstat(int(descriptor))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.fixture(autouse=True)
+def nothing_leaks() -> Iterator[None]:
+    files, threads = open_files(), set(threading.enumerate())
+    yield
+    assert sorted(open_files()) == sorted(files)
+    for thread in set(threading.enumerate()) - threads:  # it may be in its last lines
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "outbox.db"
+
+
+async def refused(path: Path, identity: Identity = EAST) -> str:
+    with pytest.raises(OutboxError) as refusal:
+        await Outbox.open(path, identity, policy(), FakeClock(), ["city"])
+    message = str(refusal.value)
+    assert message.count(str(path)) == 1, message
+    assert "\n" not in message
+    return message
+
+
+async def test_a_new_outbox_has_the_schema_and_the_pragmas(path: Path) -> None:
+    async with opened(path, FakeClock()) as outbox:
+        assert len(outbox.epoch) == 6
+        assert await outbox._db.run(lambda db: db.execute("PRAGMA synchronous").fetchone()) == (2,)  # FULL
+    assert ask(path, "PRAGMA application_id") == [(store.APPLICATION_ID,)]
+    assert ask(path, "PRAGMA user_version") == [(store.MAJOR * 1000,)]
+    assert ask(path, "PRAGMA page_size") == [(1024,)]
+    assert ask(path, "PRAGMA journal_mode") == [("wal",)]
+    assert ask(path, "PRAGMA foreign_key_check") == []
+    assert ask(path, "SELECT runs FROM outbox") == [(1,)]
+
+
+async def test_epoch_and_numbers_go_on_over_runs(path: Path) -> None:
+    clock = FakeClock()
+    async with opened(path, clock) as outbox:
+        epoch = outbox.epoch
+        outbox.keep(reading("d1", 1))
+    async with opened(path, clock) as outbox:
+        assert (outbox.epoch, outbox.last_seq("d1"), outbox.last_seq("d2")) == (epoch, 1, 0)
+
+
+async def test_another_programs_database_is_not_touched(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE theirs (one)")
+    before = path.read_bytes()  # noqa: ASYNC240 - nothing else runs
+    assert "another program" in (message := await refused(path))
+    assert "outbox.path" in message
+    assert path.read_bytes() == before  # noqa: ASYNC240 - nothing else runs
+
+
+async def test_a_newer_major_is_refused_with_both_versions(path: Path) -> None:
+    async with opened(path, FakeClock()):
+        pass
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA user_version = 2003")
+    message = await refused(path)
+    assert "version 2" in message
+    assert "this one has 1" in message
+    assert "install that agent again" in message
+
+
+async def test_a_newer_minor_with_more_columns_and_tables_is_used(path: Path) -> None:
+    clock = FakeClock()
+    async with opened(path, clock) as outbox:
+        outbox.keep(reading("d1", 1))
+    with closing(sqlite3.connect(path)) as db:
+        for (table,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
+            db.execute(f"ALTER TABLE {table} ADD COLUMN from_a_later_version TEXT")
+        db.execute("CREATE TABLE from_a_later_version (one TEXT)")
+        db.execute("PRAGMA user_version = 1001")
+    async with opened(
+        path, clock, ["city", "park"], kept_by=policy(memory=1), devices=["d1", "d3"]
+    ) as outbox:
+        for number in range(3):
+            outbox.keep(reading("d1", number))
+        clock.wait(20_000)
+        assert await outbox.flush()
+        delivery = outbox.deliveries["city"]
+        (loss,) = await delivery.open_losses()
+        delivery.settle_loss(loss)
+        delivery.settle(loss.stream, 1, 4)
+        assert delivery.backlog == 0
+        assert [row.seq for row in await delivery.read(1, 99, 99)] == [1, 4]
+    assert ask(path, "SELECT settled FROM delivery WHERE uplink = 1 AND stream = 1") == [(4,)]
+
+
+async def test_a_second_agent_on_the_same_outbox_is_refused(path: Path) -> None:
+    async with opened(path, FakeClock()) as outbox:
+        assert "another agent" in await refused(path)
+        outbox.keep(reading("d1", 1))
+        assert await outbox.flush()
+    async with opened(path, FakeClock()):
+        pass
+
+
+async def test_another_process_with_the_same_outbox_is_refused(path: Path) -> None:
+    async with opened(path, FakeClock()):
+        script = (
+            "import sys, pathlib; from edge_agent.outbox import store; store.lock(pathlib.Path(sys.argv[1]))"
+        )
+        other = subprocess.run(  # noqa: ASYNC221 - nothing else runs
+            [sys.executable, "-c", script, str(path)], check=False, capture_output=True, text=True, timeout=60
+        )
+    assert other.returncode == 1
+    assert f"OutboxError: {path}: another agent is using this outbox" in other.stderr.replace(
+        "edge_agent.outbox.store.", ""
+    )
+
+
+async def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    message = await refused(tmp_path / "file" / "outbox.db")
+    assert "outbox.path" in message
+
+
+async def test_a_folder_instead_of_the_file_is_refused(path: Path) -> None:
+    path.mkdir()  # noqa: ASYNC240 - nothing else runs
+    assert "check the disk, or move the file away" in await refused(path)
+
+
+async def test_another_identity_is_refused_and_changes_nothing(path: Path) -> None:
+    async with opened(path, FakeClock()):
+        pass
+    for identity in (Identity("east-park", "gw-02"), Identity("west-park", "gw-01")):
+        message = await refused(path, identity)
+        assert "'east-park', gateway 'gw-01'" in message
+        assert "set gateway.site and gateway.id back" in message
+    assert ask(path, "SELECT runs FROM outbox") == [(1,)]
+    assert ask(path, "SELECT name FROM uplink") == [("city",)]
+
+
+async def test_an_error_of_the_disk_while_opening_is_one_clear_error(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    for step in ("edge_agent.outbox.outbox.begin_run", "edge_agent.outbox.transactions.open_losses"):
+        with monkeypatch.context() as patch:
+            patch.setattr(step, broken)
+            assert "disk I/O error" in await refused(path)
+    async with opened(path, FakeClock()):
+        pass
+
+
+async def test_a_description_that_changes_is_kept_beside_the_old_one(path: Path) -> None:
+    async with opened(path, FakeClock(), devices=["d1"]) as outbox:
+        outbox.keep(reading("d1", 1))
+        await outbox.enroll("d1", "hash-2", '{"channels":{"humidity":{}}}', NAMES[1:])
+        outbox.keep(reading("d1", 2))
+        assert await outbox.flush()
+        delivery = outbox.deliveries["city"]
+        first, second = await delivery.read(1, 9, 9)
+        assert (first.seq, second.seq) == (1, 2)
+        assert (first.body, second.body) == (b"[1,50.5]", b"[50.5]")
+        described = await delivery.descriptions()
+        assert described[first.meta][0] == "hash"
+        assert described[second.meta][0] == "hash-2"

@@ -1,0 +1,251 @@
+"""Any history over a real file: for each uplink every number is owed, settled or in the ledger, just one."""
+
+import asyncio
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, TypeVar
+from unittest.mock import patch
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from edge_agent.kept import Declared, Row
+from edge_agent.outbox import outbox, retention, share, transactions
+from edge_agent.outbox.delivery import Delivery
+from edge_agent.outbox.outbox import Outbox
+from tests.outbox.world import (
+    NAMES,
+    YEARS_56_MS,
+    FakeClock,
+    crash,
+    lost,
+    numbers,
+    open_outbox,
+    policy,
+    reading,
+)
+
+T = TypeVar("T")
+UPLINKS = ("city", "park")
+DEVICES = ("d1", "d2", "d3")
+uplinks = st.sampled_from(UPLINKS)
+SMALL = (  # the same bounds as always, where a short history reaches them
+    (retention, "_LEAST", 4),
+    (share, "_MOST_BEYOND", 2),
+    (outbox, "MOST_PER_COMMIT", 5),
+)
+
+
+class Session:
+    """What an uplink does with its delivery, without a network. ``waiting`` is what it would send."""
+
+    def __init__(self, part: Delivery, rows: list[Row]) -> None:
+        self.waiting = rows
+        self._part = part
+        part.on_kept, part.low_water = self._kept, self._low_water
+
+    def _kept(self, rows: Sequence[Row], _: Sequence[Declared]) -> None:
+        self.waiting += rows
+
+    def _low_water(self) -> int:
+        return min((row.id for row in self.waiting), default=self._part.last_id + 1)
+
+
+class OutboxMachine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.folder = Path(tempfile.mkdtemp())
+        self.clock = FakeClock()
+        self.number = self.boots = self.crashes = 0
+        self.known: dict[tuple[int, int], object] = {}  # what stood on disk under a number, ever
+        self.acknowledged: dict[str, set[tuple[int, int]]] = {name: set() for name in UPLINKS}
+        self.declared: dict[str, set[tuple[int, int]]] = {name: set() for name in UPLINKS}
+        self.sessions: dict[str, Session] = {}
+        self.small = ExitStack()
+        for module, name, bound in SMALL:
+            self.small.enter_context(patch.object(module, name, bound))
+        self.path = self.folder / "outbox.db"
+
+    def do(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.loop.run_until_complete(work)
+
+    @initialize()
+    def begin(self) -> None:
+        self.outbox: Outbox = self.do(
+            open_outbox(
+                self.path, self.clock, UPLINKS, kept_by=policy(memory=6, replay=30), devices=DEVICES[:2]
+            )
+        )
+
+    @rule(device=st.sampled_from(DEVICES), count=st.integers(1, 9), ms=st.sampled_from([0, 100, 12_000]))
+    def keep_and_commit(self, device: str, count: int, ms: int) -> None:
+        self.clock.wait(ms)
+        self.keep(device, count)
+        self.commit()
+
+    @rule(device=st.sampled_from(DEVICES), count=st.integers(1, 9))
+    def keep(self, device: str, count: int) -> None:
+        if device not in self.outbox._enrolled:
+            self.do(self.outbox.enroll(device, "hash", "{}", NAMES))
+        for _ in range(count):
+            self.outbox.keep(reading(device, self.number, self.clock.mono_ms()))
+            self.number += 1
+
+    @rule()
+    def commit(self) -> None:
+        assert self.do(self.outbox.flush())
+
+    @rule(after=st.booleans())
+    def commit_that_fails(self, *, after: bool) -> None:
+        write = transactions.write
+
+        def failing(db: sqlite3.Connection, *arguments: Any) -> None:
+            if after:
+                write(db, *arguments)
+            raise sqlite3.OperationalError("disk I/O error")
+
+        with patch.object(transactions, "write", failing):
+            assert self.do(self.outbox.flush()) is not (self.outbox.waiting > 0)
+
+    @rule(turns=st.integers(0, 6))
+    def commit_that_is_cancelled(self, turns: int) -> None:
+        async def cancelled() -> None:
+            flushing = asyncio.ensure_future(self.outbox.flush())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            flushing.cancel()
+            await asyncio.gather(flushing, return_exceptions=True)
+
+        self.do(cancelled())
+
+    @rule(ms=st.sampled_from([5_000, 40_000]))
+    def time_passes(self, ms: int) -> None:
+        self.clock.wait(ms)
+
+    @rule(ms=st.sampled_from([YEARS_56_MS, -YEARS_56_MS, 3_600_000]), trust=st.booleans())
+    def clock_steps(self, ms: int, *, trust: bool) -> None:
+        self.clock.wall += ms
+        self.clock.trust = trust
+
+    @rule(name=uplinks)
+    def connect(self, name: str) -> None:
+        part = self.outbox.deliveries[name]
+        part.rewind()
+        rows = self.do(part.read(part.scan_from, part.last_id, 10**6))
+        self.sessions[name] = Session(part, [row for row in rows if part.owes(row.stream, row.seq)])
+
+    @rule(name=uplinks)
+    def disconnect(self, name: str) -> None:
+        part = self.outbox.deliveries[name]
+        part.rewind()
+        part.on_kept = part.low_water = None
+        self.sessions.pop(name, None)
+
+    @precondition(lambda self: self.sessions)
+    @rule(name=uplinks, at=st.integers(0, 60), count=st.integers(1, 5))
+    def acknowledge(self, name: str, at: int, count: int) -> None:
+        for run in self._runs(name, at, count):
+            self.acknowledged[name] |= {(row.stream, row.seq) for row in run}
+            for _ in range(1 + (at % 3 == 0)):  # the broker may say so twice
+                self.outbox.deliveries[name].settle(run[0].stream, run[0].seq, run[-1].seq)
+
+    @precondition(lambda self: self.sessions)
+    @rule(name=uplinks)
+    def acknowledge_all(self, name: str) -> None:
+        while name in self.sessions and self.sessions[name].waiting:
+            self.acknowledge(name, 0, 100)
+
+    @precondition(lambda self: self.sessions)
+    @rule(name=uplinks, at=st.integers(0, 60))
+    def reject(self, name: str, at: int) -> None:
+        for run in self._runs(name, at, 1):
+            self.do(self.outbox.deliveries[name].reject(run[0], "too large"))
+
+    def _runs(self, name: str, at: int, count: int) -> Iterator[list[Row]]:
+        """Take a message of contiguous numbers of one device out of what a session would send."""
+        session = self.sessions.get(name)
+        if session is None or not session.waiting:
+            return
+        first = session.waiting[at % len(session.waiting)]
+        of_stream = {row.seq: row for row in session.waiting if row.stream == first.stream}
+        run = []
+        for seq in range(first.seq, first.seq + count):
+            if seq not in of_stream:
+                break
+            run.append(of_stream[seq])
+        session.waiting = [row for row in session.waiting if row not in run]
+        yield run
+
+    @rule(name=uplinks, count=st.integers(1, 4))
+    def acknowledge_losses(self, name: str, count: int) -> None:
+        part = self.outbox.deliveries[name]
+        for loss in self.do(part.open_losses())[:count]:
+            part.settle_loss(loss)
+
+    @rule(reboot=st.booleans())
+    def stop_and_start(self, *, reboot: bool) -> None:
+        self.do(self.outbox.close())
+        self._start(reboot=reboot)
+
+    @rule(reboot=st.booleans())
+    def crash(self, *, reboot: bool) -> None:
+        self.crashes += 1
+        fallen = self.path
+        self.path = crash(fallen, self.folder / str(self.crashes))
+        self.do(self.outbox._db.close())
+        self.outbox._witness.close()
+        self._start(reboot=reboot)
+
+    def _start(self, *, reboot: bool) -> None:
+        self.sessions.clear()
+        if reboot:
+            self.boots += 1
+            self.clock.boot_id, self.clock.mono = f"later-{self.boots}", 0
+        self.begin()
+
+    @invariant()
+    def every_number_is_in_one_place(self) -> None:
+        if not hasattr(self, "outbox"):
+            return
+        rows = self.do(self.outbox._db.run(transactions.read, 1, 10**9, 10**6))
+        for (stream, seq, number), row in zip(numbers(rows), rows, strict=True):
+            if row.id <= self.outbox.last_id:
+                assert self.known.setdefault((stream, seq), number) == number, "a number names two readings"
+        assert len(set(self.known.values())) == len(self.known), "a reading has two numbers"
+        ids = {(row.stream, row.seq): row.id for row in rows}
+        given = {(of.id, seq) for of in self.outbox.streams.values() for seq in range(1, of.next_seq)}
+        assert self.known.keys() <= given, "kept, and forgotten"
+        for name, part in self.outbox.deliveries.items():
+            self.declared[name] |= set(lost(self.do(part.open_losses())))
+            owed = {which for which in given if part.owes(*which)}
+            assert part.backlog == len(owed)
+            assert owed <= ids.keys(), "owed, and no longer there"
+            assert all(ids[which] >= part.scan_from for which in owed), "owed, and never read again"
+            assert given - owed <= self.acknowledged[name] | self.declared[name], "neither sent nor declared"
+            assert all(part.settled(stream) < seq for stream, seq in owed), "settled, and owed"
+
+    def teardown(self) -> None:
+        try:
+            if hasattr(self, "outbox"):
+                self.do(self.outbox.close())
+        finally:
+            self.small.close()
+            self.loop.close()
+            shutil.rmtree(self.folder)
+
+
+OutboxMachine.TestCase.settings = settings(
+    max_examples=80,
+    stateful_step_count=40,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
+TestAnyHistory = OutboxMachine.TestCase
