@@ -63,7 +63,7 @@ def line(status: Status) -> str:
     )
     problems = [text for text in (status.problem, *(_uplink_problem(one) for one in status.uplinks)) if text]
     tail = "".join(f"  ! {text}" for text in problems)
-    return f"{status.uptime_s:6.1f} s  {_spoken(status)}  {totals(status)}  {devices}{tail}"
+    return f"{status.uptime_s:6.1f} s  {_spoken(status)}  {totals(status)}{_drains(status)}  {devices}{tail}"
 
 
 def opening(heading: Heading) -> str:
@@ -133,7 +133,7 @@ def _spoken(status: Status) -> str:
 
 
 def _foot(status: Status) -> list[Text]:
-    lines = [Text(), Text(str(totals(status)), "bold")]
+    lines = [Text(), Text(f"{totals(status)}{_drains(status)}", "bold")]
     lines += [
         Text(f"{uplink.name}: {problem}", "yellow")
         for uplink in status.uplinks
@@ -142,6 +142,12 @@ def _foot(status: Status) -> list[Text]:
     if status.problem:
         lines.append(Text(status.problem, "red"))
     return lines
+
+
+def _drains(status: Status) -> str:
+    """Say when the backlog will be gone, while one is being sent."""
+    known = [uplink.drain_s for uplink in status.uplinks if uplink.backlog and uplink.drain_s is not None]
+    return f"  sent in {max(1, round(max(known)))} s" if known else ""
 
 
 def _uplink_problem(uplink: UplinkStatus) -> str:

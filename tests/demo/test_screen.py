@@ -93,6 +93,14 @@ def test_a_connection_problem_is_shown() -> None:
     assert "not connected" in screen.line(replace(_STATUS, uplinks=(replace(away, problem=""),)))
 
 
+def test_the_end_of_a_backlog_is_shown_while_there_is_one() -> None:
+    draining = replace(_STATUS, uplinks=(replace(_CITY, drain_s=12.4), replace(_CITY, drain_s=None)))
+    assert "backlog 6  lost 0  waiting 1  sent in 12 s" in _rendered(draining)
+    assert "waiting 1  sent in 12 s" in screen.line(draining)
+    for quiet in (replace(_CITY, backlog=0, drain_s=0.0), replace(_CITY, drain_s=None)):
+        assert "sent in" not in screen.line(replace(_STATUS, uplinks=(quiet,)))
+
+
 def test_a_line_is_one_line() -> None:
     shown = screen.line(_STATUS)
     assert "\n" not in shown
