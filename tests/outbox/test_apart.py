@@ -9,9 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edge_agent.kept import Declared, Row
-from edge_agent.outbox.apart import Selection
-from edge_agent.outbox.outbox import Outbox, Policy
+from edge_agent.kept import Declared, Row, Stream
+from edge_agent.outbox.apart import Apart, Selection
+from edge_agent.outbox.outbox import Outbox
+from edge_agent.outbox.rows import Policy
 from tests.outbox.world import EAST, NAMES, FakeClock, ask, crash, owed, policy, reading
 
 ALL = Selection()
@@ -130,6 +131,28 @@ async def test_debts_are_paid_though_the_device_is_deselected_and_later_it_begin
         settle(outbox, "city", "d2", 3, 3)
         assert outbox.deliveries["city"].settled(d2) == 6
         assert outbox.deliveries["city"].acknowledged == 4
+
+
+async def test_an_uplink_that_is_owed_nothing_does_not_hold_the_log(path: Path) -> None:
+    """Not even while it is not connected: retention may pass what was never for it."""
+    async with opened(path, FakeClock(), {"city": Selection(set()), "park": ONLY_D1}) as outbox:
+        await keep(outbox, 2)
+        await keep(outbox, 2)
+        assert outbox.deliveries["city"].scan_from == outbox.last_id + 1
+        assert outbox.deliveries["park"].scan_from == 1
+
+
+def test_what_was_apart_is_known_for_good() -> None:
+    """Also once the device is back: nothing of that time is ever sent, not even again."""
+    of = Stream(7, "k7f2", "d1", 5)
+    apart = Apart([(7, 1, 2), (7, 4, None), (8, 1, None)])
+    assert [seq for seq in range(1, 9) if apart.covers(7, seq)] == [1, 2, 4, 5, 6, 7, 8]
+    of.next_seq = 7
+    assert list(apart.runs(of)) == [(1, 2), (4, 6)]
+    apart.join(of)
+    assert list(apart.runs(of)) == [(1, 2), (4, 6)]
+    assert [seq for seq in range(1, 9) if apart.covers(7, seq)] == [1, 2, 4, 5, 6]
+    assert apart.since == {8: 1}
 
 
 async def test_a_loss_before_keeping_is_told_to_whom_it_concerns(path: Path) -> None:
