@@ -37,6 +37,13 @@ class Recipients:
         """Work out what each is owed."""
         for delivery in self:
             await delivery.count()
+        for name, delivery in self._parked.items():
+            log.warning(
+                "outbox: uplink %s is not in the configuration; the %d readings that it is owed stay for "
+                "outbox.replay",
+                name,
+                delivery.backlog,
+            )
 
     async def enroll(self, device: str, stream: Stream) -> None:
         """From its next reading on a device is on the uplinks that select it, and on no others."""
@@ -69,7 +76,7 @@ class Recipients:
                 del self._parked[name], self._since[name]
                 gone += lost
                 log.warning(
-                    "outbox: uplink %s is gone from the configuration; "
+                    "outbox: uplink %s is gone for good; "
                     "%d readings that it was owed are given up (reason: removed)",
                     name,
                     lost,
