@@ -16,9 +16,11 @@ from edge_agent.collect import tasks
 from edge_agent.collect.device import Device
 from edge_agent.describe import describe
 from edge_agent.driver import Over
+from edge_agent.outbox import volatile
 from edge_agent.outbox.apart import Selection
-from edge_agent.outbox.outbox import Outbox, Policy
-from edge_agent.outbox.rows import Identity
+from edge_agent.outbox.handover import Carried
+from edge_agent.outbox.outbox import Outbox
+from edge_agent.outbox.rows import Identity, Policy
 from edge_agent.outbox.stages import Care
 from edge_agent.processing.plan import plan_for
 from edge_agent.settings import model, resolve
@@ -29,6 +31,9 @@ from edge_agent.uplink.uplink import Uplink
 
 log = logging.getLogger(__name__)
 
+_READ_ONLY = (
+    "the card is read-only; readings are kept in memory, and a power cut loses them; replace the card"
+)
 _UPLINK_STOP_S = 2.5  # for the last PUBACKs, within the 5 s of a clean stop
 
 
@@ -57,6 +62,16 @@ class Agent:
         self._devices: dict[str, Device] = {}
         self._loops: dict[str, Coroutine[Any, Any, None]] = {}
         self._uplinks: list[Uplink] = []
+        self._carried = Carried()
+        self._volatile = False
+
+    def successor(self) -> "Agent":
+        """Return the agent that goes on when this one fell with its outbox, with what waits in memory."""
+        agent = Agent(
+            self._config, clock=self._clock, on_ready=self._on_ready, on_acknowledged=self._on_acknowledged
+        )
+        agent._carried = self._outbox.left if self._outbox else self._carried
+        return agent
 
     def stop(self) -> None:
         """End ``run``, in order and within 5 s."""
@@ -67,19 +82,27 @@ class Agent:
 
         Raises:
             OutboxError: the outbox cannot be used.
+            BaseExceptionGroup: of DamagedError or ReadOnlyError: a successor can go on.
         """
         config = self._config
         stored = config.outbox
+        path, max_size = stored.path, stored.max_size
+        self._volatile = volatile.is_read_only(path)
+        if self._volatile:
+            path = volatile.place(config.gateway.id)
+            max_size = volatile.size(path, max_size)
+            log.error("outbox: %s; %s waits until it can be written", _READ_ONLY, stored.path)
         outbox = self._outbox = await Outbox.open(
-            stored.path,
+            path,
             Identity(config.gateway.site, config.gateway.id),
-            Policy(stored.window, stored.memory, stored.replay, stored.max_size),
+            Policy(stored.window, stored.memory, stored.replay, max_size),
             self._clock,
             list(config.uplink),
             {name: self._selection(uplink) for name, uplink in config.uplink.items()},
         )
         try:
             await self._build(outbox)
+            outbox.adopt(self._carried)
             with told_of_steps(self._clock_set):
                 await self._run(outbox)
         finally:
@@ -88,6 +111,8 @@ class Agent:
             for bus in self._buses:
                 await bus.close()
             await outbox.close()
+            if self._volatile and (owed := max((up.backlog for up in outbox.deliveries.values()), default=0)):
+                log.error("outbox: %d readings in memory were not sent; a power cut loses them", owed)
 
     async def _run(self, outbox: Outbox) -> None:
         async with asyncio.TaskGroup() as group:
@@ -213,9 +238,9 @@ class Agent:
             waiting=outbox.waiting if outbox else 0,
             lost=outbox.lost if outbox else 0,
             clock="synchronised" if outbox and outbox.clock_known() else "unsynchronised",
-            disk_free_mb=_disk_free_mb(self._config),
+            disk_free_mb=_disk_free_mb(outbox.path if outbox else self._config.outbox.path),
             rss_mb=_rss_mb(),
-            problem=outbox.problem if outbox else "",
+            problem=(outbox.problem if outbox else "") or (_READ_ONLY if self._volatile else ""),
             devices=tuple(self._device_status(device) for device in self._devices.values()),
             uplinks=tuple(uplink.status() for uplink in self._uplinks),
         )
@@ -238,8 +263,8 @@ class Agent:
         )
 
 
-def _disk_free_mb(config: model.Config) -> int:
-    disk = os.statvfs(config.outbox.path.parent)
+def _disk_free_mb(path: Path) -> int:
+    disk = os.statvfs(path.parent)
     return disk.f_bavail * disk.f_frsize // 1_000_000
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.agent import Agent
-from edge_agent.outbox.store import DamagedError, OutboxError
+from edge_agent.outbox.store import DamagedError, OutboxError, ReadOnlyError
 from edge_agent.settings.error import SettingsError
 from edge_agent.settings.load import load
 
@@ -32,8 +32,10 @@ def serve(config: Path) -> int:
         return EX_CONFIG
     logging.basicConfig(level=loaded.log.level.upper(), format=_format(), stream=sys.stderr)
     try:
-        while not asyncio.run(_run(Agent(loaded, on_ready=lambda: notify("READY=1")))):
-            log.warning("starting again, to salvage the outbox")
+        agent = Agent(loaded, on_ready=lambda: notify("READY=1"))
+        while not asyncio.run(_run(agent)):
+            log.warning("starting again, with what waits in memory")
+            agent = agent.successor()
     except OutboxError as error:
         log.error("%s", error)  # noqa: TRY400 - its text says all; a traceback would hide it
         return EX_CONFIG
@@ -41,7 +43,7 @@ def serve(config: Path) -> int:
 
 
 async def _run(agent: Agent) -> bool:
-    """Run until a signal. Returns False when the outbox was found damaged and must be opened anew."""
+    """Run until a signal. Returns False when the outbox fell, damaged or read-only: a successor goes on."""
     loop = asyncio.get_running_loop()
     running = asyncio.current_task()
     bugs: list[Exception] = []
@@ -69,7 +71,7 @@ async def _run(agent: Agent) -> bool:
             raise bugs[0] from None
         raise
     except BaseExceptionGroup as group:
-        if group.split(DamagedError)[1] is not None:  # something else went wrong too
+        if group.split((DamagedError, ReadOnlyError))[1] is not None:  # something else went wrong too
             raise
         with suppress(TimeoutError):
             await asyncio.wait_for(stopped.wait(), _SALVAGE_PAUSE)

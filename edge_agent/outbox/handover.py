@@ -5,11 +5,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import itemgetter
+from typing import NamedTuple
 
 import orjson
 
 from edge_agent.kept import Row, Stream, checksum
-from edge_agent.outbox.rows import Loss
+from edge_agent.outbox.rows import Batch, Loss
 from edge_agent.reading import Reading, Value
 
 _row: Callable[[tuple[int, int, int, int, int, int, bytes, int]], Row] = partial(
@@ -51,6 +52,21 @@ class Enrolled:
         return orjson.dumps({"v": values, "q": quality})
 
 
+class Carried(NamedTuple):
+    """What waited in one outbox and goes on into another: readings as (device, mono_ms, body).
+
+    ``overflow`` by device: how many had no room, and the mono_ms of the first and the last.
+    """
+
+    readings: Sequence[tuple[str, int, bytes]] = ()
+    overflow: Mapping[str, tuple[int, int, int]] = {}
+
+    @property
+    def total(self) -> int:
+        """How many readings these are."""
+        return len(self.readings) + sum(count for count, _, _ in self.overflow.values())
+
+
 class Handover:
     """Readings that wait for the next commit, at most ``most``. What overflows is counted by stream."""
 
@@ -74,9 +90,26 @@ class Handover:
         if len(self._waiting) <= self._most:
             return False
         stream, mono_ms, _, _ = self._waiting.popleft()
-        count, first_ms, _ = self._overflow.get(stream, (0, mono_ms, 0))
-        self._overflow[stream] = (count + 1, first_ms, mono_ms)
+        self.overflow(stream, 1, mono_ms, mono_ms)
         return True
+
+    def overflow(self, stream: int, count: int, first_ms: int, last_ms: int) -> None:
+        """Count readings that had no room, before all that wait."""
+        before, begun_ms, _ = self._overflow.get(stream, (0, first_ms, 0))
+        self._overflow[stream] = (before + count, begun_ms, last_ms)
+
+    def take_out(self, batch: Batch | None, streams: Mapping[int, Stream]) -> Carried:
+        """Take out all that waits, and before it what is numbered in a batch that was not written."""
+        readings = [(row.stream, row.mono_ms, row.body) for row in batch.rows] if batch else []
+        readings += [(stream, mono_ms, body) for stream, mono_ms, _, body in self._waiting]
+        for loss in batch.losses if batch else ():
+            later = self._overflow.pop(loss.stream, (0, 0, loss.to_mono))
+            count = loss.to_seq - loss.from_seq + 1 + later[0]
+            self._overflow[loss.stream] = (count, loss.from_mono, later[2])
+        overflow = {streams[stream].device: counted for stream, counted in self._overflow.items()}
+        self._waiting.clear()
+        self._overflow.clear()
+        return Carried([(streams[stream].device, mono, body) for stream, mono, body in readings], overflow)
 
     def number(
         self,

@@ -9,24 +9,24 @@ import logging
 import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
 from edge_agent.clock import Clock
 from edge_agent.kept import Stream
-from edge_agent.outbox import capacity, recovery, store, transactions
+from edge_agent.outbox import ballast, capacity, store, transactions, volatile
 from edge_agent.outbox.apart import Selection
-from edge_agent.outbox.beginning import begin_run
 from edge_agent.outbox.capacity import Capacity
 from edge_agent.outbox.delivery import MARK_EVERY, Delivery
-from edge_agent.outbox.handover import Enrolled, Handover
+from edge_agent.outbox.handover import Carried, Enrolled, Handover
 from edge_agent.outbox.ledger import Made
+from edge_agent.outbox.opening import open_file, told_of
 from edge_agent.outbox.recipients import Recipients
 from edge_agent.outbox.retention import Retention
-from edge_agent.outbox.rows import Batch, Identity, Loss, Marks, Opened
+from edge_agent.outbox.rows import Batch, Identity, Loss, Marks, Opened, Policy
 from edge_agent.outbox.stages import USUAL, Care
-from edge_agent.outbox.store import DamagedError, OutboxError, Store
+from edge_agent.outbox.store import DamagedError, ReadOnlyError, Store
 from edge_agent.outbox.timeline import Timeline
 from edge_agent.outbox.witness import Known, Testimony, Witness
 from edge_agent.reading import Reading
@@ -36,16 +36,7 @@ log = logging.getLogger(__name__)
 MOST_PER_COMMIT = 4000  # bounds the memory of a commit as well as its time
 _MARK_EVERY_MS = 10_000
 _SLOWEST_RETRY_S = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """How the outbox keeps. Times in seconds, sizes in bytes, ``memory`` in readings."""
-
-    window: float
-    memory: int
-    replay: float
-    max_size: int
+_READ_ONLY_TRIES = 3
 
 
 class Outbox:
@@ -64,9 +55,10 @@ class Outbox:
         self.streams = opened.streams
         self.timeline = Timeline(opened.boot, opened.ran_ms, opened.pieces)
         self._recipients = Recipients(db, opened, selections)
-        self.kept = 0
-        self.lost = 0
-        self.problem = ""
+        self.kept, self.lost, self.problem = opened.kept, opened.lost, ""
+        self.path = Path()
+        self.left = Carried()  # what could not be written before the end, to go on elsewhere
+        self._read_only = 0  # tries since the card was seen to be read-only
         self._db, self._witness, self._policy, self._clock = db, witness, policy, clock
         self._testimony = Testimony()
         self._damaged = False
@@ -111,28 +103,18 @@ class Outbox:
         witness = Witness(store.lock(path))
         chosen = {name: (selections or {}).get(name, Selection()) for name in uplinks}
         try:
-            try:
-                db, opened = await _opened(path, witness, identity, clock, chosen)
-            except DamagedError:  # seen too late to be judged; now it is known
-                witness.write(replace(witness.hear(), state="damaged"))
-                db, opened = await _opened(path, witness, identity, clock, chosen)
-            try:
-                outbox = cls(db, witness, opened, policy, clock, chosen)
-                outbox._testimony = Testimony(opened.runs, opened.next_id, "open", opened.epoch, *identity)
-                await outbox._recipients.count()
-                outbox.kept, outbox.lost = opened.kept, opened.lost
-            except BaseException:
-                await db.close()
-                raise
-        except (sqlite3.Error, OSError, DamagedError) as error:
-            witness.close()
-            raise OutboxError(
-                f"{path}: cannot be read or written ({error}); free space and check the disk, "
-                "or move the file away to start a new one"
-            ) from None
-        except OutboxError as error:
-            witness.close()
-            raise OutboxError(f"{path}: {error}" if str(path) not in str(error) else str(error)) from None
+            with told_of(path):
+                db, opened = await open_file(path, witness, identity, clock, chosen)
+                try:
+                    outbox = cls(db, witness, opened, policy, clock, chosen)
+                    outbox._testimony = Testimony(
+                        opened.runs, opened.next_id, "open", opened.epoch, *identity
+                    )
+                    outbox.path = path
+                    await outbox._recipients.count()
+                except BaseException:
+                    await db.close()
+                    raise
         except BaseException:
             witness.close()
             raise
@@ -168,6 +150,11 @@ class Outbox:
         return len(self._handover) + (len(self._unsure.rows) if self._unsure else 0)
 
     @property
+    def fell(self) -> bool:
+        """Whether the file cannot be written any more, and readings must go on in another."""
+        return self._damaged or self._read_only >= _READ_ONLY_TRIES
+
+    @property
     def last_id(self) -> int:
         """The log id of the last row on disk."""
         return self._next_id - 1
@@ -187,6 +174,7 @@ class Outbox:
 
         Raises:
             DamagedError: the file is damaged; opening it again salvages what can be read.
+            ReadOnlyError: the card has turned read-only; what waits goes on in another place.
         """
         self._testimony = replace(self._testimony, devices=self._known)
         with suppress(OSError):  # a full disk is no reason not to run
@@ -199,6 +187,8 @@ class Outbox:
             if await self._commit():
                 retry = self._policy.window
             else:
+                if self.fell:
+                    raise ReadOnlyError(str(self.path))
                 await asyncio.sleep(retry)
                 retry = min(2 * retry, _SLOWEST_RETRY_S)
 
@@ -213,15 +203,21 @@ class Outbox:
             uplinks, told = self._recipients.owed(batch.losses), capacity.told(self._recipients)
             made = await self._db.run(transactions.write, batch, uplinks, told)
         except sqlite3.Error as error:
+            if store.is_no_space(error) and ballast.drop(self.path):
+                log.warning("outbox: the disk is full; what was set aside for this gives room; free space")
+                return await self._commit()
+            self._read_only = self._read_only + 1 if volatile.is_read_only(self.path) else 0
             self._trouble(f"the disk does not take readings ({error}); free space, or check the card")
             return False
         self._unsure = None
+        self._read_only = 0
         self._trouble("")
         self._written(batch, made)
         self._appended += len(batch.rows)
         if batch.marks is not None or self._capacity.pressing:
             await self._make_room()
         if batch.marks is not None:
+            ballast.make(self.path)
             running = self.timeline.running_ms(self.timeline.boot, self._clock.mono_ms())
             self.lost += await self._recipients.end_parking(running, self._policy.replay * 1000)
         if not self._handover:
@@ -340,17 +336,33 @@ class Outbox:
         self._damaged = True
         self._witness.note(self._testimony.runs, self._next_id, "damaged")
 
+    def adopt(self, carried: Carried) -> None:
+        """Take over what waited in an outbox that fell. Its devices must have been enrolled."""
+        for device, counted in carried.overflow.items():
+            if device in self._enrolled:
+                self._handover.overflow(self._enrolled[device].stream, *counted)
+        for device, mono_ms, body in carried.readings:
+            if device in self._enrolled:
+                enrolled = self._enrolled[device]
+                self._handover.add(enrolled.stream, mono_ms, enrolled.meta, body)
+        self._something.set()
+
     async def close(self) -> None:
-        """Write what is pending, the marks with it, and close the file. ``run`` must have been cancelled."""
+        """Write what is pending, the marks with it, and close the file. ``run`` must have been cancelled.
+
+        What could not be written is in ``left``.
+        """
         self._closing = True
         try:
             with suppress(DamagedError):
                 if not self._damaged and await self.flush():
                     await self._commit()
-            declared = self._unsure.losses if self._unsure else ()
-            gone = self.waiting + self._handover.overflowed + sum(map(_count, declared))
-            if gone:
-                log.error("outbox: %d readings could not be written and are lost with this stop", gone)
+            self.left = self._handover.take_out(self._unsure, self.streams)
+            self._unsure = None
+            if self.left.total and not self.fell:
+                log.error(
+                    "outbox: %d readings could not be written and are lost with this stop", self.left.total
+                )
         finally:
             try:
                 await self._db.close()
@@ -358,27 +370,6 @@ class Outbox:
                     self._witness.note(self._testimony.runs, self._next_id, "closed")
             finally:
                 self._witness.close()
-
-
-async def _opened(
-    path: Path, witness: Witness, identity: Identity, clock: Clock, uplinks: Mapping[str, Selection]
-) -> tuple[Store, Opened]:
-    """Judge the file against its witness, salvage it if it must be, and open it."""
-    testimony = witness.hear()
-    verdict = await asyncio.to_thread(recovery.examine, path, testimony)
-    if verdict == "damaged":
-        witness.write(replace(testimony, state="damaged"))
-        await asyncio.to_thread(recovery.salvage, path, testimony, identity)
-    db = await store.open_store(path)
-    behind = testimony if verdict == "behind" else None
-    try:
-        opened = await db.run(begin_run, identity, clock, uplinks, behind)
-    except BaseException:
-        await db.close()
-        raise
-    if behind is not None:
-        log.warning("outbox: %s is older than it was; epoch %s begins", path, opened.epoch)
-    return db, opened
 
 
 def _count(loss: Loss) -> int:

@@ -15,6 +15,16 @@ class Identity(NamedTuple):
     gateway: str
 
 
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How the outbox keeps. Times in seconds, sizes in bytes, ``memory`` in readings."""
+
+    window: float
+    memory: int
+    replay: float
+    max_size: int
+
+
 class Loss(NamedTuple):
     """A run of readings given up before they were kept, with the time of the first and the last."""
 

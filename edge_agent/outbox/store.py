@@ -29,6 +29,10 @@ class OutboxError(Exception):
     """The outbox cannot be used. The message names the file and the remedy."""
 
 
+class ReadOnlyError(Exception):
+    """The card has turned read-only. Readings can go on only in another place."""
+
+
 class DamagedError(Exception):
     """The file itself is damaged. Opening it again salvages what can be read."""
 
@@ -37,6 +41,11 @@ def is_damage(error: sqlite3.Error) -> bool:
     """Say whether an error means that the file itself is damaged, not that the disk is full or busy."""
     undecodable = str(error).startswith("Could not decode")
     return undecodable or getattr(error, "sqlite_errorcode", 0) & 0xFF in _CORRUPT
+
+
+def is_no_space(error: sqlite3.Error) -> bool:
+    """Say whether an error means that the disk is full."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
 
 
 class Store(aiosqlite.Connection):

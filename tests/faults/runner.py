@@ -33,6 +33,7 @@ from edge_agent.clock import Clock
 from edge_agent.collect import tasks
 from edge_agent.collect.device import Device
 from edge_agent.driver import Sample
+from edge_agent.outbox.store import DamagedError, ReadOnlyError
 from edge_agent.settings.load import load
 
 _TICK_S = 0.02
@@ -120,6 +121,17 @@ async def _tell(agents: list[Agent]) -> None:
         await asyncio.sleep(_STATUS_S)
 
 
+async def _live(agents: list[Agent], at: int) -> None:
+    """Run an agent, and its successor when it fell with its outbox, as the service does."""
+    while True:
+        try:
+            return await agents[at].run()
+        except BaseExceptionGroup as group:
+            if group.split((DamagedError, ReadOnlyError))[1] is not None:
+                raise
+        agents[at] = agents[at].successor()
+
+
 async def _main(spec: dict[str, Any]) -> None:
     clock = SimulatedClock(spec["clock"]) if spec["clock"] else None
     source = Source(spec, clock)
@@ -141,7 +153,7 @@ async def _main(spec: dict[str, Any]) -> None:
     loop.add_signal_handler(signal.SIGUSR2, source.going.set)
     telling = asyncio.create_task(_tell(agents), name="status")
     try:
-        await asyncio.gather(*(agent.run() for agent in agents))
+        await asyncio.gather(*(_live(agents, at) for at in range(len(agents))))
     finally:
         telling.cancel()
 

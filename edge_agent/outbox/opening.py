@@ -1,0 +1,68 @@
+"""Opening an outbox: judge the file against its witness, salvage it if it must be, and begin a run."""
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from edge_agent.clock import Clock
+from edge_agent.outbox import recovery, store
+from edge_agent.outbox.apart import Selection
+from edge_agent.outbox.beginning import begin_run
+from edge_agent.outbox.rows import Identity, Opened
+from edge_agent.outbox.store import DamagedError, OutboxError, Store
+from edge_agent.outbox.witness import Witness
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def told_of(path: Path) -> Iterator[None]:
+    """Turn whatever goes wrong into one error that names the file and the remedy."""
+    try:
+        yield
+    except (sqlite3.Error, DamagedError) as error:
+        raise OutboxError(
+            f"{path}: cannot be read or written ({error}); free space and check the disk, "
+            "or move the file away to start a new one"
+        ) from None
+    except OutboxError as error:
+        raise OutboxError(f"{path}: {error}" if str(path) not in str(error) else str(error)) from None
+
+
+async def open_file(
+    path: Path, witness: Witness, identity: Identity, clock: Clock, uplinks: Mapping[str, Selection]
+) -> tuple[Store, Opened]:
+    """Open the file, or make it, and write that a run begins.
+
+    Raises:
+        DamagedError, OutboxError, sqlite3.Error: it cannot be used.
+    """
+    try:
+        return await _once(path, witness, identity, clock, uplinks)
+    except DamagedError:  # seen too late to be judged; now it is known
+        witness.write(replace(witness.hear(), state="damaged"))
+        return await _once(path, witness, identity, clock, uplinks)
+
+
+async def _once(
+    path: Path, witness: Witness, identity: Identity, clock: Clock, uplinks: Mapping[str, Selection]
+) -> tuple[Store, Opened]:
+    testimony = witness.hear()
+    verdict = await asyncio.to_thread(recovery.examine, path, testimony)
+    if verdict == "damaged":
+        witness.write(replace(testimony, state="damaged"))
+        await asyncio.to_thread(recovery.salvage, path, testimony, identity)
+    db = await store.open_store(path)
+    behind = testimony if verdict == "behind" else None
+    try:
+        opened = await db.run(begin_run, identity, clock, uplinks, behind)
+    except BaseException:
+        await db.close()
+        raise
+    if behind is not None:
+        log.warning("outbox: %s is older than it was; epoch %s begins", path, opened.epoch)
+    return db, opened
