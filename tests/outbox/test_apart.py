@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from edge_agent.kept import Declared, Row, Stream
+from edge_agent.outbox import store, witness
 from edge_agent.outbox.apart import Apart, Selection
 from tests.outbox.shares import keep, opened, owed_by, settle, stream
-from tests.outbox.world import FakeClock, ask, crash, policy, reading
+from tests.outbox.world import EAST, FakeClock, ask, crash, policy, reading
 
 ALL = Selection()
 ONLY_D1 = Selection({"d1"})
@@ -218,3 +219,29 @@ async def test_an_uplink_that_is_gone_for_good_is_given_up(path: Path) -> None:
             city.settle_loss(loss)
         assert city.settled(stream(outbox, "d2")) == 3007
         assert outbox.lost == 2006 + 3006
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+async def test_salvage_brings_nothing_unwanted_back(path: Path, forgotten: bool) -> None:  # noqa: FBT001 - a parameter
+    """Also where it is not known any more which uplinks there were, and what they had."""
+    selections = {"city": ONLY_D1, "park": ALL}
+    async with opened(path, FakeClock(), selections) as outbox:
+        await keep(outbox, 3)
+        settle(outbox, "park", "d1", 1, 1)
+    if forgotten:
+        with closing(sqlite3.connect(path, isolation_level=None)) as db:
+            for table in ("uplink", "delivery", "apart"):
+                db.execute(f"DELETE FROM {table}")
+    beside = witness.Witness(store.lock(path))
+    beside.write(witness.Testimony(1, 7, "damaged", outbox.epoch, *EAST))
+    beside.close()
+    async with opened(path, FakeClock(), selections) as outbox:
+        await keep(outbox)
+        assert await owed_by(outbox, "city") == {"d1": [1, 2, 3, 1]}
+        assert (await owed_by(outbox, "park"))["d1"] == ([1, 2, 3, 1] if forgotten else [2, 3, 1])
+        assert (await owed_by(outbox, "park"))["d2"] == [1, 2, 3, 1]
+        told = {
+            name: sorted(outbox.streams[loss.stream].device for loss in await delivery.open_losses())
+            for name, delivery in outbox.deliveries.items()
+        }
+        assert told == {"city": ["d1"], "park": ["d1", "d2"]}
