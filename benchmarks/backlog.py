@@ -2,8 +2,8 @@
 
 Run it with ``python -m benchmarks.backlog``. First a whole agent starts, in a process of its own, on an
 outbox whose readings were never sent, with 100 live readings a second beside them and a commit window of
-100 ms. Latency is from a device's ``heard`` to the PUBACK. Then an outbox alone is opened, appended to and settled,
-with few and with very many readings owed.
+100 ms. Latency is from a device's ``heard`` to the PUBACK. Then an outbox alone is opened, appended to and
+settled, with few and with very many readings owed.
 """
 
 import asyncio
@@ -17,8 +17,8 @@ from pathlib import Path
 from benchmarks import broker, gateway, measure
 from benchmarks.meter import NAMES, samples
 from edge_agent.clock import SystemClock
-from edge_agent.outbox.outbox import MOST_PER_COMMIT, Outbox, Policy
-from edge_agent.outbox.rows import Identity
+from edge_agent.outbox.outbox import MOST_PER_COMMIT, Outbox
+from edge_agent.outbox.rows import Identity, Policy
 from edge_agent.reading import Reading
 from edge_agent.uplink.protocol import Acknowledged
 

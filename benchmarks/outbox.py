@@ -18,8 +18,8 @@ import orjson
 from benchmarks import measure
 from edge_agent.clock import SystemClock
 from edge_agent.kept import Declared, Row
-from edge_agent.outbox.outbox import MOST_PER_COMMIT, Outbox, Policy
-from edge_agent.outbox.rows import Identity
+from edge_agent.outbox.outbox import MOST_PER_COMMIT, Outbox
+from edge_agent.outbox.rows import Identity, Policy
 from edge_agent.reading import Reading
 
 CHANNELS = ("voltage", "current", "power", "frequency", "energy_import")

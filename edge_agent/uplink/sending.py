@@ -3,9 +3,7 @@
 import asyncio
 import logging
 import random
-from collections import deque
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from edge_agent.kept import Declared, Row
 from edge_agent.settings.model import Uplink as Settings
@@ -19,9 +17,11 @@ from edge_agent.uplink.payload import Description
 from edge_agent.uplink.protocol import Delivery, Gateway
 from edge_agent.uplink.readings import LEAST_ROOM, data, largest_payload
 from edge_agent.uplink.refusals import Gate, Refusal
+from edge_agent.uplink.rejections import Rejections
 from edge_agent.uplink.remembered import Remembered
 from edge_agent.uplink.repairs import Repairs
 from edge_agent.uplink.selection import passing
+from edge_agent.uplink.timers import Timers
 from edge_agent.uplink.topics import Topics
 from edge_agent.uplink.window import Window
 from edge_agent.uplink.within import within
@@ -57,10 +57,10 @@ class Sending:
         self._said = Announcements(gateway, self._topics, delivery, self._descriptions, remembered.last)
         self.gate = Gate()
         self._hungry, self._quiet = asyncio.Event(), asyncio.Event()
-        self._hopeless: deque[tuple[Row, str]] = deque()  # readings on their way to the ledger
+        self._rejections = Rejections(delivery, self._said, self._suspects)
         self._failed_id: int | None = None
         self._proved = self._finishing = False
-        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._timers = Timers()
 
     async def prepare(self) -> Outgoing:
         """Count the session and return its will. Called once, before the connection is made."""
@@ -93,16 +93,14 @@ class Sending:
             losses = await self._delivery.open_losses()
             if not self._finishing:
                 self._said.begin(losses)
-                self._pump()
-            self._after("backlog", delay, self._open_backlog)
-            self._after("clock", self._hold_until - now, self._pump)
-            self._after("refresh", _REFRESH_EVERY_S, self._refresh)
+                self.pump()
+            self._timers.after("backlog", delay, self._open_backlog)
+            self._timers.after("clock", self._hold_until - now, self.pump)
+            self._timers.after("refresh", _REFRESH_EVERY_S, self._refresh)
             self._health()
             if not proved:
-                told = (
-                    f"the broker does not pass {self._topics.status} back to us; allow this user to write it"
-                )
-                self._after("proof", self._settings.ack_timeout, partial(self._end, told))
+                problem = f"the broker does not pass {self._topics.status} back to us; allow us to write it"
+                self._timers.after("proof", self._settings.ack_timeout, lambda: self._end(problem))
             async with asyncio.TaskGroup() as tasks:
                 reader = tasks.create_task(self._read_backlog(), name="uplink.backlog")
                 try:
@@ -113,16 +111,15 @@ class Sending:
             self._delivery.rewind()
             self._delivery.on_kept = self._delivery.low_water = None
             self.flights.close()
-            for timer in self._timers.values():
-                timer.cancel()
+            self._timers.close()
 
     async def finish(self, seconds: float) -> None:
         """Stop in order: what is live goes out, is acknowledged within so many seconds, then goodbye."""
         self._finishing = True
-        self._pump()
+        self.pump()
         await within(seconds * (1 - _GOODBYE_SHARE), lambda: self._taken(live=True), self._quiet)
         self._said.say("stopped")
-        self._pump()
+        self.pump()
         await within(seconds * _GOODBYE_SHARE, lambda: self._taken(live=False), self._quiet)
         self.said_goodbye = not (self.flights or self._said.urgent or self._ended.done())
         self._end("")
@@ -133,17 +130,13 @@ class Sending:
     def publish_state(self, device: str) -> None:
         """A device went or came back: say so."""
         self._said.state_changed(device)
-        self._pump()
+        self.pump()
 
     @property
     def drain_s(self) -> float | None:
         """In how many seconds the backlog will be gone; None while that is not known, or none is sent."""
-        draining = self._history.waits or self.flights.history
-        return self._history.drain_s(self._loop.time()) if draining else None
-
-    def clock_set(self) -> None:
-        """Somebody set the clock: what waits for it may go."""
-        self._pump()
+        drains = self._history.waits or self.flights.history
+        return self._history.drain_s(self._loop.time()) if drains else None
 
     def _kept(self, rows: Sequence[Row], declared: Sequence[Declared]) -> None:
         for loss in declared:
@@ -155,15 +148,14 @@ class Sending:
             self._live.add(rows)
         self._said.kept(rows)
         if "states" not in self._timers:
-            self._after("states", _STATE_EVERY_S, self._states_due)
-        self._pump()
+            self._timers.after("states", _STATE_EVERY_S, self._states_due)
+        self.pump()
 
     def _states_due(self) -> None:
-        del self._timers["states"]
         self._said.states_due()
-        self._pump()
+        self.pump()
 
-    def _pump(self) -> None:
+    def pump(self) -> None:
         """Send what may be sent now: announcements, live readings, states, backlog."""
         try:
             while not self._ended.done() and self._next():
@@ -228,20 +220,15 @@ class Sending:
         self._failed_id = first.id  # until it is in flight, or back in a lane
         timed = self._gateway.clock_known()
         message = data(self._gateway, self._topics, self._delivery, self._descriptions[first.meta], run, name)
-        if len(message.payload) > self._largest:
-            self._shrink(run, lane)
-        else:
+        if len(message.payload) <= self._largest:
             backlog = lane is not self._live
             self.flights.send(message, run=run, backlog=backlog, lane=lane, timed=timed)
-        self._failed_id = None
-
-    def _shrink(self, run: Run, lane: Lane) -> None:
-        """A message came out larger than the broker takes: fewer rows next time, or none."""
-        if len(run.rows) == 1:
+        elif len(run.rows) == 1:
             self._give_up(run, lane, "larger than the broker takes")
-            return
-        self._suspects.refused(run.rows)
-        lane.put_back(run)
+        else:  # it came out larger than was reckoned: fewer rows next time
+            self._suspects.refused(run.rows)
+            lane.put_back(run)
+        self._failed_id = None
 
     def _give_up(self, run: Run, lane: Lane, why: str) -> None:
         """Hand one reading to the ledger; the other rows of its message go back."""
@@ -250,7 +237,7 @@ class Sending:
             self._suspects.forget(run.rows[0])
             self._repairs.went()
             return
-        self._hopeless.append((run.rows[0], why))
+        self._rejections.add(run.rows[0], why)
         self._hungry.set()
 
     def _refused(self, flight: Flight, refusal: Refusal) -> None:
@@ -260,20 +247,17 @@ class Sending:
             flight.lane.put_back(run)
             if refusal.of_the_reading:
                 self._suspects.refused(run.rows)
-                self._pump()
+                self.pump()
                 return
         elif flight.loss is not None:
             self._said.declare(flight.loss)
         problem = f"the broker refuses messages ({refusal.name}); check ACL and quota for {self._topics.base}"
         if problem != self.gate.problem:
             log.warning("%s; nothing is given up", problem)
-        self._after("gate", self.gate.refused(self._loop.time(), problem), self._pump)
+        self._timers.after("gate", self.gate.refused(self._loop.time(), problem), self.pump)
 
     def _acked(self, mid: int, refusal: Refusal | None) -> None:
-        if self._ended.done():
-            return
-        flight = self.flights.acked(mid)
-        if flight is None:
+        if self._ended.done() or (flight := self.flights.acked(mid)) is None:
             return
         if refusal is not None:
             self._refused(flight, refusal)
@@ -287,7 +271,7 @@ class Sending:
         elif flight.loss is not None:
             self.gate.accepted()
             self._delivery.settle_loss(flight.loss)
-        self._pump()
+        self.pump()
 
     def _taken_by_broker(self, flight: Flight, run: Run) -> None:
         if flight.lane is self._repairs.lane:
@@ -301,67 +285,56 @@ class Sending:
         self._on_acknowledged(flight)
 
     def _heard(self, topic: str, payload: bytes, _retained: bool) -> None:  # noqa: FBT001 - the session's signature
-        said = birth.heard_status(payload) if topic == self._topics.status else None
-        if said is None:
+        if topic != self._topics.status or (said := birth.heard_status(payload)) is None:
             return
         state, session = said
         if session == self._said.session and state == "online" and not self._proved:
             self._proved = True
-            self._timers.pop("proof").cancel()
-            self._pump()
+            self._timers.stop("proof")
+            self.pump()
         elif state == "offline" and not self._finishing:  # the will of an earlier connection came late
             self._said.say("online")
-            self._pump()
+            self.pump()
 
     def _health(self) -> None:
         try:
             self.flights.send(self._said.health(self.drain_s))
         except SessionError as error:
             self._end(str(error))
-        self._pump()  # the clock may have become known, which nobody tells
-        self._after("health", _HEALTH_EVERY_S, self._health)
+        self.pump()  # the clock may have become known, which nobody tells
+        self._timers.after("health", _HEALTH_EVERY_S, self._health)
 
     async def _read_backlog(self) -> None:
         """Read the log forward when the lane runs low, and write what is hopeless to the ledger."""
-        delivery = self._delivery
         while True:
             await self._hungry.wait()
             self._hungry.clear()
-            while self._hopeless:
-                row, why = self._hopeless[0]
-                self._said.declare(await delivery.reject(row, why))
-                self._suspects.forget(row)
-                self._hopeless.popleft()
+            await self._rejections.write()
             if self._history.hungry:
                 await self._history.read()
             elif self._repairs.hungry:
                 await self._repairs.read()
-            self._pump()
+            self.pump()
 
     def _refresh(self) -> None:
         self._said.begin(())
-        self._after("refresh", _REFRESH_EVERY_S, self._refresh)
-        self._pump()
+        self._timers.after("refresh", _REFRESH_EVERY_S, self._refresh)
+        self.pump()
 
     def _open_backlog(self) -> None:
         self._history.open(self._loop.time())
         self._repairs.open()
-        self._pump()
+        self.pump()
 
     def _low_water(self) -> int:
         places = (
-            min((row.id for row, _ in self._hopeless), default=None),
+            self._rejections.low_water(),
             self.flights.low_water((self._live, self._history.lane)),
             self._live.low_water(),
             self._history.low_water(),
             self._failed_id,
         )
         return min((id_ for id_ in places if id_ is not None), default=self._delivery.last_id + 1)
-
-    def _after(self, name: str, delay: float, call: Callable[[], None]) -> None:
-        if name in self._timers:
-            self._timers[name].cancel()
-        self._timers[name] = self._loop.call_later(delay, call)
 
     def _broke(self, reason: str) -> None:
         """The broker closed the connection: perhaps because of what was on its way."""

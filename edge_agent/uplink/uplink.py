@@ -71,7 +71,7 @@ class Uplink:
     def clock_set(self) -> None:
         """Somebody set the clock."""
         if self._sending is not None:
-            self._sending.clock_set()
+            self._sending.pump()
 
     async def run(self) -> None:
         """Keep trying, each server in turn."""

@@ -12,8 +12,8 @@ import orjson
 
 from edge_agent.kept import Declared, Row
 from edge_agent.outbox.delivery import Delivery
-from edge_agent.outbox.outbox import Outbox, Policy
-from edge_agent.outbox.rows import Identity
+from edge_agent.outbox.outbox import Outbox
+from edge_agent.outbox.rows import Identity, Policy
 from edge_agent.reading import Reading
 
 EAST = Identity("east-park", "gw-01")

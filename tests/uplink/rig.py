@@ -11,8 +11,8 @@ from typing import Any
 from edge_agent.backoff import Backoff
 from edge_agent.clock import Clock, SystemClock
 from edge_agent.contract.messages import ChannelMeta, MetaMessage
-from edge_agent.outbox.outbox import Outbox, Policy
-from edge_agent.outbox.rows import Identity
+from edge_agent.outbox.outbox import Outbox
+from edge_agent.outbox.rows import Identity, Policy
 from edge_agent.reading import Reading
 from edge_agent.settings.model import Uplink as Settings
 from edge_agent.status import Status

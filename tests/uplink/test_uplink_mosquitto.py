@@ -75,7 +75,7 @@ async def test_who_comes_late_finds_status_descriptions_and_states(broker: Broke
         rig.keep(1)
         await rig.drained()
         await rig.until(
-            lambda: rig.uplink._sending is not None and not rig.uplink._sending._timers.get("states")
+            lambda: rig.uplink._sending is not None and "states" not in rig.uplink._sending._timers
         )
         await asyncio.sleep(0.3)
         async with listening(broker.port) as heard:

@@ -1,0 +1,32 @@
+"""Readings that a broker can never take, on their way to the loss ledger."""
+
+from collections import deque
+
+from edge_agent.kept import Row
+from edge_agent.uplink.announcements import Announcements
+from edge_agent.uplink.protocol import Delivery
+from edge_agent.uplink.refusals import Suspects
+
+
+class Rejections:
+    """They are still owed until the ledger has them, and are then declared."""
+
+    def __init__(self, delivery: Delivery, said: Announcements, suspects: Suspects) -> None:
+        self._delivery, self._said, self._suspects = delivery, said, suspects
+        self._waiting: deque[tuple[Row, str]] = deque()
+
+    def add(self, row: Row, why: str) -> None:
+        """Give up a reading."""
+        self._waiting.append((row, why))
+
+    def low_water(self) -> int | None:
+        """The lowest log id that waits, or None."""
+        return min((row.id for row, _ in self._waiting), default=None)
+
+    async def write(self) -> None:
+        """Write all that wait to the ledger."""
+        while self._waiting:
+            row, why = self._waiting[0]
+            self._said.declare(await self._delivery.reject(row, why))
+            self._suspects.forget(row)
+            self._waiting.popleft()
