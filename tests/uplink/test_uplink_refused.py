@@ -15,7 +15,6 @@ import pytest
 from edge_agent.backoff import Backoff
 from edge_agent.demo import amqtt_broker, broker
 from edge_agent.uplink.refusals import Refusal
-from tests.faults.broker import free_port
 from tests.faults.broker import running as broker_running
 from tests.faults.stub import NO_ACK, TAKEN, Behaviour, Published, Stub
 from tests.uplink.rig import BASE, UnknownClock, listening, running, settings
@@ -331,22 +330,3 @@ async def test_what_is_not_mqtt_ends_the_session_and_nothing_else(
         assert rig.uplink.status().acknowledged == 0
     server.close()
     await asyncio.gather(*serving)
-
-
-@pytest.mark.parametrize("host", ["a..b", "x" * 70 + ".example", "no-such-host.invalid", "127.0.0.1"])
-async def test_a_server_that_cannot_be_is_told_and_asked_again(tmp_path: Path, host: str) -> None:
-    more = {"servers": [f"mqtt://{host}:{free_port()}"]}
-    async with running(tmp_path, settings(1, **more)) as rig:
-        await rig.until(lambda: "no connection" in rig.uplink.status().problem)
-        assert host in rig.uplink.status().problem
-        await asyncio.sleep(0.3)
-
-
-async def test_two_servers_that_are_away_are_not_told_again_and_again(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    more: dict[str, Any] = {"servers": [f"mqtt://127.0.0.1:{free_port()}", f"mqtt://127.0.0.1:{free_port()}"]}
-    async with running(tmp_path, settings(1, **more), retry=0.05) as rig:
-        await rig.until(lambda: rig.uplink.status().problem)
-        await asyncio.sleep(1)
-    assert len([record for record in caplog.records if record.levelno >= logging.WARNING]) <= 2
