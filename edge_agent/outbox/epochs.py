@@ -3,7 +3,7 @@
 import secrets
 import sqlite3
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from edge_agent.outbox.apart import GONE
 from edge_agent.outbox.ranges import Ranges
@@ -58,13 +58,25 @@ def close_others(db: sqlite3.Connection, epoch: int) -> None:
         ).fetchall()
     }
     apart = set(db.execute("SELECT uplink, stream FROM apart WHERE to_seq IS NULL"))
+    ledger = _ledger(db)
+    again: set[int] = set()  # entries that say already what is missing
     missing = []
     for stream, seq in db.execute("SELECT stream, seq FROM log ORDER BY id"):
         if stream in last and seq > last[stream]:
-            if seq > last[stream] + 1:
-                missing.append((stream, last[stream] + 1, seq - 1, seq - last[stream] - 1))
+            gap = last[stream] + 1, seq - 1
             last[stream] = seq
+            if gap[0] > gap[1]:
+                continue
+            known = next((said.id for said in ledger.get(stream, ()) if said.names(*gap)), None)
+            if known is None:
+                missing.append((stream, *gap, gap[1] - gap[0] + 1))
+            else:
+                again.add(known)
     ends = [(stream, seq + 1, None, None) for stream, seq in last.items()]
+    db.executemany(
+        "INSERT OR IGNORE INTO loss_owed VALUES (?, ?)",
+        [(uplink, id_) for uplink in uplinks for id_ in again],
+    )
     db.execute("UPDATE outbox SET lost = lost + ?", (sum(readings for *_, readings in missing),))
     for entry in missing + ends:
         loss = db.execute(
@@ -74,6 +86,28 @@ def close_others(db: sqlite3.Connection, epoch: int) -> None:
         owed = [(uplink, loss) for uplink in uplinks if (uplink, entry[0]) not in apart]
         db.executemany("INSERT INTO loss_owed VALUES (?, ?)", owed)
     db.executemany("UPDATE stream SET next_seq = ? WHERE id = ?", [(s + 1, id_) for id_, s in last.items()])
+
+
+class _Said(NamedTuple):
+    id: int
+    first: int
+    last: int
+    every: int | None
+
+    def names(self, low: int, high: int) -> bool:
+        """Say whether the entry declares all numbers from low to high."""
+        inside = self.first <= low and high <= self.last
+        return inside and (not self.every or (low - 1) // self.every == high // self.every)
+
+
+def _ledger(db: sqlite3.Connection) -> dict[int, list[_Said]]:
+    """Return by stream what was declared before: a thinned backlog is full of gaps."""
+    found: dict[int, list[_Said]] = {}
+    for stream, *entry in db.execute(
+        "SELECT stream, id, from_seq, to_seq, every FROM loss WHERE to_seq NOT NULL"
+    ):
+        found.setdefault(stream, []).append(_Said(*entry))
+    return found
 
 
 def _settled(db: sqlite3.Connection, stream: int, next_seq: int, uplinks: Sequence[int]) -> int:

@@ -179,6 +179,7 @@ class Outbox:
         self._testimony = replace(self._testimony, devices=self._known)
         with suppress(OSError):  # a full disk is no reason not to run
             self._witness.write(self._testimony)
+        ballast.make(self.path)
         retry = self._policy.window
         while True:
             await self._something.wait()
