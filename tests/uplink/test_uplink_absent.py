@@ -8,11 +8,7 @@ from typing import Any
 import pytest
 
 from tests.faults.broker import free_port
-from tests.uplink.rig import BASE, running, settings
-
-_PASSWORD = "correct horse battery staple"
-_OWN = ("status", "health", "meta/#", "state/#", "data/#", "history/#", "loss/#")
-_RULES = [f"topic write {BASE}/{topic}" for topic in _OWN] + [f"topic read {BASE}/status"]
+from tests.uplink.rig import running, settings
 
 
 @pytest.mark.parametrize("host", ["a..b", "x" * 70 + ".example", "no-such-host.invalid", "127.0.0.1"])
