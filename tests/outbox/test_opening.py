@@ -173,7 +173,7 @@ async def test_an_error_of_the_disk_while_opening_is_one_clear_error(
     def broken(*_: object) -> None:
         raise sqlite3.OperationalError("disk I/O error")
 
-    for step in ("edge_agent.outbox.outbox.begin_run", "edge_agent.outbox.transactions.open_losses"):
+    for step in ("edge_agent.outbox.opening.begin_run", "edge_agent.outbox.transactions.open_losses"):
         with monkeypatch.context() as patch:
             patch.setattr(step, broken)
             assert "disk I/O error" in await refused(path)
