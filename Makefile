@@ -34,8 +34,8 @@ test: needs $(VENV)/.dev ## Run the whole suite, after installing what it needs 
 needs:
 	@scripts/needs.sh
 
-bench: $(VENV)/.dev ## Measure what the figures in the documents come from
-	@for bench in benchmarks/*.py; do echo "$$bench"; $(BIN)/python "$$bench" || exit 1; done
+bench: $(VENV)/.dev ## Measure the figures of docs/performance.md, 12 min; ARGS=--write writes them there
+	$(BIN)/python -m benchmarks.tables $(ARGS)
 
 new-driver: $(VENV)/.dev ## Begin a driver: make new-driver NAME=foo
 	@$(BIN)/python scripts/new_driver.py "$(NAME)"
