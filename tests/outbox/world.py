@@ -114,5 +114,10 @@ async def owed(delivery: Delivery) -> list[Row]:
 
 
 def lost(losses: Sequence[Declared]) -> list[tuple[int, int]]:
-    """Return stream and number of every reading in the ledger."""
-    return [(loss.stream, seq) for loss in losses for seq in range(loss.from_seq, (loss.to_seq or 0) + 1)]
+    """Return stream and number of every reading in the ledger; a thinned range keeps some of its own."""
+    return [
+        (loss.stream, seq)
+        for loss in losses
+        for seq in range(loss.from_seq, (loss.to_seq or 0) + 1)
+        if loss.every is None or seq % loss.every
+    ]
