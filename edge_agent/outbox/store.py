@@ -121,19 +121,21 @@ async def open_store(path: Path) -> Store:
     Raises:
         OutboxError: it is something else, was written by a newer agent, or cannot be read.
     """
+    made: list[sqlite3.Connection] = []
 
     def connect() -> sqlite3.Connection:
-        connection = sqlite3.connect(path, isolation_level=None, timeout=5)
-        try:
-            prepare(connection, path)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+        # also closed by another thread: the one that sees that nobody waits for it any more
+        made.append(sqlite3.connect(path, isolation_level=None, timeout=5, check_same_thread=False))
+        prepare(made[0], path)
+        return made[0]
 
     try:
         return await Store(connect, iter_chunk_size=64).opened()
-    except sqlite3.Error as error:
+    except BaseException as error:
+        for connection in made:
+            connection.close()
+        if not isinstance(error, sqlite3.Error):
+            raise
         if is_damage(error):
             raise DamagedError(str(error)) from error
         raise OutboxError(
