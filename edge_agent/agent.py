@@ -238,7 +238,7 @@ class Agent:
             waiting=outbox.waiting if outbox else 0,
             lost=outbox.lost if outbox else 0,
             clock="synchronised" if outbox and outbox.clock_known() else "unsynchronised",
-            disk_free_mb=_disk_free_mb(outbox.path if outbox else self._config.outbox.path),
+            disk_free_mb=_disk_free_mb(outbox.disk.path if outbox else self._config.outbox.path),
             rss_mb=_rss_mb(),
             problem=(outbox.problem if outbox else "") or (_READ_ONLY if self._volatile else ""),
             devices=tuple(self._device_status(device) for device in self._devices.values()),

@@ -1,5 +1,6 @@
 """What is given up when the outbox is full of readings that are owed: by class, into the ledger."""
 
+import logging
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -12,6 +13,8 @@ from edge_agent.outbox.share import Part
 from edge_agent.outbox.stages import Care, Stage, stages
 from edge_agent.outbox.store import Store
 from edge_agent.outbox.transactions import bytes_held, first_id, transaction
+
+log = logging.getLogger(__name__)
 
 _LOW_MARK, _NO_LONGER_FULL = 0.95, 0.8  # of the limit
 _ROW_BYTES = 100  # about
@@ -97,8 +100,16 @@ class Capacity:
                 held = await self._db.run(bytes_held)
             if held <= _LOW_MARK * self._max_size:
                 return gone
-            self.full = True  # if only of what devices that refuse have kept
+            self._tell_full()  # if only of what devices that refuse have kept
         return gone
+
+    def _tell_full(self) -> None:
+        if not self.full:
+            log.error(
+                "outbox: full; readings are given up (reason: capacity), those of bulk devices first; "
+                "mend the uplink, or raise outbox.max_size"
+            )
+        self.full = True
 
     async def _give_up(self, stage: Stage, found: Found, deliveries: Sequence[Delivery]) -> int:
         every = stage.every

@@ -15,10 +15,11 @@ from typing import Self
 
 from edge_agent.clock import Clock
 from edge_agent.kept import Stream
-from edge_agent.outbox import ballast, capacity, store, transactions, volatile
+from edge_agent.outbox import ballast, capacity, store, transactions
 from edge_agent.outbox.apart import Selection
 from edge_agent.outbox.capacity import Capacity
 from edge_agent.outbox.delivery import MARK_EVERY, Delivery
+from edge_agent.outbox.disk import Disk
 from edge_agent.outbox.handover import Carried, Enrolled, Handover
 from edge_agent.outbox.ledger import Made
 from edge_agent.outbox.opening import open_file, told_of
@@ -36,7 +37,6 @@ log = logging.getLogger(__name__)
 MOST_PER_COMMIT = 4000  # bounds the memory of a commit as well as its time
 _MARK_EVERY_MS = 10_000
 _SLOWEST_RETRY_S = 30.0
-_READ_ONLY_TRIES = 3
 
 
 class Outbox:
@@ -44,6 +44,7 @@ class Outbox:
 
     def __init__(  # noqa: PLR0913, PLR0917 - all that ``open`` has found
         self,
+        path: Path,
         db: Store,
         witness: Witness,
         opened: Opened,
@@ -55,10 +56,9 @@ class Outbox:
         self.streams = opened.streams
         self.timeline = Timeline(opened.boot, opened.ran_ms, opened.pieces)
         self._recipients = Recipients(db, opened, selections)
-        self.kept, self.lost, self.problem = opened.kept, opened.lost, ""
-        self.path = Path()
+        self.kept, self.lost = opened.kept, opened.lost
         self.left = Carried()  # what could not be written before the end, to go on elsewhere
-        self._read_only = 0  # tries since the card was seen to be read-only
+        self.disk = Disk(path)
         self._db, self._witness, self._policy, self._clock = db, witness, policy, clock
         self._testimony = Testimony()
         self._damaged = False
@@ -106,11 +106,10 @@ class Outbox:
             with told_of(path):
                 db, opened = await open_file(path, witness, identity, clock, chosen)
                 try:
-                    outbox = cls(db, witness, opened, policy, clock, chosen)
+                    outbox = cls(path, db, witness, opened, policy, clock, chosen)
                     outbox._testimony = Testimony(
                         opened.runs, opened.next_id, "open", opened.epoch, *identity
                     )
-                    outbox.path = path
                     await outbox._recipients.count()
                 except BaseException:
                     await db.close()
@@ -150,9 +149,14 @@ class Outbox:
         return len(self._handover) + (len(self._unsure.rows) if self._unsure else 0)
 
     @property
+    def problem(self) -> str:
+        """Why the disk takes nothing now, "" while it does."""
+        return self.disk.problem
+
+    @property
     def fell(self) -> bool:
         """Whether the file cannot be written any more, and readings must go on in another."""
-        return self._damaged or self._read_only >= _READ_ONLY_TRIES
+        return self._damaged or self.disk.read_only
 
     @property
     def last_id(self) -> int:
@@ -179,17 +183,17 @@ class Outbox:
         self._testimony = replace(self._testimony, devices=self._known)
         with suppress(OSError):  # a full disk is no reason not to run
             self._witness.write(self._testimony)
-        ballast.make(self.path)
+        ballast.make(self.disk.path)
         retry = self._policy.window
         while True:
             await self._something.wait()
-            if not self.problem:
+            if not self.disk.problem:
                 await _wait_at_most(self._now, self._policy.window)
             if await self._commit():
                 retry = self._policy.window
             else:
                 if self.fell:
-                    raise ReadOnlyError(str(self.path))
+                    raise ReadOnlyError(str(self.disk.path))
                 await asyncio.sleep(retry)
                 retry = min(2 * retry, _SLOWEST_RETRY_S)
 
@@ -204,21 +208,15 @@ class Outbox:
             uplinks, told = self._recipients.owed(batch.losses), capacity.told(self._recipients)
             made = await self._db.run(transactions.write, batch, uplinks, told)
         except sqlite3.Error as error:
-            if store.is_no_space(error) and ballast.drop(self.path):
-                log.warning("outbox: the disk is full; what was set aside for this gives room; free space")
-                return await self._commit()
-            self._read_only = self._read_only + 1 if volatile.is_read_only(self.path) else 0
-            self._trouble(f"the disk does not take readings ({error}); free space, or check the card")
-            return False
+            return self.disk.refused(error, self.waiting) and await self._commit()
         self._unsure = None
-        self._read_only = 0
-        self._trouble("")
+        self.disk.took()
         self._written(batch, made)
         self._appended += len(batch.rows)
         if batch.marks is not None or self._capacity.pressing:
             await self._make_room()
         if batch.marks is not None:
-            ballast.make(self.path)
+            ballast.make(self.disk.path)
             running = self.timeline.running_ms(self.timeline.boot, self._clock.mono_ms())
             self.lost += await self._recipients.end_parking(running, self._policy.replay * 1000)
         if not self._handover:
@@ -244,7 +242,6 @@ class Outbox:
 
     async def _make_room(self) -> None:
         """Give up readings while the file is larger than it may be."""
-        was_full = self._capacity.full
         with suppress(sqlite3.Error):  # the next commit tells what is wrong with the disk
             gone, first_id = await self._capacity.make_room(
                 tuple(self._recipients), self.streams, self._cares, self._appended
@@ -252,11 +249,6 @@ class Outbox:
             self._appended = 0
             self.lost += gone
             self._retention.dropped(self._next_id if first_id is None else first_id)
-        if self._capacity.full and not was_full:
-            log.error(
-                "outbox: full; readings are given up (reason: capacity), those of bulk devices first; "
-                "mend the uplink, or raise outbox.max_size"
-            )
 
     def _tell_overflow(self) -> None:
         self._overflowing = True
@@ -265,13 +257,6 @@ class Outbox:
             "see that the disk takes readings, or raise outbox.memory",
             self.waiting,
         )
-
-    def _trouble(self, problem: str) -> None:
-        if problem and not self.problem:
-            log.error("outbox: %s; %d readings wait in memory", problem, self.waiting)
-        elif self.problem and not problem:
-            log.warning("outbox: the disk takes readings again")
-        self.problem = problem
 
     def _number(self) -> Batch:
         """Number what waits. Nothing of it counts before it is written."""
