@@ -37,11 +37,7 @@ def _is_open(descriptor: str) -> bool:
 @pytest.fixture(autouse=True)
 def nothing_leaks() -> Iterator[None]:
     files, threads = open_files(), set(threading.enumerate())
-    gc.disable()  # what it would close has leaked
-    try:
-        yield
-    finally:
-        gc.enable()
+    yield
     assert sorted(open_files()) == sorted(files)
     for thread in set(threading.enumerate()) - threads:  # it may be in its last lines
         thread.join(10)
@@ -188,6 +184,8 @@ async def test_an_error_of_the_disk_while_opening_is_one_clear_error(
 
 
 async def test_an_opening_that_is_given_up_leaves_nothing_behind(path: Path) -> None:
+    before = len(open_files())
+    gc.disable()  # what it would close has leaked
     for tenths in range(60):
         opening = asyncio.create_task(Outbox.open(path, EAST, policy(), FakeClock(), ["city"]))
         await asyncio.sleep(tenths / 10_000)
@@ -197,6 +195,9 @@ async def test_an_opening_that_is_given_up_leaves_nothing_behind(path: Path) -> 
         except asyncio.CancelledError:
             continue
         await outbox.close()
+    left = len(open_files()) - before
+    gc.enable()
+    assert left == 0
     async with opened(path, FakeClock()):
         pass
 
