@@ -1,4 +1,4 @@
-"""What a crash leaves: no number twice, no gap, all that was told to be kept; and one sync for each commit."""
+"""What a crash leaves: no number twice, no gap, all that was said to be kept; one sync for each commit."""
 
 import asyncio
 import os
