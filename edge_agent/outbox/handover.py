@@ -1,5 +1,6 @@
 """Between ``keep`` and the disk: the one hand-over in memory, bounded, where the newest readings stay."""
 
+import logging
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ import orjson
 from edge_agent.kept import Row, Stream, checksum
 from edge_agent.outbox.rows import Batch, Loss
 from edge_agent.reading import Reading, Value
+
+log = logging.getLogger(__name__)
 
 _row: Callable[[tuple[int, int, int, int, int, int, bytes, int]], Row] = partial(
     tuple.__new__, Row
@@ -73,30 +76,41 @@ class Handover:
     def __init__(self, most: int) -> None:
         self._most = most
         self._waiting: deque[tuple[int, int, int, bytes]] = deque()  # stream, mono_ms, meta, body
+        self.overflowing = False  # told once, until all is written
         self._overflow: dict[int, tuple[int, int, int]] = {}  # stream -> count, first mono_ms, last mono_ms
 
     def __len__(self) -> int:
         """How many readings wait."""
         return len(self._waiting)
 
-    @property
-    def overflowed(self) -> int:
-        """How many readings had no room, and are not numbered yet."""
-        return sum(count for count, _, _ in self._overflow.values())
-
-    def add(self, stream: int, mono_ms: int, meta: int, body: bytes) -> bool:
-        """Let a reading wait. Where there is no room the oldest is given up: then return True."""
+    def add(self, stream: int, mono_ms: int, meta: int, body: bytes) -> None:
+        """Let a reading wait. Where there is no room the oldest is given up."""
         self._waiting.append((stream, mono_ms, meta, body))
         if len(self._waiting) <= self._most:
-            return False
+            return
+        if not self.overflowing:
+            self.overflowing = True
+            log.error(
+                "outbox: %d readings wait in memory, and the oldest are given up (reason: overflow); "
+                "see that the disk takes readings, or raise outbox.memory",
+                self._most,
+            )
         stream, mono_ms, _, _ = self._waiting.popleft()
         self.overflow(stream, 1, mono_ms, mono_ms)
-        return True
 
     def overflow(self, stream: int, count: int, first_ms: int, last_ms: int) -> None:
         """Count readings that had no room, before all that wait."""
         before, begun_ms, _ = self._overflow.get(stream, (0, first_ms, 0))
         self._overflow[stream] = (before + count, begun_ms, last_ms)
+
+    def adopt(self, carried: Carried, enrolled: Mapping[str, Enrolled]) -> None:
+        """Take over what waited elsewhere, of the devices that are enrolled."""
+        for device, counted in carried.overflow.items():
+            if device in enrolled:
+                self.overflow(enrolled[device].stream, *counted)
+        for device, mono_ms, body in carried.readings:
+            if device in enrolled:
+                self.add(enrolled[device].stream, mono_ms, enrolled[device].meta, body)
 
     def take_out(self, batch: Batch | None, streams: Mapping[int, Stream]) -> Carried:
         """Take out all that waits, and before it what is numbered in a batch that was not written."""
@@ -104,8 +118,7 @@ class Handover:
         readings += [(stream, mono_ms, body) for stream, mono_ms, _, body in self._waiting]
         for loss in batch.losses if batch else ():
             later = self._overflow.pop(loss.stream, (0, 0, loss.to_mono))
-            count = loss.to_seq - loss.from_seq + 1 + later[0]
-            self._overflow[loss.stream] = (count, loss.from_mono, later[2])
+            self._overflow[loss.stream] = (loss.readings + later[0], loss.from_mono, later[2])
         overflow = {streams[stream].device: counted for stream, counted in self._overflow.items()}
         self._waiting.clear()
         self._overflow.clear()

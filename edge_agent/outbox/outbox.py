@@ -25,7 +25,7 @@ from edge_agent.outbox.ledger import Made
 from edge_agent.outbox.opening import open_file, told_of
 from edge_agent.outbox.recipients import Recipients
 from edge_agent.outbox.retention import Retention
-from edge_agent.outbox.rows import Batch, Identity, Loss, Marks, Opened, Policy
+from edge_agent.outbox.rows import Batch, Identity, Marks, Opened, Policy
 from edge_agent.outbox.stages import USUAL, Care
 from edge_agent.outbox.store import DamagedError, ReadOnlyError, Store
 from edge_agent.outbox.timeline import Timeline
@@ -72,7 +72,6 @@ class Outbox:
         self._enrolled: dict[str, Enrolled] = {}
         self._known: dict[str, Known] = {}
         self._handover = Handover(policy.memory)
-        self._overflowing = False
         self._unsure: Batch | None = None  # was not heard to be written; repeated as it is
         self._pieces: list[tuple[int, int]] = []  # clock offsets to be written
         self._timeless = False  # and was told
@@ -166,9 +165,7 @@ class Outbox:
     def keep(self, reading: Reading, *, immediate: bool = False) -> None:
         """Take a reading over. It is on disk within the window, or at once when ``immediate``."""
         enrolled = self._enrolled[reading.device]
-        full = self._handover.add(enrolled.stream, reading.mono_ms, enrolled.meta, enrolled.body(reading))
-        if full and not self._overflowing:
-            self._tell_overflow()
+        self._handover.add(enrolled.stream, reading.mono_ms, enrolled.meta, enrolled.body(reading))
         self._something.set()
         if immediate or len(self._handover) >= MOST_PER_COMMIT:
             self._now.set()
@@ -221,7 +218,7 @@ class Outbox:
             self.lost += await self._recipients.end_parking(running, self._policy.replay * 1000)
         if not self._handover:
             self._something.clear()
-            self._overflowing = False
+            self._handover.overflowing = False
         return True
 
     def _written(self, batch: Batch, made: Sequence[Made]) -> None:
@@ -230,7 +227,7 @@ class Outbox:
             self._witness.note(self._testimony.runs, self._next_id)
         for stream, next_seq in batch.next_seq.items():
             self.streams[stream].next_seq = next_seq
-        self.lost += sum(map(_count, batch.losses))
+        self.lost += sum(loss.readings for loss in batch.losses)
         self.kept += len(batch.rows)
         if batch.drop_below:
             self._retention.dropped(batch.drop_below)
@@ -249,14 +246,6 @@ class Outbox:
             self._appended = 0
             self.lost += gone
             self._retention.dropped(self._next_id if first_id is None else first_id)
-
-    def _tell_overflow(self) -> None:
-        self._overflowing = True
-        log.error(
-            "outbox: %d readings wait in memory, and the oldest are given up (reason: overflow); "
-            "see that the disk takes readings, or raise outbox.memory",
-            self.waiting,
-        )
 
     def _number(self) -> Batch:
         """Number what waits. Nothing of it counts before it is written."""
@@ -324,13 +313,7 @@ class Outbox:
 
     def adopt(self, carried: Carried) -> None:
         """Take over what waited in an outbox that fell. Its devices must have been enrolled."""
-        for device, counted in carried.overflow.items():
-            if device in self._enrolled:
-                self._handover.overflow(self._enrolled[device].stream, *counted)
-        for device, mono_ms, body in carried.readings:
-            if device in self._enrolled:
-                enrolled = self._enrolled[device]
-                self._handover.add(enrolled.stream, mono_ms, enrolled.meta, body)
+        self._handover.adopt(carried, self._enrolled)
         self._something.set()
 
     async def close(self) -> None:
@@ -356,10 +339,6 @@ class Outbox:
                     self._witness.note(self._testimony.runs, self._next_id, "closed")
             finally:
                 self._witness.close()
-
-
-def _count(loss: Loss) -> int:
-    return loss.to_seq - loss.from_seq + 1
 
 
 async def _wait_at_most(event: asyncio.Event, seconds: float) -> None:

@@ -36,6 +36,11 @@ class Loss(NamedTuple):
     to_mono: int
     reason: str
 
+    @property
+    def readings(self) -> int:
+        """How many these are."""
+        return self.to_seq - self.from_seq + 1
+
 
 @dataclass(slots=True)
 class Marks:

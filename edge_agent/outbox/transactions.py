@@ -78,7 +78,7 @@ def write(
                 for one in ledger.declare(db, _entry(loss), uplinks[loss.stream], told)
             ]
             if batch.losses:
-                ledger.count(db, sum(_entry(loss).readings for loss in batch.losses), kept=False)
+                ledger.count(db, sum(loss.readings for loss in batch.losses), kept=False)
         for piece in batch.pieces:
             db.execute(
                 "INSERT OR REPLACE INTO clock (boot, from_mono, offset_ms) VALUES (?, ?, ?)",
@@ -105,7 +105,7 @@ def _is_written(db: sqlite3.Connection, batch: Batch) -> bool:
 
 def _entry(loss: Loss) -> Entry:
     return Entry(
-        loss.stream, loss.from_seq, loss.to_seq, loss.to_seq - loss.from_seq + 1,
+        loss.stream, loss.from_seq, loss.to_seq, loss.readings,
         loss.boot, loss.from_mono, loss.boot, loss.to_mono, loss.reason,
     )  # fmt: skip
 
