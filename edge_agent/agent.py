@@ -65,6 +65,11 @@ class Agent:
         self._carried = Carried()
         self._volatile = False
 
+    @property
+    def left(self) -> int:
+        """How many readings still waited in memory when this agent ended."""
+        return self._outbox.left.total if self._outbox else 0
+
     def successor(self) -> "Agent":
         """Return the agent that goes on when this one fell with its outbox, with what waits in memory."""
         agent = Agent(
