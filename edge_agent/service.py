@@ -75,10 +75,11 @@ async def _run(agent: Agent) -> bool:
             raise
         with suppress(TimeoutError):
             await asyncio.wait_for(stopped.wait(), _SALVAGE_PAUSE)
-        if stopped.is_set() and agent.left:
-            log.error("outbox: %d readings could not be written and are lost with this stop", agent.left)
-        return stopped.is_set()
-    return True
+    else:
+        return True
+    if stopped.is_set() and agent.left:
+        log.error("outbox: %d readings could not be written and are lost with this stop", agent.left)
+    return stopped.is_set()
 
 
 def _format() -> str:
