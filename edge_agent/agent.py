@@ -67,8 +67,8 @@ class Agent:
 
     @property
     def left(self) -> int:
-        """How many readings still waited in memory when this agent ended."""
-        return self._outbox.left.total if self._outbox else 0
+        """How many readings wait for a successor: its outbox fell, and they are nowhere else."""
+        return self._outbox.left.total if self._outbox and self._outbox.fell else 0
 
     def successor(self) -> "Agent":
         """Return the agent that goes on when this one fell with its outbox, with what waits in memory."""

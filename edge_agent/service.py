@@ -36,6 +36,8 @@ def serve(config: Path) -> int:
         while not asyncio.run(_run(agent)):
             log.warning("starting again, with what waits in memory")
             agent = agent.successor()
+        if agent.left:
+            log.error("outbox: %d readings could not be written and are lost with this stop", agent.left)
     except OutboxError as error:
         log.error("%s", error)  # noqa: TRY400 - its text says all; a traceback would hide it
         return EX_CONFIG
@@ -77,8 +79,6 @@ async def _run(agent: Agent) -> bool:
             await asyncio.wait_for(stopped.wait(), _SALVAGE_PAUSE)
     else:
         return True
-    if stopped.is_set() and agent.left:
-        log.error("outbox: %d readings could not be written and are lost with this stop", agent.left)
     return stopped.is_set()
 
 
