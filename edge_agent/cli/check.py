@@ -14,7 +14,9 @@ _CONFIG = Path("/etc/edge-agent/agent.toml")
 
 
 def check(
-    config: Annotated[Path, typer.Option("--config", "-c", help="The configuration file.")] = _CONFIG,
+    config: Annotated[
+        Path, typer.Option("--config", "-c", readable=False, help="The configuration file.")
+    ] = _CONFIG,
 ) -> None:
     """Say OK, or all that is wrong with a configuration, with the line and what to do."""
     try:

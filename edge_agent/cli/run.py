@@ -7,9 +7,9 @@ import typer
 
 
 def run(
-    config: Annotated[Path, typer.Option("--config", "-c", help="The configuration file.")] = Path(
-        "/etc/edge-agent/agent.toml"
-    ),
+    config: Annotated[
+        Path, typer.Option("--config", "-c", readable=False, help="The configuration file.")
+    ] = Path("/etc/edge-agent/agent.toml"),
 ) -> None:
     """Run the agent until SIGTERM or Ctrl-C. Exits 78 when a person must change the configuration.
 

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from edge_agent import registry
+from edge_agent.contract.messages import RESERVED_CHANNELS
 from edge_agent.driver import Channel, Over
 from edge_agent.registry import UnknownDriverError
 from edge_agent.settings.model import Bus, Device
@@ -16,7 +17,6 @@ from edge_agent.settings.resolve import chosen, format_of, opened
 from edge_agent.settings.wording import LATER, Finding, findings, near, said
 
 _ON_A_BUS = {Over.STREAM, Over.LINE, Over.REGISTERS}
-_RESERVED = {"schema", "gateway", "device", "ts", "availability", "since"}
 _AGENT = "gateway"
 
 
@@ -90,7 +90,7 @@ def _meant(device: Device, message: str) -> list[str]:
 
 
 def _channels(name: str, device: Device, known: Mapping[str, Channel]) -> Iterator[Finding]:
-    for channel in sorted(_RESERVED.intersection(known)):
+    for channel in sorted(RESERVED_CHANNELS.intersection(known)):
         wrong = f"has a channel {channel!r}, a name that is reserved in MQTT"
         yield Finding(
             ("device", name, "driver"), wrong, "give the channel another name in its driver or profile"

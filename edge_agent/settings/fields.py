@@ -44,6 +44,16 @@ def _absolute(path: Path) -> Path:
     return path
 
 
+def _no_folder(path: Path) -> Path:
+    try:
+        folder = path.is_dir()
+    except OSError:  # on a way that may not be looked at: opening it says so
+        folder = False
+    if folder:
+        raise ValueError(f"is a directory; write a file in it, such as {str(path / 'outbox.db')!r}")
+    return path
+
+
 def _port(port: str) -> str:
     if not check_port(port).startswith("/"):
         raise ValueError("is not a full path; begin it with /, such as /dev/ttyUSB0")
@@ -112,6 +122,7 @@ Size = Annotated[int, BeforeValidator(units.size)]
 Packet = Annotated[Size, AfterValidator(units.within(2000, 256e6, '"2KB" to "256MB"'))]
 Count = Annotated[int, BeforeValidator(units.readings)]
 FullPath = Annotated[Path, AfterValidator(_absolute)]
+OutboxFile = Annotated[FullPath, AfterValidator(_no_folder)]
 ReadableFile = Annotated[FullPath, AfterValidator(_readable)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Bound = Annotated[float, Field(strict=True)]

@@ -6,7 +6,7 @@ Given something else it finds fewer keys, or wrong ones, and never raises.
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 Path = tuple[str | int, ...]
 Lines = Mapping[Path, int]
@@ -24,6 +24,26 @@ _PIECE = re.compile(
 def locate(text: str) -> Lines:
     """Return the line, from 1, of every key path. Keys in an inline table share the line of its key."""
     found: dict[Path, int] = {}
+    for whole, line, header in _statements(text):
+        for size in range(1, len(whole) + 1):
+            found.setdefault(whole[:size], line)
+        if header:
+            found[whole] = line  # a table may have been mentioned before, by one inside it
+    return found
+
+
+def statement_at(text: str, line: int) -> Path:
+    """Return the key path of the statement that a line belongs to."""
+    found: Path = ()
+    for whole, begins, _ in _statements(text):
+        if begins > line:
+            break
+        found = whole
+    return found
+
+
+def _statements(text: str) -> Iterator[tuple[Path, int, bool]]:
+    """Return every statement's whole key path, the line it begins on, and whether it heads a table."""
     table: Path = ()
     at, line = 0, 1
     while at < len(text):
@@ -34,14 +54,10 @@ def locate(text: str) -> Lines:
         path, at = _key_path(text, at)
         if path:
             whole = path if header else table + path
-            for size in range(1, len(whole) + 1):
-                found.setdefault(whole[:size], line)
-            if header:
-                found[whole] = line  # a table may have been mentioned before, by one inside it
-                table = whole
+            table = whole if header else table
+            yield whole, line, header
         at, passed = _rest(text, at)
         line += passed
-    return found
 
 
 def _after(pattern: re.Pattern[str], text: str, at: int) -> int:

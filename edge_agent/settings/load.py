@@ -11,11 +11,14 @@ from pydantic import BaseModel, ValidationError
 
 from edge_agent.settings import checks, planned, wording
 from edge_agent.settings.error import Problem, SettingsError
-from edge_agent.settings.lines import line_of, locate
+from edge_agent.settings.lines import line_of, locate, statement_at
 from edge_agent.settings.model import Bus, Config, Device
 
 _LARGEST = 1_000_000  # bytes; 500 devices take about half of it
 _PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
+_TWICE = re.compile(
+    r"Cannot (?:overwrite|declare|mutate)|Duplicate inline table key '(.*?)'"
+)  # tomllib's words
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -61,7 +64,7 @@ def _text(path: Path) -> str:
     except OSError as error:
         remedy = (
             "give the file with --config"
-            if isinstance(error, FileNotFoundError)
+            if isinstance(error, FileNotFoundError | IsADirectoryError)
             else "let the agent's user read it"
         )
         _refuse(path, 0, f"cannot be read ({error.strerror})", remedy)
@@ -83,12 +86,15 @@ def _parsed(path: Path, text: str) -> dict[str, Any]:
         message = str(error)
         place = _PLACE.search(message)
         line = (int(place[1]) if place[1] else text.rstrip().count("\n") + 1) if place else 0
+        if line and (twice := _TWICE.match(message)):
+            key = (*statement_at(text, line), *([twice[1]] if twice[1] else []))
+            _refuse(path, line, "stands in this file twice", "remove one", wording.dotted(key))
         wrong = "is not TOML: " + _PLACE.sub("", message)
         _refuse(path, line, wrong, 'correct this line, which should look like key = "text"')
 
 
-def _refuse(path: Path, line: int, wrong: str, remedy: str) -> NoReturn:
-    raise SettingsError([Problem(str(path), line, "", wrong, remedy)]) from None
+def _refuse(path: Path, line: int, wrong: str, remedy: str, key: str = "") -> NoReturn:
+    raise SettingsError([Problem(str(path), line, key, wrong, remedy)]) from None
 
 
 def _table(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:

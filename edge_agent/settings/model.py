@@ -23,11 +23,11 @@ from edge_agent.settings.fields import (
     Bound,
     Count,
     Duration,
-    FullPath,
     Id,
     Interval,
     Number,
     OneServer,
+    OutboxFile,
     Packet,
     Password,
     PortName,
@@ -58,7 +58,7 @@ class Gateway(_Table):
 class Outbox(_Table):
     """How readings are kept. ``memory`` counts readings."""
 
-    path: FullPath = Path("/var/lib/edge-agent/outbox.db")
+    path: OutboxFile = Path("/var/lib/edge-agent/outbox.db")
     window: Annotated[Duration, AfterValidator(within(0.05, 60, '"50ms" to "1m"'))] = 1.0
     max_size: Annotated[Size, AfterValidator(within(1e6, 1e13, '"1MB" to "10000GB"'))] = 512_000_000
     replay: Duration = 7 * 86_400.0

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
+from pydantic_core import to_json
+
 from edge_agent import driver as contract
 from edge_agent import registry
 from edge_agent.bus.serial import SerialFormat
@@ -17,7 +19,9 @@ def chosen(device: Device) -> tuple[contract.Driver[Any], contract.Settings]:
         ValidationError: the settings are not the driver's.
     """
     driver = registry.load(device.driver)
-    return driver, driver.settings.model_validate(dict(device.settings))
+    # strict, so that address = "7" or true is not taken for a number; as JSON, whose lists may be tuples
+    written = to_json(dict(device.settings), inf_nan_mode="constants")
+    return driver, driver.settings.model_validate_json(written, strict=True)
 
 
 def opened(device: Device) -> tuple[contract.Driver[Any], contract.Device]:

@@ -1,9 +1,11 @@
+import os
 from pathlib import Path
 
 import pytest
 from typer import Typer
 from typer.testing import CliRunner
 
+from edge_agent.cli import app as edge_agent
 from edge_agent.cli.check import check
 
 GOOD = """\
@@ -47,3 +49,24 @@ def test_a_file_that_is_not_there_is_the_same_kind_of_problem(app: Typer, tmp_pa
     result = CliRunner().invoke(app, ["--config", str(tmp_path / "none.toml")])
     assert (result.exit_code, result.stdout) == (78, "")
     assert "cannot be read (No such file or directory); give the file with --config" in result.stderr
+
+
+@pytest.mark.parametrize("verb", ["check", "run"])
+def test_a_file_that_cannot_be_read_is_said_by_us_with_exit_78(verb: str, tmp_path: Path) -> None:
+    for file, remedy in (
+        (tmp_path / "none.toml", "(No such file or directory); give the file with --config"),
+        (tmp_path, "(Is a directory); give the file with --config"),
+    ):
+        result = CliRunner().invoke(edge_agent, [verb, "--config", str(file)])
+        assert (result.exit_code, result.stderr) == (78, f"{file}: cannot be read {remedy}\n")
+
+
+@pytest.mark.parametrize("verb", ["check", "run"])
+def test_a_file_without_permission_too(verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line asks the system by os.access, which says yes to root."""
+    file = tmp_path / "agent.toml"
+    file.write_text("config = 2\n", "utf-8")
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    result = CliRunner().invoke(edge_agent, [verb, "--config", str(file)])
+    assert result.exit_code == 78
+    assert f"{file}:1: config: " in result.stderr

@@ -175,7 +175,7 @@ def test_too_many_devices_are_refused(refused: Refused) -> None:
     ("content", "expected"),
     [
         (b"config = 1\n[gateway]\nsite = \n", ":3: is not TOML: Invalid value; correct this line"),
-        (b"config = 1\nconfig = 1\n", ":2: is not TOML: Cannot overwrite a value; correct this line"),
+        (b"config = 1\nconfig = 1\n", ":2: config: stands in this file twice; remove one"),
         (b"a = [1,\n2\n\n", ":2: is not TOML: "),
         (b"config = 1\n# \xff\n", ":2: is not UTF-8 text; save the file as UTF-8"),
         (b"a = " + b"[" * 5000, ": is nested too deeply; "),

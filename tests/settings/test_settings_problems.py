@@ -1,6 +1,7 @@
 """Every way a configuration can be wrong, with line, key and remedy."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -213,3 +214,34 @@ def test_each_problem_is_told_with_its_line_and_remedy(refused: Refused, text: s
     problems = refused(text)
     assert len(problems) == 1
     assert problems[0].startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("address", "remedy"),
+    [('"7"', "write it without quotes"), ("true", "write it without quotes"), ("7.0", "write it without")],
+)
+def test_a_drivers_settings_are_taken_as_they_are_written(
+    refused: Refused, address: str, remedy: str
+) -> None:
+    (problem,) = refused(METER.replace("address = 7", f"address = {address}"))
+    assert problem.startswith("6: device.meter.settings.address: is not a whole number; " + remedy)
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("[log]\nlevel = 'info'\nlevel = 'debug'\n[clock]", "3: log.level"),
+        ("[log]\n[clock]\n\n[log]\nlevel = 'info'", "4: log"),
+        (METER + METER.partition("[device")[0], "7: bus.a"),
+        (METER + "settings.address = 8\n", "7: device.meter.settings.address"),
+        ("[outbox]\n[clock]\ntrust = 'rtc'\nwait = { a = 1, a = 2 }", "4: clock.wait.a"),
+    ],
+)
+def test_what_stands_twice_is_named(refused: Refused, text: str, place: str) -> None:
+    assert refused(text) == [f"{place}: stands in this file twice; remove one"]
+
+
+def test_the_outbox_is_a_file(refused: Refused, tmp_path: Path) -> None:
+    (problem,) = refused(f'[outbox]\npath = "{tmp_path}"')
+    written = f"write a file in it, such as '{tmp_path}/outbox.db'"
+    assert problem == f"2: outbox.path: is a directory; {written}"
