@@ -75,7 +75,8 @@ class Agent:
         agent = Agent(
             self._config, clock=self._clock, on_ready=self._on_ready, on_acknowledged=self._on_acknowledged
         )
-        agent._carried = self._outbox.left if self._outbox else self._carried
+        handed_on = self._outbox is not None and self._outbox.left.total
+        agent._carried = self._outbox.left if self._outbox is not None and handed_on else self._carried
         return agent
 
     def stop(self) -> None:
@@ -87,7 +88,7 @@ class Agent:
 
         Raises:
             OutboxError: the outbox cannot be used.
-            BaseExceptionGroup: of DamagedError or ReadOnlyError: a successor can go on.
+            DamagedError, ReadOnlyError: alone or in a group; a successor can go on.
         """
         config = self._config
         stored = config.outbox
@@ -108,6 +109,7 @@ class Agent:
         try:
             await self._build(outbox)
             outbox.adopt(self._carried)
+            self._carried = Carried()
             with told_of_steps(self._clock_set):
                 await self._run(outbox)
         finally:
@@ -269,7 +271,10 @@ class Agent:
 
 
 def _disk_free_mb(path: Path) -> int:
-    disk = os.statvfs(path.parent)
+    try:
+        disk = os.statvfs(path.parent)
+    except OSError:  # the card is dying: others tell of it
+        return 0
     return disk.f_bavail * disk.f_frsize // 1_000_000
 
 

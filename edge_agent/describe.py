@@ -1,7 +1,6 @@
 """What a device is, in the words of the MQTT contract: the description that its readings are made under."""
 
 import hashlib
-import json
 
 from edge_agent import driver as contract
 from edge_agent.contract.messages import ChannelMeta, MetaMessage
@@ -37,7 +36,7 @@ def describe(
             "channels": described,
         }
     )
-    digest = hashlib.sha256(json.dumps(message.model_dump(mode="json"), sort_keys=True).encode())
+    digest = hashlib.sha256(message.payload())  # in order: readings are kept in the order of the channels
     return message.model_copy(update={"hash": digest.hexdigest()[:8]})
 
 

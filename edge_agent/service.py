@@ -11,20 +11,23 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.agent import Agent
-from edge_agent.outbox.store import DamagedError, OutboxError, ReadOnlyError
+from edge_agent.backoff import Backoff
+from edge_agent.outbox.store import DamagedError, DiskError, OutboxError, ReadOnlyError
 from edge_agent.settings.error import SettingsError
 from edge_agent.settings.load import load
 
 EX_CONFIG = 78
 """A person must act: systemd does not restart (RestartPreventExitStatus=78)."""
 
-_SALVAGE_PAUSE = 1.0  # seconds
 
 log = logging.getLogger(__name__)
 
 
 def serve(config: Path) -> int:
-    """Run the agent with a configuration file until SIGTERM or SIGINT; return the exit code."""
+    """Run the agent with a configuration file until SIGTERM or SIGINT; return the exit code.
+
+    75: the disk does not let it run now, to be tried again. 78: a person must act.
+    """
     try:
         loaded = load(config)
     except SettingsError as error:
@@ -33,19 +36,23 @@ def serve(config: Path) -> int:
     logging.basicConfig(level=loaded.log.level.upper(), format=_format(), stream=sys.stderr)
     try:
         agent = Agent(loaded, on_ready=lambda: notify("READY=1"))
-        while not asyncio.run(_run(agent)):
+        backoff = Backoff()
+        while not asyncio.run(_run(agent, backoff.next())):
             log.warning("starting again, with what waits in memory")
             agent = agent.successor()
         if agent.left:
             log.error("outbox: %d readings could not be written and are lost with this stop", agent.left)
     except OutboxError as error:
         log.error("%s", error)  # noqa: TRY400 - its text says all; a traceback would hide it
-        return EX_CONFIG
+        return os.EX_TEMPFAIL if isinstance(error, DiskError) else EX_CONFIG
     return 0
 
 
-async def _run(agent: Agent) -> bool:
-    """Run until a signal. Returns False when the outbox fell, damaged or read-only: a successor goes on."""
+async def _run(agent: Agent, pause: float) -> bool:
+    """Run until a signal. Returns False when the outbox fell, damaged or read-only: a successor goes on.
+
+    ``pause`` is how long to wait before that, in seconds: a bad disk must not be rewritten without end.
+    """
     loop = asyncio.get_running_loop()
     running = asyncio.current_task()
     bugs: list[Exception] = []
@@ -72,11 +79,14 @@ async def _run(agent: Agent) -> bool:
         if bugs:
             raise bugs[0] from None
         raise
-    except BaseExceptionGroup as group:
-        if group.split((DamagedError, ReadOnlyError))[1] is not None:  # something else went wrong too
-            raise
+    except (DamagedError, ReadOnlyError, BaseExceptionGroup) as error:
+        if (
+            isinstance(error, BaseExceptionGroup)
+            and error.split((DamagedError, ReadOnlyError))[1] is not None
+        ):
+            raise  # something else went wrong too
         with suppress(TimeoutError):
-            await asyncio.wait_for(stopped.wait(), _SALVAGE_PAUSE)
+            await asyncio.wait_for(stopped.wait(), pause)
     else:
         return True
     return stopped.is_set()

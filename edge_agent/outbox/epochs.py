@@ -38,6 +38,7 @@ def recall(db: sqlite3.Connection, testimony: Testimony) -> None:
             "INSERT OR IGNORE INTO stream (id, epoch, device, kind) VALUES (?, ?, ?, 'reading')",
             (known.stream, epoch, device),
         )
+        db.execute("UPDATE stream SET epoch = ? WHERE id = ?", (epoch, known.stream))
         db.execute("INSERT OR IGNORE INTO meta VALUES (?, ?, ?, ?)", (known.meta, device, *known[2:]))
 
 
@@ -52,11 +53,10 @@ def close_others(db: sqlite3.Connection, epoch: int) -> None:
     last = {
         stream: _settled(db, stream, next_seq, uplinks)
         for stream, next_seq in db.execute(
-            "SELECT id, next_seq FROM stream WHERE epoch != ?"
-            " AND id NOT IN (SELECT stream FROM loss WHERE to_seq IS NULL)",
-            (epoch,),
+            "SELECT id, next_seq FROM stream WHERE epoch != ?", (epoch,)
         ).fetchall()
     }
+    closed = dict(db.execute("SELECT stream, min(from_seq) FROM loss WHERE to_seq IS NULL GROUP BY stream"))
     apart = set(db.execute("SELECT uplink, stream FROM apart WHERE to_seq IS NULL"))
     ledger = _ledger(db)
     again: set[int] = set()  # entries that say already what is missing
@@ -72,7 +72,14 @@ def close_others(db: sqlite3.Connection, epoch: int) -> None:
                 missing.append((stream, *gap, gap[1] - gap[0] + 1))
             else:
                 again.add(known)
-    ends = [(stream, seq + 1, None, None) for stream, seq in last.items()]
+    ends = [(stream, seq + 1, None, None) for stream, seq in last.items() if stream not in closed]
+    for (
+        stream,
+        end,
+    ) in closed.items():  # what lay before its end may be gone now
+        if stream in last and last[stream] < end - 1:
+            missing.append((stream, last[stream] + 1, end - 1, end - 1 - last[stream]))
+            last[stream] = end - 1
     db.executemany(
         "INSERT OR IGNORE INTO loss_owed VALUES (?, ?)",
         [(uplink, id_) for uplink in uplinks for id_ in again],

@@ -13,7 +13,7 @@ from edge_agent.outbox import recovery, store
 from edge_agent.outbox.apart import Selection
 from edge_agent.outbox.beginning import begin_run
 from edge_agent.outbox.rows import Identity, Opened
-from edge_agent.outbox.store import DamagedError, OutboxError, Store
+from edge_agent.outbox.store import DamagedError, DiskError, OutboxError, Store
 from edge_agent.outbox.witness import Witness
 
 log = logging.getLogger(__name__)
@@ -25,12 +25,12 @@ def told_of(path: Path) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, DamagedError) as error:
-        raise OutboxError(
+        raise DiskError(
             f"{path}: cannot be read or written ({error}); free space and check the disk, "
             "or move the file away to start a new one"
         ) from None
     except OutboxError as error:
-        raise OutboxError(f"{path}: {error}" if str(path) not in str(error) else str(error)) from None
+        raise type(error)(f"{path}: {error}" if str(path) not in str(error) else str(error)) from None
 
 
 async def open_file(

@@ -326,7 +326,9 @@ class Outbox:
             with suppress(DamagedError):
                 if not self._damaged and await self.flush():
                     await self._commit()
-            self.left = self._handover.take_out(self._unsure, self.streams)
+            # What a damaged file may have taken is not numbered again: the end of its epoch is declared.
+            known = None if self._damaged else self._unsure
+            self.left = self._handover.take_out(known, self.streams)
             self._unsure = None
             if self.left.total and not self.fell:
                 log.error(

@@ -16,7 +16,7 @@ from edge_agent.outbox.carve import carve
 from edge_agent.outbox.epochs import close_others, new_epoch, recall
 from edge_agent.outbox.rows import Identity
 from edge_agent.outbox.seal import is_sealed, seal
-from edge_agent.outbox.store import APPLICATION_ID, MAJOR, OutboxError, is_damage, prepare
+from edge_agent.outbox.store import APPLICATION_ID, MAJOR, DiskError, is_damage, prepare
 from edge_agent.outbox.transactions import LOG_COLUMNS
 from edge_agent.outbox.witness import Testimony
 
@@ -98,10 +98,13 @@ def salvage(path: Path, testimony: Testimony, identity: Identity) -> None:
         OutboxError: the fresh file cannot be written.
     """
     aside, fresh = set_aside(path), path.with_name(path.name + ".fresh")
+    wal, aside_wal = Path(f"{path}-wal"), Path(f"{aside}-wal")
     if path.exists():
-        for suffix in ("", "-wal"):
-            with suppress(FileNotFoundError):
-                Path(f"{path}{suffix}").replace(f"{aside}{suffix}")
+        if not wal.exists():
+            aside_wal.unlink(missing_ok=True)  # of an earlier salvage
+        path.replace(aside)
+    if wal.exists():  # also where an earlier try came no further
+        wal.replace(aside_wal)
     for leftover in (f"{path}-shm", f"{aside}-shm", fresh, f"{fresh}-wal", f"{fresh}-shm"):
         Path(leftover).unlink(missing_ok=True)
     try:
@@ -117,7 +120,7 @@ def salvage(path: Path, testimony: Testimony, identity: Identity) -> None:
         fresh.replace(path)
         _sync(path.parent)
     except (sqlite3.Error, OSError) as error:
-        raise OutboxError(f"{path}: is damaged, and cannot be salvaged here ({error}); free space") from error
+        raise DiskError(f"{path}: is damaged, and cannot be salvaged here ({error}); free space") from error
     log.warning("outbox: %s was damaged; %d readings were salvaged, the rest is declared lost", path, moved)
 
 
@@ -137,6 +140,7 @@ def _move(aside: Path, new: sqlite3.Connection, testimony: Testimony, identity: 
         f"INSERT OR IGNORE INTO log ({LOG_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - our own names
         (row for row in carve(aside) if row.stream in streams and row.meta in metas),
     )
+    _fill_in(new)
     moved, last_id = new.execute("SELECT count(*), max(id) FROM log").fetchone()
     next_id = max(testimony.next_id, (last_id or 0) + 1)
     epoch = new_epoch(new, *identity, "salvaged")
@@ -148,6 +152,22 @@ def _move(aside: Path, new: sqlite3.Connection, testimony: Testimony, identity: 
     close_others(new, epoch)
     seal(new)
     return int(moved)
+
+
+def _fill_in(new: sqlite3.Connection) -> None:
+    """Stand in for what rows refer to and is lost: a boot without a time, an epoch without its name."""
+    new.execute(
+        "INSERT OR IGNORE INTO epoch (id, name, site, gateway, origin)"
+        " SELECT DISTINCT epoch, 'lost-' || epoch, '', '', 'salvaged' FROM stream"
+    )
+    new.execute(
+        "INSERT OR IGNORE INTO boot (id, boot_id) SELECT boot, 'lost-' || boot FROM"
+        " (SELECT boot FROM log UNION SELECT boot FROM clock UNION SELECT from_boot FROM loss"
+        " UNION SELECT to_boot FROM loss) WHERE boot NOT NULL"
+    )
+    for table in ("loss", "delivery", "apart"):
+        new.execute(f"DELETE FROM {table} WHERE stream NOT IN (SELECT id FROM stream)")  # noqa: S608 - our own names
+    new.execute("DELETE FROM loss_owed WHERE loss NOT IN (SELECT id FROM loss)")
 
 
 def _is_sealed(old: sqlite3.Connection) -> bool:

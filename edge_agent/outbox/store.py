@@ -33,6 +33,10 @@ class ReadOnlyError(Exception):
     """The card has turned read-only. Readings can go on only in another place."""
 
 
+class DiskError(OutboxError):
+    """The disk does not let the outbox be used now. It may later: try again."""
+
+
 class DamagedError(Exception):
     """The file itself is damaged. Opening it again salvages what can be read."""
 

@@ -14,7 +14,7 @@ _MEMORY = ("/run", "/dev/shm")  # noqa: S108 - what is made there is for this us
 def is_read_only(path: Path) -> bool:
     """Say whether the file system under an outbox takes nothing any more, or never did."""
     folder = next(parent for parent in path.parents if parent.exists())
-    if os.statvfs(folder).f_flag & os.ST_RDONLY:
+    if _flags(folder) & os.ST_RDONLY:
         return True
     if folder != path.parent:
         return False  # it is to be made
@@ -25,6 +25,13 @@ def is_read_only(path: Path) -> bool:
     except OSError as error:
         return error.errno == errno.EROFS
     return False
+
+
+def _flags(folder: Path) -> int:
+    try:
+        return os.statvfs(folder).f_flag
+    except OSError:  # a card that answers nothing takes nothing either
+        return os.ST_RDONLY
 
 
 def place(gateway: str) -> Path:

@@ -38,9 +38,10 @@ class History:
     async def read(self) -> None:
         """Read the next piece of the log."""
         delivery = self._delivery
-        rows = await delivery.read(self._scan.cursor, self._scan.limit, _READ_ROWS)
+        upto = self._scan.limit  # it may be extended meanwhile
+        rows = await delivery.read(self._scan.cursor, upto, _READ_ROWS)
         self.lane.add(row for row in rows if delivery.owes(row.stream, row.seq))
-        self._scan.advance(rows)
+        self._scan.advance(rows, upto)
 
     def extend(self) -> None:
         """Live rows were dropped from memory: all that is on disk is backlog now."""

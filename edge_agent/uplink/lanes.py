@@ -128,6 +128,6 @@ class Backlog:
         """Live rows up to this one were dropped from memory: the log has them."""
         self.limit = last_id
 
-    def advance(self, rows: list[Row]) -> None:
-        """A piece of the log was read; nothing means that there is no more."""
-        self.cursor = rows[-1].id + 1 if rows else self.limit + 1
+    def advance(self, rows: list[Row], upto: int) -> None:
+        """A piece of the log was read; nothing means that there is no more up to there."""
+        self.cursor = rows[-1].id + 1 if rows else upto + 1

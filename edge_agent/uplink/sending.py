@@ -15,6 +15,7 @@ from edge_agent.uplink.lanes import MOST_ROWS, Lane, Run
 from edge_agent.uplink.mqtt import Connected, Outgoing, Session, SessionError
 from edge_agent.uplink.payload import Description
 from edge_agent.uplink.protocol import Delivery, Gateway
+from edge_agent.uplink.reader import read
 from edge_agent.uplink.readings import LEAST_ROOM, data, largest_payload
 from edge_agent.uplink.refusals import Gate, Refusal
 from edge_agent.uplink.rejections import Rejections
@@ -102,7 +103,8 @@ class Sending:
                 problem = f"the broker does not pass {self._topics.status} back to us; allow us to write it"
                 self._timers.after("proof", self._settings.ack_timeout, lambda: self._end(problem))
             async with asyncio.TaskGroup() as tasks:
-                reader = tasks.create_task(self._read_backlog(), name="uplink.backlog")
+                work = read(self._hungry, self._rejections, self._history, self._repairs, self.pump)
+                reader = tasks.create_task(work, name="uplink.reader")
                 try:
                     return await self._ended
                 finally:
@@ -303,18 +305,6 @@ class Sending:
             self._end(str(error))
         self.pump()  # the clock may have become known, which nobody tells
         self._timers.after("health", _HEALTH_EVERY_S, self._health)
-
-    async def _read_backlog(self) -> None:
-        """Read the log forward when the lane runs low, and write what is hopeless to the ledger."""
-        while True:
-            await self._hungry.wait()
-            self._hungry.clear()
-            await self._rejections.write()
-            if self._history.hungry:
-                await self._history.read()
-            elif self._repairs.hungry:
-                await self._repairs.read()
-            self.pump()
 
     def _refresh(self) -> None:
         self._said.begin(())
