@@ -135,7 +135,7 @@ def first_acknowledged() -> float:
 
 def main() -> None:
     table = measure.Table(
-        "agent", "RSS, MB", "of it not files, MB", "CPU, % of a core", "voluntary context switches/s"
+        "agent", "RSS, MB", "of it its own, MB", "CPU, % of a core", "voluntary context switches/s"
     )
     names = ("the demo's configuration", "1 device, asked each 60 s")
     for name, one in zip(names, asyncio.run(both()), strict=True):
