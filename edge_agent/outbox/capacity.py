@@ -68,6 +68,10 @@ class Capacity:
         gone = await self._make_room(deliveries, streams, cares, appended)
         return gone, await self._db.run(first_id)
 
+    async def is_over(self) -> bool:
+        """Say whether the file is larger than it may be."""
+        return await self._db.run(bytes_held) > self._max_size
+
     async def _make_room(
         self,
         deliveries: Sequence[Delivery],

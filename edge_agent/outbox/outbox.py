@@ -60,23 +60,20 @@ class Outbox:
         self.left = Carried()  # what could not be written before the end, to go on elsewhere
         self.disk = Disk(path)
         self._db, self._witness, self._policy, self._clock = db, witness, policy, clock
-        self._testimony = Testimony()
-        self._damaged = False
+        self._testimony, self._damaged = Testimony(), False
         db.on_damage = self._note_damage
         self._retention = Retention(db, self.timeline, policy.replay, policy.max_size, opened.first_id)
         self._capacity = Capacity(db, policy.max_size)
         self._cares: dict[str, Care] = {}
         self._refusing: set[int] = set()  # streams of devices whose newest readings go when there is no room
-        self._appended = 0  # rows since room was made
-        self._next_id = opened.next_id
+        self._next_id, self._appended = opened.next_id, 0  # rows since room was made
         self._enrolled: dict[str, Enrolled] = {}
         self._known: dict[str, Known] = {}
         self._handover = Handover(policy.memory)
         self._unsure: Batch | None = None  # was not heard to be written; repeated as it is
         self._pieces: list[tuple[int, int]] = []  # clock offsets to be written
         self._timeless = False  # and was told
-        self._something = asyncio.Event()
-        self._now = asyncio.Event()
+        self._something, self._now = asyncio.Event(), asyncio.Event()
         self._closing = False
         self._marked_ms = clock.mono_ms()
         self._unmarked: dict[int, int] = {}  # next_seq of the streams that appended since the last marks
@@ -240,6 +237,10 @@ class Outbox:
     async def _make_room(self) -> None:
         """Give up readings while the file is larger than it may be."""
         with suppress(sqlite3.Error):  # the next commit tells what is wrong with the disk
+            if await self._capacity.is_over():  # rows go only on the strength of what the file knows
+                known = await self._with_marks(Batch([]))
+                await self._db.run(transactions.write, known, {}, capacity.told(self._recipients))
+                self._written(known, [])
             gone, first_id = await self._capacity.make_room(
                 tuple(self._recipients), self.streams, self._cares, self._appended
             )
