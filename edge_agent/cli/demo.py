@@ -9,9 +9,9 @@ import typer
 from edge_agent.settings.units import duration
 
 
-def _seconds(text: str) -> float:
+def _seconds(text: str) -> float | None:
     if not text:
-        return 0.0
+        return None
     try:
         return duration(text.strip())
     except ValueError as error:
@@ -30,7 +30,7 @@ def demo(
         str, typer.Option("--broker", metavar="mqtt://[USER:PASSWORD@]HOST:PORT", help="Use another broker.")
     ] = "",
     directory: Annotated[
-        Path | None, typer.Option("--dir", metavar="DIR", file_okay=False, help="Keep the files there.")
+        Path | None, typer.Option("--dir", metavar="DIR", readable=False, help="Keep the files there.")
     ] = None,
     outage: Annotated[
         str, typer.Option("--outage", metavar="DURATION", help="Take the broker away in the middle.")

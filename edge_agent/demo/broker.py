@@ -71,7 +71,7 @@ def own_login(directory: Path) -> Login:
     kept.write_text(f"{port}\n", "ascii")
     secret = directory / "secrets" / SECRET
     password = secret.read_text("utf-8").strip() if secret.exists() else secrets.token_hex(12)
-    return Login(f"mqtt://127.0.0.1:{port}", _USERNAME, password)
+    return Login(f"mqtt://127.0.0.1:{port}", _USERNAME, password, generated=True)
 
 
 def login_of(url: str) -> Login:

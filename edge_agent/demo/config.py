@@ -91,5 +91,5 @@ name = "Hall A desk"
 
 
 def _quoted(text: object) -> str:
-    """Write a TOML basic string; JSON's escapes are a part of TOML's."""
-    return json.dumps(str(text))
+    """Write a TOML basic string; JSON's escapes are a part of TOML's, but for those of emoji."""
+    return json.dumps(str(text), ensure_ascii=False)

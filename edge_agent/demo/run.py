@@ -30,20 +30,23 @@ _RECONNECT_WITHIN = 20.0  # the agent comes back with jitter: 10 s after an outa
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the user asked for. Seconds; 0: for ever, no outage. "" and None: the demo's own, for a while."""
+    """What the user asked for, times in seconds. None: for ever, no outage, a directory for a while."""
 
-    seconds: float = 0.0
+    seconds: float | None = None
     as_json: bool = False
     broker: str = ""
     directory: Path | None = None
-    outage: float = 0.0
+    outage: float | None = None
 
     def check(self) -> None:
         """Refuse what cannot be shown.
 
         Raises:
-            DemoError: the outage is of a broker that is not ours, or does not end in time.
+            DemoError: no time at all, or an outage of a broker that is not ours, or one without an end.
         """
+        for option, asked in (("--for", self.seconds), ("--outage", self.outage)):
+            if asked is not None and asked <= 0:
+                raise DemoError(f"{option} is no time at all; give more, such as 30s, or leave it out")
         if self.outage and self.broker:
             raise DemoError(
                 "--outage takes away the demo's own broker, not the one of --broker; "
@@ -68,6 +71,10 @@ async def run(options: Options) -> None:
     """
     options.check()
     theirs = broker.login_of(options.broker) if options.broker else None
+    # before anything is made that must be taken away again
+    ending = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, ending.set)
     with _directory(options.directory) as directory, _alone(directory):
         async with AsyncExitStack() as stack:
             live = sys.stdout.isatty() and not options.as_json
@@ -78,21 +85,22 @@ async def run(options: Options) -> None:
             if theirs is None:
                 served = await stack.enter_async_context(broker.running(directory, login))
             title = served.title if served else "your own"
-            heading = screen.Heading(title, login, directory, config.TOPICS)
+            heading = screen.Heading(
+                title, login, directory, config.TOPICS, temporary=options.directory is None
+            )
             file = config.write(directory, login, served.protocol if served else "auto")
-            await _run_agent(options, heading, file, devices.wait, served)
+            if not ending.is_set():
+                await _run_agent(options, heading, file, devices.wait, served, ending)
 
 
-async def _run_agent(
+async def _run_agent(  # noqa: PLR0913, PLR0917 - what was made for it, one by one
     options: Options,
     heading: screen.Heading,
     file: Path,
     park_ended: Callable[[], Awaitable[int]],
     served: broker.Broker | None,
+    ending: asyncio.Event,
 ) -> None:
-    ending = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, ending.set)
     os.environ["CREDENTIALS_DIRECTORY"] = str(config.secrets_folder(heading.directory))
     settings = load(file)
     lines = report.Lines(as_json=options.as_json, gone=ending.set)
@@ -104,10 +112,10 @@ async def _run_agent(
         shown = group.create_task(_show(agent.status, options, heading, lines), name="demo.screen")
         aside = [gone, asked, shown]
         if served is not None and options.outage:
-            outage = _outage(served, options, lines.remark)
+            outage = _outage(served, options.outage_after, options.outage, lines.remark)
             aside.append(group.create_task(outage, name="demo.outage"))
         ended, _ = await asyncio.wait(
-            (running, gone, asked), timeout=options.seconds or None, return_when=asyncio.FIRST_COMPLETED
+            (running, gone, asked), timeout=options.seconds, return_when=asyncio.FIRST_COMPLETED
         )
         if not ended:
             await _drain(agent.status, ending, _RECONNECT_WITHIN if options.outage else _DRAIN_WITHIN)
@@ -151,11 +159,11 @@ async def _show(
             await asyncio.sleep(_REFRESH)
 
 
-async def _outage(served: broker.Broker, options: Options, remark: Callable[[str], None]) -> None:
-    await asyncio.sleep(options.outage_after)
+async def _outage(served: broker.Broker, after: float, seconds: float, remark: Callable[[str], None]) -> None:
+    await asyncio.sleep(after)
     await served.stop()
     remark("-- broker taken away")
-    await asyncio.sleep(options.outage)
+    await asyncio.sleep(seconds)
     try:
         await served.start()
     except DemoError as error:  # the demo goes on: that is what an outage looks like
@@ -167,7 +175,10 @@ async def _outage(served: broker.Broker, options: Options, remark: Callable[[str
 @contextmanager
 def _directory(wanted: Path | None) -> Iterator[Path]:
     if wanted is not None:
-        wanted.mkdir(parents=True, exist_ok=True)
+        try:
+            wanted.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _not_there(wanted, error) from None
         yield wanted.resolve()
         return
     with tempfile.TemporaryDirectory(prefix="edge-agent-demo-", ignore_cleanup_errors=True) as name:
@@ -177,12 +188,23 @@ def _directory(wanted: Path | None) -> Iterator[Path]:
 @contextmanager
 def _alone(directory: Path) -> Iterator[None]:
     """Keep a second demo out of the directory. The kernel gives it free when this process ends."""
-    with (directory / "demo.lock").open("w") as lock:
+    try:
+        lock = (directory / "demo.lock").open("w")
+    except OSError as error:
+        raise _not_there(directory, error) from None
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise DemoError(f"another demo runs in {directory}; end it, or choose another --dir") from None
         yield
+
+
+def _not_there(directory: Path, error: OSError) -> DemoError:
+    return DemoError(
+        f"nothing can be written in --dir {directory} ({error.strerror}); "
+        "choose a directory of your own, or leave --dir out"
+    )
 
 
 @contextmanager

@@ -23,6 +23,7 @@ class Heading:
     login: Login
     directory: Path
     topics: str
+    temporary: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def line(status: Status) -> str:
     devices = "  ".join(
         f"{device.id} #{device.seq}"
         if device.availability == "online"
-        else f"{device.id} {device.availability}"
+        else f"{device.id} {'waiting' if _waiting(device) else device.availability}"
         for device in status.devices
     )
     problems = [text for text in (status.problem, *(_uplink_problem(one) for one in status.uplinks)) if text]
@@ -68,9 +69,12 @@ def line(status: Status) -> str:
 
 def opening(heading: Heading) -> str:
     """Return what to know before the first reading, in some lines."""
+    fate = (
+        "removed at the end; keep them with --dir DIR" if heading.temporary else "agent.toml, outbox.db, logs"
+    )
     return (
         f"broker  {heading.broker} at {heading.login.url}\n"
-        f"files   {heading.directory}  (agent.toml, outbox.db, logs)\n"
+        f"files   {heading.directory}  ({fate})\n"
         f"watch   {heading.login.watch_command(heading.topics)}"
     )
 
@@ -161,7 +165,14 @@ def _name(device: DeviceStatus) -> Text:
 
 
 def _age(device: DeviceStatus) -> str:
-    return "-" if device.heard_s is None else f"{device.heard_s:.1f} s"
+    if device.heard_s is not None:
+        return f"{device.heard_s:.1f} s"
+    return "waiting" if _waiting(device) else "-"
+
+
+def _waiting(device: DeviceStatus) -> bool:
+    """Say whether nothing was heard of a device yet, and it is too early to worry."""
+    return device.heard_s is None and device.availability == "late"
 
 
 def _quality(device: DeviceStatus, channel: str) -> Text:

@@ -45,3 +45,9 @@ def test_it_is_written_anew_but_never_over_somebody_elses(tmp_path: Path) -> Non
     with pytest.raises(DemoError, match="--dir"):
         config.write(tmp_path, _LOGIN)
     assert file.read_text() == "config = 1\n"
+
+
+def test_any_name_of_a_directory_can_be_written(tmp_path: Path) -> None:
+    folder = tmp_path / "公园 🌳"
+    folder.mkdir()
+    assert load(config.write(folder, Login("mqtt://10.0.0.1:1883", "", ""))).outbox.path.parent == folder

@@ -2,8 +2,11 @@
 
 import asyncio
 import json
+import os
 import signal
+import subprocess
 import sys
+import time
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -102,6 +105,31 @@ async def test_ctrl_c_ends_it_with_the_summary() -> None:
     assert rest.splitlines()[-1].startswith(b"kept ")
 
 
+def test_it_takes_its_files_away_however_early_it_is_stopped(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", _VERB],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+    )
+    try:
+        while not any(tmp_path.iterdir()) and process.poll() is None:
+            time.sleep(0.005)
+        process.terminate()
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.communicate()
+    assert (process.returncode, out) == (0, b""), err.decode()
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_file_is_no_directory(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DemoError, match=r"--dir .*/file/x \(Not a directory\); choose"):
+        await run(Options(directory=tmp_path / "file" / "x"))
+
+
 async def _subscriber(login: Login, *arguments: str) -> bytes:
     hearing = await asyncio.create_subprocess_exec(
         *("mosquitto_sub", "-h", login.host, "-p", str(login.port), "-u", login.username),
@@ -138,6 +166,9 @@ async def test_it_works_with_a_broker_of_the_users(tmp_path: Path) -> None:
         (Options(outage=5, broker="mqtt://127.0.0.1:1"), "by hand"),
         (Options(outage=20, seconds=30), "longer"),
         (Options(broker="127.0.0.1"), "mqtt://"),
+        (Options(seconds=0), "--for is no time at all"),
+        (Options(outage=0), "--outage is no time at all"),
+        (Options(directory=Path("/proc/none/here")), r"--dir /proc/none/here \(.+\); choose"),
     ],
 )
 async def test_it_refuses_what_it_cannot_show(options: Options, remedy: str) -> None:

@@ -43,7 +43,10 @@ _STATUS = Status(
     uplinks=(_CITY,),
 )
 _HEADING = screen.Heading(
-    "mosquitto 2.0.11", Login("mqtt://127.0.0.1:1883", "demo", "pass"), Path("/tmp/x"), "park/v1/#"
+    "mosquitto 2.0.11",
+    Login("mqtt://127.0.0.1:1883", "demo", "pass", generated=True),
+    Path("/tmp/x"),
+    "park/v1/#",
 )
 
 
@@ -106,3 +109,26 @@ def test_a_line_is_one_line() -> None:
     assert "\n" not in shown
     assert "meter-1 #17" in shown
     assert "gone-1 offline" in shown
+
+
+def test_a_device_that_was_not_heard_yet_is_waited_for() -> None:
+    early = replace(_STATUS, devices=(replace(_METER, availability="late", heard_s=None, seq=0),))
+    for shown in (screen.line(early), _rendered(early), _rendered(early, height=18)):
+        assert "waiting" in shown.replace("waiting 1", "")
+        assert "late" not in shown
+    silent = replace(_STATUS, devices=(replace(_METER, availability="late", heard_s=70.0),))
+    assert "meter-1 late" in screen.line(silent)
+
+
+def test_a_password_of_the_users_is_not_shown() -> None:
+    theirs = replace(_HEADING, login=Login("mqtt://10.0.0.1:1883", "town", "hush"))
+    assert "-u town -P ... -v" in screen.opening(theirs)
+    assert "hush" not in screen.opening(theirs)
+    nobody = replace(_HEADING, login=Login("mqtt://10.0.0.1:1883", "town", ""))
+    assert "-u town -v" in screen.opening(nobody)
+
+
+def test_it_says_whether_the_files_stay() -> None:
+    assert "agent.toml" in screen.opening(_HEADING)
+    removed = "/tmp/x  (removed at the end; keep them with --dir DIR)"
+    assert removed in screen.opening(replace(_HEADING, temporary=True))
