@@ -9,7 +9,7 @@ export PIP_CONSTRAINT := constraints.txt
 export PIP_BUILD_CONSTRAINT := constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo install check test bench new-driver pages picture clean
+.PHONY: help demo install check test bench soak new-driver pages picture clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -36,6 +36,9 @@ needs:
 
 bench: $(VENV)/.dev ## Measure the figures of docs/performance.md, 10 min; ARGS=--write writes them there
 	$(BIN)/python -m benchmarks.tables $(ARGS)
+
+soak: needs $(VENV)/.dev ## Run the scenarios of failure in their long forms too (hours), and write docs/reliability.md
+	EDGE_AGENT_RELIABILITY=docs/reliability.md $(BIN)/pytest -m soak -n 2 --dist loadgroup tests/faults $(ARGS)
 
 new-driver: $(VENV)/.dev ## Begin a driver: make new-driver NAME=foo
 	@$(BIN)/python scripts/new_driver.py "$(NAME)"

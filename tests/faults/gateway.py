@@ -155,7 +155,7 @@ class Gateway:
         return self.said
 
     async def connected(self, within: float = 60) -> Said:
-        return await self.until(lambda said: said["uplinks"][0]["connected"], within)
+        return await self.until(lambda said: said["uplinks"] and said["uplinks"][0]["connected"], within)
 
     async def drained(self, within: float) -> Said:
         """Stop reading, and wait until nothing is owed."""

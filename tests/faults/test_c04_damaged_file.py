@@ -60,8 +60,8 @@ async def test_damaged_file(seed: int, damage: Damage, rig: Rig, record: Record)
     await agent.kill()  # the end of it is in the WAL
     damage(agent.outbox, chance)
     await agent.start()
-    epoch = agent.said["epoch"]
-    await agent.until(lambda said: said["kept"] > 50, 60)
+    epoch, before = agent.said["epoch"], agent.said["kept"]
+    await agent.until(lambda said: said["kept"] > before + 80, 60)
     await rig.link.listen()
     counts = await rig.finish(agent)
     kept = stored(agent.outbox)

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from tests.faults.gateway import Gateway, config
+from tests.faults.gateway import Gateway, Said, config
 from tests.faults.rig import Gateways, Record, Rig
 from tests.faults.store import stored
 from tests.faults.stub import Behaviour, Stub
@@ -69,11 +69,15 @@ async def test_a_herd_comes_back_spread_out(agents: int, rig: Rig, record: Recor
     assert most <= agents / 2, "they all came at once"
 
 
+def _connected(said: Said) -> bool:
+    return bool(said["uplinks"]) and said["uplinks"][0]["connected"]
+
+
 async def _all_connected(process: Gateway) -> None:
     await process.until(
         lambda _: (
             len(process.by_gateway) == len(process.configs)
-            and all(said["uplinks"][0]["connected"] for said in process.by_gateway.values())
+            and all(_connected(said) for said in process.by_gateway.values())
         ),
         100,
     )
