@@ -67,7 +67,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.line(f"{name} {title} ({duration:.0f} s, {outcome}): {told}")
     target = os.environ.get("EDGE_AGENT_RELIABILITY")
     if target:
-        forms = "short and long forms" if "soak" in config.option.markexpr else "short forms only"
+        forms = "short and long forms" if "soak" in terminalreporter.config.option.markexpr else "short only"
         Path(target).write_text(_page(rows, forms), "utf-8")
 
 
