@@ -1,9 +1,8 @@
 """What a device of the configuration is made of: its driver, the driver's device, the bus's format."""
 
+import json
 from collections.abc import Iterable
 from typing import Any
-
-from pydantic_core import to_json
 
 from edge_agent import driver as contract
 from edge_agent import registry
@@ -20,7 +19,7 @@ def chosen(device: Device) -> tuple[contract.Driver[Any], contract.Settings]:
     """
     driver = registry.load(device.driver)
     # strict, so that address = "7" or true is not taken for a number; as JSON, whose lists may be tuples
-    written = to_json(dict(device.settings), inf_nan_mode="constants")
+    written = json.dumps(dict(device.settings), default=str)  # dates have a text of their own
     return driver, driver.settings.model_validate_json(written, strict=True)
 
 
