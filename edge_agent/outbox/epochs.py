@@ -38,7 +38,7 @@ def recall(db: sqlite3.Connection, testimony: Testimony) -> None:
             "INSERT OR IGNORE INTO stream (id, epoch, device, kind) VALUES (?, ?, ?, 'reading')",
             (known.stream, epoch, device),
         )
-        db.execute("UPDATE stream SET epoch = ? WHERE id = ?", (epoch, known.stream))
+        db.execute("UPDATE OR IGNORE stream SET epoch = ? WHERE id = ?", (epoch, known.stream))
         db.execute("INSERT OR IGNORE INTO meta VALUES (?, ?, ?, ?)", (known.meta, device, *known[2:]))
 
 

@@ -21,10 +21,13 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def told_of(path: Path) -> Iterator[None]:
-    """Turn whatever goes wrong into one error that names the file and the remedy."""
+    """Turn whatever goes wrong into one error that names the file and the remedy.
+
+    But for damage that was seen only now: the witness knows it, and the next opening salvages.
+    """
     try:
         yield
-    except (sqlite3.Error, DamagedError) as error:
+    except sqlite3.Error as error:
         raise DiskError(
             f"{path}: cannot be read or written ({error}); free space and check the disk, "
             "or move the file away to start a new one"

@@ -75,9 +75,8 @@ class Outbox:
         self._timeless = False  # and was told
         self._something, self._now = asyncio.Event(), asyncio.Event()
         self._closing = False
-        self._marked_ms = clock.mono_ms()
+        self._marked_ms, self._unmarked_rows = clock.mono_ms(), 0
         self._unmarked: dict[int, int] = {}  # next_seq of the streams that appended since the last marks
-        self._unmarked_rows = 0
         for delivery in self._recipients:
             delivery.on_unmarked = self._something.set
 
@@ -95,6 +94,7 @@ class Outbox:
 
         Raises:
             OutboxError: it cannot be used; the message names the file and the remedy.
+            DamagedError: it is damaged, and salvaged when it is opened again.
         """
         witness = Witness(store.lock(path))
         chosen = {name: (selections or {}).get(name, Selection()) for name in uplinks}

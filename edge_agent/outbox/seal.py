@@ -1,4 +1,4 @@
-"""One checksum over the small tables that say what was numbered and what is owed.
+"""One checksum over the schema, and the small tables that say what was numbered and what is owed.
 
 A flipped bit in them would look like any other number: a reading would count as acknowledged that never was.
 The seal is written by each transaction that changes them, and looked at when the file is opened.
@@ -8,6 +8,7 @@ import sqlite3
 from zlib import crc32
 
 _SEALED = (
+    "SELECT name, sql FROM sqlite_schema ORDER BY name",
     "SELECT epoch, next_id, upto FROM outbox",
     "SELECT id, epoch, device, next_seq FROM stream ORDER BY id",
     "SELECT id, name, scan_from FROM uplink ORDER BY id",

@@ -1,1 +1,14 @@
-"""Send what is kept to a broker: live readings first, the backlog beside them, until acknowledged."""
+"""Send what is kept to a broker: live readings first, the backlog beside them, until acknowledged.
+
+``uplink`` connects again and again; each connection is a ``mqtt`` session with one ``sending``, which
+decides what goes next.
+
+- What goes: ``announcements`` and ``birth`` (status, meta, state, health, loss); ``readings`` and
+  ``payload``, from the ``lanes``: live, the backlog (``history``), and ``repairs`` of times; ``selection``
+  says which devices and channels; ``reader`` fetches them from the log.
+- How much: ``window`` and ``flights`` (what is on its way), ``drain`` (how long the backlog will take).
+- When a broker refuses: ``refusals``, and ``rejections`` on their way to the ledger.
+- The wire: ``mqtt``, ``tls``, ``off_loop``, ``kernel``, ``topics``; small things: ``timers``, ``within``,
+  ``remembered``.
+- ``protocol`` is all that this room knows of the outbox.
+"""

@@ -29,14 +29,16 @@ settings = {{ profile = "eastron_sdm120", address = 1 }}
 """
 
 
-def _described(folder: Path, more: str = "") -> MetaMessage:
+def _described(folder: Path, more: str = "", step: int = 1) -> MetaMessage:
     file = folder / "agent.toml"
     file.write_text(_CONFIG.format(folder=folder, more=more), "utf-8")
     config = load(file)
     device = config.device["meter-7"]
     record, settings = chosen(device)
     opened = record.open(settings)
-    return describe(config, "meter-7", device, record.model(settings) or record.title, tuple(opened.channels))
+    return describe(
+        config, "meter-7", device, record.model(settings) or record.title, tuple(opened.channels)[::step]
+    )
 
 
 def test_it_says_what_the_device_is(tmp_path: Path) -> None:
@@ -87,3 +89,8 @@ def test_odd_names_are_only_text(tmp_path: Path, name: str) -> None:
     assert MetaMessage.model_validate(said).hash == made.hash
     description = Description.parse(made.hash, made.payload().decode())
     assert description.names == tuple(said["channels"])
+
+
+def test_another_order_of_channels_is_another_description(tmp_path: Path) -> None:
+    """Readings are kept in the order of the channels: under an old hash their values would change places."""
+    assert _described(tmp_path).hash != _described(tmp_path, step=-1).hash

@@ -100,7 +100,10 @@ def damage(folder: Path, chance: random.Random) -> str:
 async def run_on(path: Path) -> tuple[Outbox, list[tuple[int, int, float]]]:
     """Open it, as often as it says that it is damaged; keep a few readings, and read all that is owed."""
     for _ in range(3):
-        outbox = await open_outbox(path, FakeClock(), devices=())
+        try:
+            outbox = await open_outbox(path, FakeClock(), devices=())
+        except DamagedError:
+            continue
         try:
             for device in DEVICES:
                 await outbox.enroll(device, "hash", DESCRIPTION, NAMES)
@@ -157,6 +160,9 @@ async def test_whatever_is_damaged_every_number_is_accounted_for(seed: int, tmp_
             await judge(outbox, found, case)
         finally:
             await outbox.close()
+        damage(folder, chance)  # once more: salvage must come to an end each time
+        outbox, _ = await run_on(folder / "o.db")
+        await outbox.close()
         shutil.rmtree(folder)
 
 
@@ -183,4 +189,16 @@ async def test_a_file_that_is_older_than_its_witness_begins_an_epoch(tmp_path: P
     assert outbox.epoch != before
     losses = await outbox.deliveries["city"].open_losses()
     assert {(loss.from_seq, loss.to_seq, loss.reason) for loss in losses} == {(21, None, "damage")}
+    await outbox.close()
+
+
+async def test_an_interrupted_salvage_is_done_again(tmp_path: Path) -> None:
+    """The power fails after the file was set aside, and before its write-ahead log was."""
+    crashed, _ = await originals(tmp_path)
+    path = crashed / "o.db"
+    head, _, rest = path.with_name("o.db.witness").read_text().partition("\n")
+    path.with_name("o.db.witness").write_text(head.replace("open", "damaged").strip().ljust(63) + "\n" + rest)
+    path.replace(path.with_name("o.db.damaged"))
+    outbox, found = await run_on(path)
+    assert len([seq for _, seq, _ in found]) == len(DEVICES) * (EACH + NEW)
     await outbox.close()

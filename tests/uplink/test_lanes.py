@@ -115,11 +115,19 @@ def test_the_scan_of_the_log() -> None:
     assert not backlog.more
     backlog.begin(5, 9)
     assert (backlog.cursor, backlog.more) == (5, True)
-    backlog.advance([_row(5, 1, 1), _row(7, 1, 2)])
+    backlog.advance([_row(5, 1, 1), _row(7, 1, 2)], 9)
     assert (backlog.cursor, backlog.more) == (8, True)
-    backlog.advance([])
+    backlog.advance([], 9)
     assert (backlog.cursor, backlog.more) == (10, False)
     backlog.extend(12)
+    assert (backlog.cursor, backlog.more) == (10, True)
+
+
+def test_a_scan_that_is_extended_while_it_reads_skips_nothing() -> None:
+    backlog = Backlog()
+    backlog.begin(5, 9)
+    backlog.extend(12)
+    backlog.advance([], 9)  # the piece that was asked for before had nothing
     assert (backlog.cursor, backlog.more) == (10, True)
 
 
