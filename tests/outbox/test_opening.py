@@ -16,6 +16,7 @@ import pytest
 from edge_agent.outbox import store
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.rows import Identity
+from edge_agent.outbox.seal import seal
 from edge_agent.outbox.store import OutboxError
 from tests.outbox.world import EAST, NAMES, FakeClock, ask, opened, policy, reading
 
@@ -108,6 +109,8 @@ async def test_a_newer_minor_with_more_columns_and_tables_is_used(path: Path) ->
             db.execute(f"ALTER TABLE {table} ADD COLUMN from_a_later_version TEXT")
         db.execute("CREATE TABLE from_a_later_version (one TEXT)")
         db.execute("PRAGMA user_version = 1001")
+        seal(db)  # as that version would
+        db.commit()
     async with opened(
         path, clock, ["city", "park"], kept_by=policy(memory=1), devices=["d1", "d3"]
     ) as outbox:
