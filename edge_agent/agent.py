@@ -66,17 +66,22 @@ class Agent:
         self._volatile = False
 
     @property
+    def _waiting(self) -> Carried:
+        """What waits in memory for a successor: left by the outbox, or never taken over by one."""
+        return self._outbox.left if self._outbox is not None and self._outbox.left.total else self._carried
+
+    @property
     def left(self) -> int:
-        """How many readings wait for a successor: its outbox fell, and they are nowhere else."""
-        return self._outbox.left.total if self._outbox and self._outbox.fell else 0
+        """How many readings wait for a successor: the outbox fell, and they are nowhere else."""
+        fell = self._outbox is None or self._outbox.fell
+        return self._waiting.total if fell else 0
 
     def successor(self) -> "Agent":
         """Return the agent that goes on when this one fell with its outbox, with what waits in memory."""
         agent = Agent(
             self._config, clock=self._clock, on_ready=self._on_ready, on_acknowledged=self._on_acknowledged
         )
-        handed_on = self._outbox is not None and self._outbox.left.total
-        agent._carried = self._outbox.left if self._outbox is not None and handed_on else self._carried
+        agent._carried = self._waiting
         return agent
 
     def stop(self) -> None:

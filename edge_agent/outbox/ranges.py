@@ -25,11 +25,6 @@ class Ranges:
         at = bisect_left(self.beyond, (first + 1,)) - 1
         return at >= 0 and last <= self.beyond[at][1]
 
-    def overlap(self, first: int, last: int) -> int:
-        """How many of the numbers from first to last are settled."""
-        below = max(0, min(last, self.settled) - first + 1)
-        return below + sum(max(0, min(last, high) - max(first, low) + 1) for low, high in self.beyond)
-
     @property
     def top(self) -> int:
         """The highest number that is settled."""

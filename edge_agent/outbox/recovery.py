@@ -95,7 +95,7 @@ def salvage(path: Path, testimony: Testimony, identity: Identity) -> None:
     May be interrupted at any point and is then done again. The witness must say "damaged" already.
 
     Raises:
-        OutboxError: the fresh file cannot be written.
+        DiskError: the fresh file cannot be written now.
     """
     aside, fresh = set_aside(path), path.with_name(path.name + ".fresh")
     wal, aside_wal = Path(f"{path}-wal"), Path(f"{aside}-wal")

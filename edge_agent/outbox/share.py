@@ -141,7 +141,7 @@ class Share:
     def remembered(self) -> Ranges:
         """Return ``done`` as it is kept: what is forgotten of it lies above a number that is owed.
 
-        That one is found in the log again, and so all above it. What no row has any more is not forgotten.
+        That one is found in the log again, and so all above it. What was given up is not forgotten.
         """
         if len(self.done.beyond) <= _MOST_BEYOND:
             return self.done
