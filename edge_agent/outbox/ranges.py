@@ -25,11 +25,6 @@ class Ranges:
         at = bisect_left(self.beyond, (first + 1,)) - 1
         return at >= 0 and last <= self.beyond[at][1]
 
-    @property
-    def top(self) -> int:
-        """The highest number that is settled."""
-        return self.beyond[-1][1] if self.beyond else self.settled
-
     def count(self) -> int:
         """How many numbers are settled."""
         return self.settled + sum(last - first + 1 for first, last in self.beyond)

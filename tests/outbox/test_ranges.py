@@ -23,7 +23,6 @@ def test_ranges_are_a_set_of_numbers(added: list[tuple[int, int]]) -> None:
         model |= new
         assert numbers(ranges) == model
         assert ranges.count() == len(model)
-        assert ranges.top == max(model)
         assert all((number in ranges) is (number in model) for number in range(1, LAST + 20))
         assert ranges.settled + 1 not in model
         edges = [edge for pair in ranges.beyond for edge in pair]
