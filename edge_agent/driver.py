@@ -6,7 +6,7 @@ does the device speak unasked, and over what? A **Talker** speaks unasked on a s
 **Beacon** broadcasts over BLE, an **Answerer** speaks when asked.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
@@ -34,6 +34,7 @@ __all__ = [
     "NoAnswer",
     "NotMine",
     "Over",
+    "Probe",
     "Quantity",
     "Read",
     "Refused",
@@ -233,6 +234,29 @@ S = TypeVar("S", bound=Settings)
 
 
 @dataclass(frozen=True, slots=True)
+class Probe(Generic[S]):
+    """How ``edge-agent scan`` finds devices of a kind. It only asks, and never changes anything in a device.
+
+    A scan goes through serial formats, one after the other: those in ``formats``, such as ``"9600 8N1"``,
+    what is met most often first, and the factory format of each candidate. In each of them
+
+    - over a stream it listens, and lets ``cut`` and ``decode`` try what was heard,
+    - over registers it asks each unit address for one register; where there is any answer, it polls,
+    - over a line it calls ``search``, which asks who is there and returns the settings of each device found;
+      silence is no fault of it. A search takes at most ``within`` seconds and is cancelled then.
+
+    What is polled or decoded is what ``open`` makes of each candidate: ``candidates`` returns the settings to
+    try, such as one per profile, for the unit address given (0 over a stream). Those whose values are within
+    the quantities' plausible bounds are shown to the person, who decides.
+    """
+
+    formats: tuple[str, ...] = ()
+    candidates: Callable[[int], Iterable[S]] | None = None
+    search: Callable[[Line], Awaitable[Iterable[S]]] | None = None
+    within: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
 class Driver(Generic[S]):
     """What an entry point names: enough to list, configure, open and test a kind of device.
 
@@ -240,7 +264,8 @@ class Driver(Generic[S]):
     device's factory serial format (``"9600 8N1"``) for given settings, "" where there is none; ``model``
     what the device is called, where that depends on its settings. ``cut`` is how a Talker's bytes become
     frames. ``open``, ``serial`` and ``model`` raise ValueError when the settings name something that does
-    not exist.
+    not exist. ``probe`` is how a scan finds such a device; a Talker that can be opened with default settings
+    is found without one.
     """
 
     title: str
@@ -251,4 +276,5 @@ class Driver(Generic[S]):
     serial: Callable[[S], str] = lambda _: ""
     model: Callable[[S], str] = lambda _: ""
     cut: Cut | None = None
+    probe: Probe[S] | None = None
     api: int = API

@@ -83,7 +83,7 @@ driver = Driver(
     settings=${Class}Settings,
     open=$Class,
     serial=lambda _: "9600 8N1",
-    cut=cut,
+    cut=cut,  # with it a scan finds the device; one whose settings have no defaults needs a probe
 )
 ''')
 

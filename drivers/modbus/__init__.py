@@ -3,14 +3,25 @@
 MODBUS Application Protocol V1.1b3, 6.1 to 6.4: function codes 01 to 04, one for each of the four tables.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from pydantic import Field
 
 from drivers.modbus.plan import plan
 from drivers.modbus.profile import Profile, Register, load
-from edge_agent.driver import Channel, Driver, Garbled, Over, Read, Registers, Sample, Settings
+from edge_agent.driver import (
+    Channel,
+    Driver,
+    Garbled,
+    Over,
+    Probe,
+    Read,
+    Registers,
+    Sample,
+    Settings,
+    find_profiles,
+)
 
 _GENERAL = 248
 
@@ -80,6 +91,11 @@ class ModbusDevice:
         return Sample(entry.name, entry.value(block, entry.at - request.start, self._ratios[entry.ratio]))
 
 
+def _candidates(address: int) -> Iterator[ModbusSettings]:
+    """Name every profile: which of them fits, the values tell, and then a person."""
+    return (ModbusSettings(profile=profile, address=address) for profile in find_profiles("modbus"))
+
+
 driver = Driver(
     title="Modbus device, by register map",
     home=__name__,
@@ -88,4 +104,8 @@ driver = Driver(
     open=lambda settings: ModbusDevice(settings, load(settings.profile)),
     serial=lambda settings: load(settings.profile).serial,
     model=lambda settings: load(settings.profile).title,
+    probe=Probe(
+        formats=("9600 8N1", "9600 8E1", "19200 8N1", "19200 8E1", "2400 8N1", "4800 8N1", "115200 8N1"),
+        candidates=_candidates,
+    ),
 )
