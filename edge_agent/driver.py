@@ -151,11 +151,22 @@ class Advertisement(NamedTuple):
 class Line(Protocol):
     """A bus on which one may ask and be answered."""
 
-    async def exchange(self, request: bytes, cut: Cut, *, within: float, speed: int | None = None) -> bytes:
+    async def exchange(  # noqa: PLR0913 - how one exchange goes; all but two have a usual value
+        self,
+        request: bytes,
+        cut: Cut,
+        *,
+        within: float,
+        speed: int | None = None,
+        answer_speed: int | None = None,
+        longest: int = 1024,
+    ) -> bytes:
         """Send a request and return the first frame that ``cut`` finds in the answer.
 
-        ``within`` is in seconds, from the end of the request to the first byte of the answer.
-        Raises NoAnswer or Garbled.
+        ``within`` is in seconds, from the end of the request to the first byte of the answer. ``speed`` is
+        the device's where it differs from the bus's; ``answer_speed`` that of the answer where the device
+        changes it between the two. ``longest`` bounds the bytes heard until the answer is whole.
+        Raises NoAnswer, Garbled, or Refused where the port cannot run at that speed.
         """
 
 

@@ -16,7 +16,7 @@ it does no harm: an answer's length is known, so that only a broken answer is ev
 """
 
 QUIET_CHARACTERS = 3.5  # MODBUS over Serial Line V1.02, 2.5.1.1
-MOST_ANSWERED = 1024  # bytes heard without an answer in them; no protocol here has frames above 300
+SETTLE = 0.01  # seconds from the end of a request to a change of speed; the fastest meters answer after 0.02
 BABBLE = 3.0  # seconds of talk that nobody asked for, until an exchange gives up
 
 
@@ -56,27 +56,34 @@ class SerialLine:
         """Return the seconds for which every exchange will raise BusError at once; 0 when it may work."""
         return self._port.retry_in()
 
-    async def exchange(self, request: bytes, cut: Cut, *, within: float, speed: int | None = None) -> bytes:
+    async def exchange(  # noqa: PLR0913 - as in the contract
+        self,
+        request: bytes,
+        cut: Cut,
+        *,
+        within: float,
+        speed: int | None = None,
+        answer_speed: int | None = None,
+        longest: int = 1024,
+    ) -> bytes:
         """Send a request and return the first frame that ``cut`` finds in the answer.
 
         ``within`` counts in seconds from the moment the request has left the wire to the first byte. Noise
-        before the answer and a local echo of the request are dropped.
+        before the answer and a local echo of the request are dropped. With ``answer_speed`` the port
+        changes to that speed as soon as the request has left.
 
         Raises:
             NoAnswer: nothing came in time.
-            Garbled: bytes came, but no answer; or the line is never quiet.
+            Garbled: bytes came, but no answer within ``longest`` bytes; or the line is never quiet.
             Refused: the port cannot run at that speed.
             BusError: the port is gone; raised at once until the next try to open it is due.
         """
         async with self._turn:
             stream = await self._port.stream()
             await self._wait_for_quiet(stream)
-            try:
-                stream.set_speed(speed or self._port.serial_format.baud)
-            except ValueError as error:
-                raise Refused(f"{error}; set a speed that this adapter has") from error
+            _set_speed(stream, speed or self._port.serial_format.baud)
             stream.discard()
-            return await self._ask(stream, request, cut, within)
+            return await self._ask(stream, request, cut, within, answer_speed, longest)
 
     async def close(self) -> None:
         """Give the port back. An exchange that is under way raises BusError."""
@@ -94,7 +101,15 @@ class SerialLine:
                 )
             self.skipped += len(await stream.read(quiet_at))
 
-    async def _ask(self, stream: ByteStream, request: bytes, cut: Cut, within: float) -> bytes:
+    async def _ask(  # noqa: PLR0913, PLR0917 - all that an exchange is made of, by its one caller
+        self,
+        stream: ByteStream,
+        request: bytes,
+        cut: Cut,
+        within: float,
+        answer_speed: int | None,
+        longest: int,
+    ) -> bytes:
         loop = asyncio.get_running_loop()
         gone_at = loop.time() + stream.seconds(len(request))
         late = max(self._lateness, 2 * within)
@@ -103,13 +118,16 @@ class SerialLine:
         await stream.write(request)
         gone_at = max(gone_at, loop.time())
         self._owed_until = gone_at + late
+        if answer_speed:
+            await asyncio.sleep(gone_at + SETTLE - loop.time())
+            _set_speed(stream, answer_speed)
 
-        framer = Framer(cut, MOST_ANSWERED)
+        framer = Framer(cut, longest)
         heard, echo = bytearray(), request
         answer_by = gone_at + within
-        latest = max(answer_by + stream.seconds(MOST_ANSWERED), answer_by + 2 * BYTE_GAP)
+        latest = max(answer_by + stream.seconds(longest), answer_by + 2 * BYTE_GAP)
         frames: list[bytes] = []
-        while not frames and len(heard) < MOST_ANSWERED:
+        while not frames and len(heard) < longest:
             until = max(answer_by, stream.heard_at + BYTE_GAP) if heard else answer_by
             piece = await stream.read(min(until, latest))
             heard += piece
@@ -129,6 +147,13 @@ class SerialLine:
         if not heard.strip(b"\x00\xff"):  # what a line does by itself when it turns around
             raise NoAnswer(f"no answer on {stream.port} within {within:g} s")
         raise Garbled(f"{len(heard)} bytes on {stream.port} without an answer: {heard[:32].hex(' ')}")
+
+
+def _set_speed(stream: ByteStream, speed: int) -> None:
+    try:
+        stream.set_speed(speed)
+    except ValueError as error:
+        raise Refused(f"{error}; set a speed that this adapter has") from error
 
 
 class SerialStream:

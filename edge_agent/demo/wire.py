@@ -3,13 +3,17 @@
 A plain pty pair hands over any number of bytes at once and so hides timing faults. Here every byte
 arrives when a real line at that baud rate would have carried it: one by one up to 19,200 baud, in
 slices of a millisecond above. Both ends are ordinary ttys, so that either side may be any program.
+A wire without a baud rate of its own runs as its ttys are set, and what is sent at one speed and heard
+at another arrives broken: so a change of speed in the middle of a talk is seen, too early or too late.
 """
 
 import asyncio
 import os
 import sys
+import termios
 import tty
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -19,16 +23,31 @@ BITS_PER_BYTE = 10  # 8N1: start, eight, stop
 _SLICED_ABOVE = 19_200
 _SLICE = 0.001
 _MAX_WAITING = 65_536  # bytes on their way in one direction; then the sender is held
+_SPEEDS = {
+    getattr(termios, f"B{baud}"): baud
+    for baud in (300, 600, 1200, 2400, 4800, 9600, 19_200, 38_400, 57_600, 115_200)
+}
+_BROKEN = 0x55  # flipped in a byte that is heard at another speed than it was sent at
+
+
+def _speed_of(tty_end: int) -> Callable[[], int]:
+    """Return a function that tells what a tty is set to now."""
+    return lambda: _SPEEDS[termios.tcgetattr(tty_end)[5]]
 
 
 class _Lane:
-    """One direction: bytes leave the source as written and reach the sink when the line has carried them."""
+    """One direction: bytes leave the source as written and reach the sink when the line has carried them.
 
-    def __init__(self, source: int, sink: int, baud: int) -> None:
+    ``sent_at`` and ``heard_at`` tell the baud rates of its two ends.
+    """
+
+    def __init__(
+        self, source: int, sink: int, sent_at: Callable[[], int], heard_at: Callable[[], int]
+    ) -> None:
         self._source, self._sink = source, sink
-        self._byte = BITS_PER_BYTE / baud
-        self._slice = _SLICE if baud > _SLICED_ABOVE else 0.0
-        self._waiting: deque[tuple[float, int]] = deque()
+        self._sent_at, self._heard_at = sent_at, heard_at
+        self._slice = 0.0
+        self._waiting: deque[tuple[float, int, int]] = deque()
         self._free_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
@@ -47,10 +66,11 @@ class _Lane:
             self._reading = False
             self._loop.call_later(0.05, self._listen)
             return
-        due = max(self._loop.time(), self._free_at)
+        due, baud = max(self._loop.time(), self._free_at), self._sent_at()
+        self._slice = _SLICE if baud > _SLICED_ABOVE else 0.0
         for byte in sent:
-            due += self._byte
-            self._waiting.append((due, byte))
+            due += BITS_PER_BYTE / baud
+            self._waiting.append((due, byte, baud))
         self._free_at = due
         if len(self._waiting) > _MAX_WAITING:
             self._loop.remove_reader(self._source)
@@ -69,9 +89,10 @@ class _Lane:
     def _deliver(self) -> None:
         self._timer = None
         now = self._loop.time()
-        due = bytearray()
+        due, speeds = bytearray(), {self._sent_at(), self._heard_at()}
         while self._waiting and self._waiting[0][0] <= now:
-            due.append(self._waiting.popleft()[1])
+            _, byte, baud = self._waiting.popleft()
+            due.append(byte if speeds == {baud} else byte ^ _BROKEN)
         with suppress(OSError):  # nobody reads the far end: a UART would drop it too
             os.write(self._sink, due)
         if not self._reading and len(self._waiting) < _MAX_WAITING // 2:
@@ -89,29 +110,30 @@ class _Lane:
 class Wire:
     """A paced wire between two ttys, found under the names ``near`` and ``far``.
 
-    Bytes written to one end arrive at the other at ``baud``. Used as a context manager inside a
-    running event loop; leaving it removes both ends.
+    Bytes written to one end arrive at the other at ``baud``; with None at the speed that both ttys are set
+    to. Used as a context manager inside a running event loop; leaving it removes both ends.
     """
 
-    def __init__(self, near: Path, far: Path, baud: int) -> None:
+    def __init__(self, near: Path, far: Path, baud: int | None) -> None:
         self.near, self.far, self.baud = near, far, baud
         self._descriptors: list[int] = []
         self._lanes: list[_Lane] = []
 
     def __enter__(self) -> Self:
         """Make both ends and begin to carry."""
-        near, far = self._end(self.near), self._end(self.far)
-        self._lanes = [_Lane(near, far, self.baud), _Lane(far, near, self.baud)]
+        (near, near_speed), (far, far_speed) = self._end(self.near), self._end(self.far)
+        self._lanes = [_Lane(near, far, near_speed, far_speed), _Lane(far, near, far_speed, near_speed)]
         return self
 
-    def _end(self, name: Path) -> int:
+    def _end(self, name: Path) -> tuple[int, Callable[[], int]]:
         ours, theirs = os.openpty()
         self._descriptors += [ours, theirs]  # theirs stays open, so that ours never reads EIO
         tty.setraw(theirs)
         os.set_blocking(ours, False)
         name.unlink(missing_ok=True)
         name.symlink_to(os.ttyname(theirs))
-        return ours
+        baud = self.baud
+        return ours, _speed_of(theirs) if baud is None else lambda: baud
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

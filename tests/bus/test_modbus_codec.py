@@ -184,7 +184,17 @@ class Script:
     def __init__(self, *says: bytes | Fault) -> None:
         self.says, self.sent = list(says), list[tuple[bytes, float, int | None]]()
 
-    async def exchange(self, request: bytes, _cut: Cut, *, within: float, speed: int | None = None) -> bytes:
+    async def exchange(
+        self,
+        request: bytes,
+        _cut: Cut,
+        *,
+        within: float,
+        speed: int | None = None,
+        answer_speed: int | None = None,
+        longest: int = 1024,
+    ) -> bytes:
+        assert (answer_speed, longest) == (None, 1024)
         self.sent.append((request, within, speed))
         word = self.says.pop(0)
         if isinstance(word, Fault):
