@@ -3,6 +3,7 @@
 import typer
 
 from edge_agent.cli.check import check
+from edge_agent.cli.contract import contract
 from edge_agent.cli.decode import decode
 from edge_agent.cli.demo import demo
 from edge_agent.cli.drivers import drivers
@@ -17,6 +18,7 @@ app = typer.Typer(
 )
 for verb in (run, check, demo, decode, drivers, version):
     app.command()(verb)
+app.add_typer(contract, name="contract")
 
 
 def main() -> None:

@@ -4,9 +4,9 @@ All messages are JSON objects. Within a major version only optional fields are a
 what it does not know.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Ms = Annotated[int, Field(ge=0, description="ms since 1970 UTC")]
@@ -26,8 +26,16 @@ class Message(BaseModel):
     )
 
     def payload(self) -> bytes:
-        """Return the JSON that goes on the wire; what is None is left out."""
-        return self.model_dump_json(exclude_none=True).encode()
+        """Return the JSON that goes on the wire."""
+        return self.model_dump_json().encode()
+
+    @model_serializer(mode="wrap")
+    def _leave_out(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what may be absent and is None; null stands only where a key must be there."""
+        optional = {
+            field.alias or name for name, field in type(self).model_fields.items() if not field.is_required()
+        }
+        return {key: value for key, value in dump(self).items() if value is not None or key not in optional}
 
 
 class StatusMessage(Message):

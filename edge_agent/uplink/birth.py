@@ -88,8 +88,7 @@ def loss(gateway: Gateway, topics: Topics, stream: Stream, declared: Declared) -
             "reason": declared.reason,
         }
     )
-    payload = message.model_dump_json().encode()  # null has a meaning here
-    return Outgoing(topics.loss(stream.device), payload)
+    return Outgoing(topics.loss(stream.device), message.payload())
 
 
 def _ts(gateway: Gateway, boot: int | None, mono_ms: int | None) -> int | None:

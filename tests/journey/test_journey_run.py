@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.contract.topics import TOPICS
 from edge_agent.demo import config, park
 from edge_agent.demo.login import Login
+from tests.contract.judge import faults
 from tests.faults.broker import Broker, free_port
 from tests.faults.broker import running as broker_running
 from tests.faults.stub import NO_ACK, Behaviour, Stub
@@ -144,6 +146,28 @@ async def test_who_is_killed_is_told_by_the_will(broker: Broker, folder: Path) -
         async with _agent(folder, broker.port, "3.1.1") as program:
             await listener.until(lambda: listener.statuses()[-1] == ("online", 2))
             await _stopped(program)
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+async def test_all_that_is_published_is_what_the_contract_says(
+    broker: Broker, folder: Path, protocol: str
+) -> None:
+    async with (
+        listening(broker.port, "-V", "5", "--retain-as-published") as listener,
+        _agent(folder, broker.port, protocol) as program,
+    ):
+        await listener.until(lambda: listener.of("data"))
+        await broker.stop()
+        await asyncio.sleep(2)
+        await broker.start()
+        await listener.until(lambda: listener.of("history"))
+        await _stopped(program)
+        await listener.until(lambda: listener.of("status")[-1].payload["state"] == "stopped")
+    assert {heard.kind for heard in listener.heard} == {topic.name for topic in TOPICS} - {"loss"}
+    told = zip(listener.heard, faults([heard.payload for heard in listener.heard]), strict=True)
+    assert [(heard, found) for heard, found in told if found] == []
+    retained = {topic.name: topic.retain for topic in TOPICS}
+    assert [heard for heard in listener.heard if heard.retained is not retained[heard.kind]] == []
 
 
 async def test_a_configuration_with_mistakes_is_refused_with_what_check_says(folder: Path) -> None:

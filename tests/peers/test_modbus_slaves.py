@@ -1,11 +1,6 @@
 """Our Modbus master against slaves that others wrote, over a wire that takes its time at 9600 baud."""
 
 import asyncio
-import fcntl
-import json
-import shlex
-import shutil
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,23 +12,9 @@ from edge_agent.bus.modbus import Rtu
 from edge_agent.bus.serial import SerialFormat
 from edge_agent.demo.wire import Wire
 from edge_agent.driver import NoAnswer, Read, Refused, Table
+from tests.peers.npm import HERE, needs, node, run
 
-HERE = Path(__file__).parent
 UNIT = 7
-
-
-def needs(program: str, package: str) -> str:
-    found = shutil.which(program)
-    if found is None:
-        pytest.fail(f"{program} is missing; run make test as root, or apt-get install {package}")
-    return found
-
-
-def run(*command: str) -> str:
-    done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=100, check=False)
-    if done.returncode:
-        pytest.fail(f"{shlex.join(command)}: {done.stdout}{done.stderr}")
-    return done.stdout
 
 
 @pytest.fixture(scope="session")
@@ -48,22 +29,8 @@ def libmodbus(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 @pytest.fixture(scope="session")
 def modbus_serial() -> list[str]:
-    """A slave in JavaScript, of npm's modbus-serial. Its native parts come ready-made: no script runs."""
-    node, npm = needs("node", "nodejs"), needs("npm", "npm")
-    wanted = json.loads((HERE / "package.json").read_text("utf-8"))["dependencies"]
-    folder = HERE / "node_modules"
-    with (HERE / "package.json").open("rb") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # several test processes may come here at once
-        if not all(installed(folder / name) == version for name, version in wanted.items()):
-            run(npm, "install", "--no-audit", "--no-fund", "--ignore-scripts")
-    return [node, str(HERE / "modbus_serial_slave.js")]
-
-
-def installed(package: Path) -> str:
-    try:
-        return str(json.loads((package / "package.json").read_text("utf-8"))["version"])
-    except FileNotFoundError:
-        return ""
+    """A slave in JavaScript, of npm's modbus-serial. Its native parts come ready-made."""
+    return [node(), str(HERE / "modbus_serial_slave.js")]
 
 
 @pytest.fixture(params=["libmodbus", "modbus_serial"])
