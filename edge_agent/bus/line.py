@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from edge_agent.bus.framing import Framer
 from edge_agent.bus.port import Port
 from edge_agent.bus.serial import ByteStream, SerialFormat
+from edge_agent.bus.tap import Tap
 from edge_agent.driver import Cut, Garbled, NoAnswer, Refused
 
 BYTE_GAP = 0.5
@@ -33,10 +34,16 @@ class SerialLine:
     """
 
     def __init__(
-        self, port: str, serial_format: SerialFormat, *, gap: float = 0.02, lateness: float = 1.5
+        self,
+        port: str,
+        serial_format: SerialFormat,
+        *,
+        gap: float = 0.02,
+        lateness: float = 1.5,
+        tap: Tap | None = None,
     ) -> None:
         self.exchanges = self.skipped = 0
-        self._port = Port(port, serial_format)
+        self._port = Port(port, serial_format, tap)
         self._gap, self._lateness = gap, lateness
         self._turn = asyncio.Lock()
         self._owed_until = 0.0  # until then the answer to an earlier request may still come
@@ -163,9 +170,17 @@ class SerialStream:
     their frame. ``heard`` counts frames; ``skipped`` bytes that were in none, or that nobody took in time.
     """
 
-    def __init__(self, port: str, serial_format: SerialFormat, cut: Cut, *, limit: int = 4096) -> None:
+    def __init__(
+        self,
+        port: str,
+        serial_format: SerialFormat,
+        cut: Cut,
+        *,
+        limit: int = 4096,
+        tap: Tap | None = None,
+    ) -> None:
         self.heard = 0
-        self._port = Port(port, serial_format)
+        self._port = Port(port, serial_format, tap)
         self._framer = Framer(cut, limit)
         self._dropped = 0
 

@@ -5,6 +5,7 @@ import logging
 
 from edge_agent.backoff import Backoff
 from edge_agent.bus.serial import BusError, ByteStream, SerialFormat, check_port, open_stream
+from edge_agent.bus.tap import Tap
 
 _log = logging.getLogger(__name__)
 
@@ -13,16 +14,17 @@ class Port:
     """Holds at most one open stream to a serial port.
 
     ``problem`` is "" while all is well, else what is wrong; ``reopened`` counts the times it came back.
-    Each change is logged once. Tries to open move apart with jitter while they fail, so that nobody who
-    asks in a loop can wear out the board.
+    ``tap`` is told of all that passes. Each change is logged once. Tries to open move apart with jitter
+    while they fail, so that nobody who asks in a loop can wear out the board.
 
     Raises:
         ValueError: the name is of a kind of port that is not supported.
     """
 
-    def __init__(self, name: str, serial_format: SerialFormat) -> None:
+    def __init__(self, name: str, serial_format: SerialFormat, tap: Tap | None = None) -> None:
         self.name, self.serial_format = check_port(name), serial_format
         self.problem, self.reopened = "", 0
+        self._tap = tap
         self._stream: ByteStream | None = None
         self._backoff = Backoff()
         self._next_try = 0.0
@@ -57,6 +59,7 @@ class Port:
             self.reopened += 1
             _log.info("%s is back", self.name)
         self.problem = ""
+        stream.tap = self._tap
         self._stream = stream
         return stream
 

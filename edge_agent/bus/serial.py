@@ -17,6 +17,7 @@ from typing import Self
 import serial
 
 from edge_agent.bus.remedy import why_not_opened
+from edge_agent.bus.tap import Tap
 
 OPEN_LIMIT = 10.0  # seconds; a driver with a sick adapter can block for ever
 WRITE_LIMIT = 2.0  # seconds beyond what the bytes take on the wire
@@ -83,8 +84,8 @@ class ByteStream:
     """An open serial port. Made by ``open_stream``, inside a running event loop.
 
     ``heard_at`` is the loop's time of the last bytes heard (-inf before the first), ``dropped`` counts
-    bytes given up because nobody read them. When the medium goes, the stream closes itself, tells
-    ``on_lost`` once, and every call raises BusError.
+    bytes given up because nobody read them. ``tap`` is told of all that passes. When the medium goes, the
+    stream closes itself, tells ``on_lost`` once, and every call raises BusError.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class ByteStream:
     ) -> None:
         self.port, self.heard_at, self.dropped = port, -math.inf, 0
         self.speed = serial_format.baud
+        self.tap: Tap | None = None
         self._format, self._tty, self._on_lost = serial_format, tty, on_lost
         self._descriptor: int = tty.fileno()
         self._heard = bytearray()
@@ -122,6 +124,8 @@ class ByteStream:
             self._lose("hung up")
             return
         self.heard_at = self._loop.time()
+        if self.tap is not None:
+            self.tap("heard", piece)
         self._heard += piece
         if (surplus := len(self._heard) - MOST_HELD) > 0:
             del self._heard[:surplus]
@@ -157,6 +161,8 @@ class ByteStream:
         Raises:
             BusError: the medium is gone, or takes no bytes any more.
         """
+        if self.tap is not None:
+            self.tap("sent", sent)
         rest = memoryview(sent)
         try:
             async with asyncio.timeout(self.seconds(len(sent)) + WRITE_LIMIT):

@@ -126,6 +126,17 @@ async def test_good_answers_behind_every_noise(bench: Bench, unit: int) -> None:
     assert bench.line.skipped >= 9
 
 
+async def test_a_tap_hears_both_directions(bench: Bench) -> None:
+    passed: list[tuple[str, bytes]] = []
+    line = SerialLine(str(bench.wire.near), FORMAT, tap=lambda *piece: passed.append(piece))
+    question = Read(7, "input", 2, 4)
+    await Rtu(line, within=WITHIN, retries=0).read(question)
+    await line.close()
+    assert passed[0] == ("sent", request(question))
+    assert {direction for direction, _ in passed[1:]} == {"heard"}
+    assert b"".join(piece for _, piece in passed[1:]) == answer(question)
+
+
 async def test_the_largest_answer(bench: Bench) -> None:
     question = Read(1, "input", 0, 125)
     assert await bench.once.read(question) == value(question)
