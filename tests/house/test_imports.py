@@ -31,6 +31,7 @@ DOORS = {
     "rich": ["edge_agent/cli/*", "edge_agent/demo/*"],
     "serial": ["edge_agent/bus/serial.py"],
     "typer": ["edge_agent/cli/*"],
+    "yaml": ["edge_agent/contract/export.py"],
 }
 
 # What a driver may import beyond the contract and pydantic, because its own extra names it.
