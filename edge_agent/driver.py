@@ -6,12 +6,13 @@ does the device speak unasked, and over what? A **Talker** speaks unasked on a s
 **Beacon** broadcasts over BLE, an **Answerer** speaks when asked.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
+from typing import Annotated, Generic, Literal, NamedTuple, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from edge_agent.profile import find_profiles, profile_text
 from edge_agent.quantity import Quantity
@@ -21,6 +22,9 @@ __all__ = [
     "Advertisement",
     "Answerer",
     "Beacon",
+    "BeaconSettings",
+    "BindKey",
+    "Broadcast",
     "Channel",
     "Cut",
     "Driver",
@@ -46,6 +50,7 @@ __all__ = [
     "Talker",
     "find_profiles",
     "profile_text",
+    "service",
 ]
 
 API = 1
@@ -124,6 +129,28 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+_KEY = re.compile(r"[0-9A-Fa-f]{32}")
+
+
+def _key(text: SecretStr) -> SecretStr:
+    if not _KEY.fullmatch(text.get_secret_value()):
+        raise ValueError("is not a key; write its 16 bytes as 32 hex digits, in a secret file")
+    return text
+
+
+BindKey = Annotated[SecretStr, AfterValidator(_key)]
+"""The key of a device that encrypts what it broadcasts, 16 bytes in hex. Configured as a secret."""
+
+
+class BeaconSettings(Settings):
+    """Base of the settings of a device that is known by its address."""
+
+    address: str = Field(
+        pattern=r"^([0-9A-F]{2}:){5}[0-9A-F]{2}$",
+        description="Its BLE address as a scan shows it, such as `A4:C1:38:00:11:22`.",
+    )
+
+
 Table = Literal["coil", "discrete", "input", "holding"]
 """The four Modbus tables. Words (16 bits) in input and holding; single bits in coil and discrete."""
 
@@ -146,6 +173,24 @@ class Advertisement(NamedTuple):
     rssi: int
     service_data: Mapping[str, bytes]
     manufacturer_data: Mapping[int, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Broadcast:
+    """What the radio must hear for a kind of Beacon, so that it need not pass on anything else.
+
+    Service data under one of these 128-bit UUIDs, or manufacturer data of one of these companies. ``active``:
+    what is wanted comes only in answer to a question, which costs the battery of the device.
+    """
+
+    services: tuple[str, ...] = ()
+    companies: tuple[int, ...] = ()
+    active: bool = False
+
+
+def service(short: int) -> str:
+    """Return the 128-bit UUID of a 16-bit one (Bluetooth Core Specification 5.4, Vol 3, Part B, 2.5.1)."""
+    return f"0000{short:04x}-0000-1000-8000-00805f9b34fb"
 
 
 class Line(Protocol):
@@ -274,9 +319,9 @@ class Driver(Generic[S]):
     ``home`` is the package that holds README.md, sample.toml and vectors.toml. ``serial`` gives the
     device's factory serial format (``"9600 8N1"``) for given settings, "" where there is none; ``model``
     what the device is called, where that depends on its settings. ``cut`` is how a Talker's bytes become
-    frames. ``open``, ``serial`` and ``model`` raise ValueError when the settings name something that does
-    not exist. ``probe`` is how a scan finds such a device; a Talker that can be opened with default settings
-    is found without one.
+    frames, ``broadcast`` what to listen for for a Beacon. ``open``, ``serial`` and ``model`` raise ValueError
+    when the settings name something that does not exist. ``probe`` is how a scan finds such a device; a
+    Talker that can be opened with default settings, and a Beacon, are found without one.
     """
 
     title: str
@@ -287,5 +332,6 @@ class Driver(Generic[S]):
     serial: Callable[[S], str] = lambda _: ""
     model: Callable[[S], str] = lambda _: ""
     cut: Cut | None = None
+    broadcast: Broadcast | None = None
     probe: Probe[S] | None = None
     api: int = API

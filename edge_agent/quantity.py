@@ -42,6 +42,12 @@ class Quantity(StrEnum):
     CO2 = "co2", "[ppm]", "Carbon dioxide", (0, 40_000)
     PM2_5 = "pm2_5", "ug/m3", "Fine dust", (0, 2000)
     PM10 = "pm10", "ug/m3", "Coarse dust", (0, 5000)
+    TVOC = "tvoc", "ug/m3", "Volatile organic compounds", (0, 100_000)
+    MOISTURE = "moisture", "%", "Moisture of a material", (0, 100)
+    CONDUCTIVITY = "conductivity", "uS/cm", "Conductivity", (0, 100_000)
+    PRECIPITATION = "precipitation", "mm", "Precipitation", (0, None)
+    # without a unit: UV, VOC and NOx indices
+    INDEX = "index", "1", "Index", (0, 1000)
 
     VOLTAGE = "voltage", "V", "Voltage", (0, 1000)
     CURRENT = "current", "A", "Current", (-10_000, 10_000)
@@ -66,6 +72,17 @@ class Quantity(StrEnum):
     POSITION_Y = "position_y", "m", "Position ahead", (-1000, 1000)
     SPEED = "speed", "m/s", "Speed", (-100, 100)
     LEVEL = "level", "%", "Share of full scale", (0, 100)
+    ACCELERATION = "acceleration", "m/s2", "Acceleration", (-1000, 1000)
+    ANGLE = "angle", "deg", "Angle", (-3600, 3600)
+    TURNING = "turning", "deg/s", "Speed of turning", (-1e6, 1e6)
+    MASS = "mass", "kg", "Mass", (0, 100_000)
+    VOLUME = "volume", "m3", "Volume", (0, None)
+    FLOW = "flow", "m3/h", "Flow", (-10_000, 10_000)
+    DURATION = "duration", "s", "Duration", (0, None)
+    # a yes or no that has no name of its own here: smoke, tamper, wet ...
+    FLAG = "flag", "1", "Yes or no", (None, None), "state"
+    # what was done to a button
+    EVENT = "event", "1", "Event", (None, None), "state"
 
     BATTERY = "battery", "%", "Battery", (0, 100)
     BATTERY_VOLTAGE = "battery_voltage", "V", "Battery voltage", (0, 60)

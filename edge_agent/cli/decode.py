@@ -1,7 +1,6 @@
 """``edge-agent decode``: say what one frame means, without any hardware."""
 
 import json
-import re
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ import typer
 from pydantic import ValidationError
 
 from edge_agent import registry
+from edge_agent.bus.advertisement import hex_bytes, written
 from edge_agent.bus.framing import Framer
 from edge_agent.bus.modbus import answer_cut, parse, read_request
 from edge_agent.driver import (
@@ -30,8 +30,7 @@ from edge_agent.driver import (
     Talker,
 )
 
-_BASE_UUID = "-0000-1000-8000-00805f9b34fb"  # Bluetooth Core Specification 5.4, Vol 3, Part B, 2.5.1
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_NOBODY = "00:00:00:00:00:00"  # an address was not told, and most formats do not need it
 
 
 class _UsageError(ValueError):
@@ -97,7 +96,7 @@ def meaning(record: Driver[Any], name: str, settings: dict[str, Any], given: Giv
     _check_kind(record.over, name, given)
     try:
         question = read_request(given.request or b"") if record.over is Over.REGISTERS else None
-        device = _open(record, name, settings, question)
+        device = _open(record, name, settings, given, question)
         samples = _samples(record, device, given, question)
     except Fault as fault:
         return {"fault": type(fault).__name__, "reason": str(fault) or _first_line(type(fault))}
@@ -143,10 +142,14 @@ def _check_kind(over: Over, name: str, given: Given) -> None:
         raise _UsageError(f"driver {name} decodes what is given with {there}, and nothing else; give that")
 
 
-def _open(record: Driver[Any], name: str, settings: dict[str, Any], question: Read | None) -> Device:
+def _open(
+    record: Driver[Any], name: str, settings: dict[str, Any], given: Given, question: Read | None
+) -> Device:
     fields = record.settings.model_fields
-    if question and "address" in fields:
+    if "address" in fields and question:
         settings = {"address": question.unit} | settings
+    if "address" in fields and given.advertisement:
+        settings = {"address": given.advertisement.address or _NOBODY} | settings
     try:
         return record.open(record.settings.model_validate(settings))
     except ValidationError as error:
@@ -165,6 +168,8 @@ def _wrong_settings(name: str, model: type[Settings], error: ValidationError) ->
                 lines.append(f"setting {key!r} is missing; give it with --set {key}=VALUE")
             case "extra_forbidden":
                 lines.append(f"there is no setting {key!r}; there are: {known}")
+            case "value_error":  # ours: it says all, and no more than may be said of a secret
+                lines.append(f"setting {key!r} {problem['ctx']['error']}")
             case _:
                 lines.append(f"setting {key!r}, {problem['input']!r}: {problem['msg']}")
     return f"driver {name}: " + "; ".join(lines)
@@ -193,12 +198,10 @@ def _split(option: str, form: str, text: str) -> tuple[str, str]:
 def _hex(option: str, text: str | None) -> bytes | None:
     if text is None:
         return None
-    digits = re.sub(r"[\s:]", "", text)
     try:
-        return bytes.fromhex(digits)
+        return hex_bytes(text)
     except ValueError as error:
-        remedy = "give two hex digits a byte, for example F4F3F2F1, f4:f3:f2:f1 or 'F4 F3 F2 F1'"
-        raise _UsageError(f"{option} {text!r} is not hex; {remedy}") from error
+        raise _UsageError(f"{option} {error}") from error
 
 
 def _advertisement(
@@ -207,31 +210,13 @@ def _advertisement(
     address, name, rssi = sender
     if not service_data and not manufacturer_data and sender == (None, None, None):
         return None
-    services, makers = dict[str, bytes](), dict[int, bytes]()
-    for text in service_data:
-        key, value = _split("--service-data", "UUID=HEX", text)
-        services[_uuid(key)] = _hex("--service-data", value) or b""
-    for text in manufacturer_data:
-        key, value = _split("--manufacturer-data", "ID=HEX", text)
-        makers[_company(key)] = _hex("--manufacturer-data", value) or b""
-    return Advertisement((address or "").upper(), name or "", rssi or 0, services, makers)
-
-
-def _uuid(text: str) -> str:
-    """Return a UUID in its 128-bit form; 16 and 32 bits are short for it."""
-    digits = text.lower().removeprefix("0x")
-    if re.fullmatch(r"[0-9a-f]{4}|[0-9a-f]{8}", digits):
-        return digits.zfill(8) + _BASE_UUID
-    if not _UUID.fullmatch(digits):
-        raise _UsageError(f"--service-data {text!r} is not a UUID; give FCD2 or all 128 bits with dashes")
-    return digits
-
-
-def _company(text: str) -> int:
+    services = dict(_split("--service-data", "UUID=HEX", text) for text in service_data)
+    makers = dict(_split("--manufacturer-data", "ID=HEX", text) for text in manufacturer_data)
+    told = {"address": address or "", "name": name or "", "rssi": rssi or 0}
     try:
-        return int(text, 0)
+        return written(told | {"service_data": services, "manufacturer_data": makers})
     except ValueError as error:
-        raise _UsageError(f"--manufacturer-data {text!r} is not a company id; give 0x0499 or 1177") from error
+        raise _UsageError(str(error)) from error
 
 
 def _first_line(kind: type[Fault]) -> str:

@@ -83,10 +83,12 @@ def _device(name: str, device: Device) -> Generator[Finding, None, _Fit | None]:
 
 
 def _meant(device: Device, message: str) -> list[str]:
-    """Return the setting that a driver's message quotes, if it quotes one."""
-    return [
-        key for key, value in device.settings.items() if isinstance(value, str) and repr(value) in message
-    ][:1]
+    """Return the setting that a message quotes, if it quotes one: its text, or the secret it names."""
+    quoted = {
+        key: value.get("secret") if isinstance(value, dict) else value
+        for key, value in device.settings.items()
+    }
+    return [key for key, text in quoted.items() if isinstance(text, str) and repr(text) in message][:1]
 
 
 def _channels(name: str, device: Device, known: Mapping[str, Channel]) -> Iterator[Finding]:

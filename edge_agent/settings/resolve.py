@@ -8,6 +8,7 @@ from edge_agent import driver as contract
 from edge_agent import registry
 from edge_agent.bus.serial import SerialFormat
 from edge_agent.settings.model import Bus, Device
+from edge_agent.settings.secret import text_or_secret
 
 
 def chosen(device: Device) -> tuple[contract.Driver[Any], contract.Settings]:
@@ -16,10 +17,15 @@ def chosen(device: Device) -> tuple[contract.Driver[Any], contract.Settings]:
     Raises:
         UnknownDriverError: there is no such driver, or it cannot be used.
         ValidationError: the settings are not the driver's.
+        ValueError: a secret that they name is not there.
     """
     driver = registry.load(device.driver)
+    told = {
+        key: text_or_secret(value) if isinstance(value, dict) and value.keys() == {"secret"} else value
+        for key, value in device.settings.items()
+    }
     # strict, so that address = "7" or true is not taken for a number; as JSON, whose lists may be tuples
-    written = json.dumps(dict(device.settings), default=str)  # dates have a text of their own
+    written = json.dumps(told, default=str)  # dates have a text of their own
     return driver, driver.settings.model_validate_json(written, strict=True)
 
 

@@ -216,10 +216,10 @@ def test_an_advertisement(part: tuple[str, ...]) -> None:
     ("words", "message"),
     [
         (("tag", "--frame", "37"), "--service-data UUID=HEX or --manufacturer-data ID=HEX"),
-        (("tag", "--service-data", "FCD=37"), "'FCD' is not a UUID; give FCD2"),
+        (("tag", "--service-data", "FCD=37"), "'FCD' is not a UUID; write FCD2"),
         (("tag", "--service-data", "FCD2"), "'FCD2' is not UUID=HEX"),
-        (("tag", "--service-data", "FCD2=3"), "--service-data '3' is not hex"),
-        (("tag", "--manufacturer-data", "acme=37"), "'acme' is not a company id; give 0x0499"),
+        (("tag", "--service-data", "FCD2=3"), "service data '3' is not hex"),
+        (("tag", "--manufacturer-data", "acme=37"), "'acme' is not a company id; write 0x0499"),
         (("gatt", "--frame", "00"), "connected BLE device"),
     ],
 )
