@@ -1,5 +1,6 @@
 """Whatever the wire brings, a driver answers with samples or a Fault, and a cut moves on."""
 
+import asyncio
 import json
 import tomllib
 from contextlib import suppress
@@ -10,15 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_agent import registry
+from edge_agent.bus.framing import Framer
 from edge_agent.bus.modbus import parse, read_request
 from edge_agent.driver import (
     Answerer,
+    Cut,
     Driver,
     Fault,
     Frame,
+    Line,
     Need,
+    NoAnswer,
     Over,
     Read,
+    Refused,
     Registers,
     Sample,
     Skip,
@@ -68,13 +74,17 @@ def test_cut_always_moves_on(driver: Driver[Any]) -> None:
     @EXAMPLES
     @given(noise(frames).filter(bool))
     def run(heard: bytes) -> None:
-        match cut(heard):
-            case Need(size):
-                assert len(heard) < size <= 4096
-            case Frame(size) | Skip(size):
-                assert 0 < size <= len(heard)
+        check_move(cut, heard)
 
     run()
+
+
+def check_move(cut: Cut, heard: bytes) -> None:
+    match cut(heard):
+        case Need(size):
+            assert len(heard) < size <= 4096
+        case Frame(size) | Skip(size):
+            assert 0 < size <= len(heard)
 
 
 @pytest.mark.parametrize("driver", drivers(Over.STREAM))
@@ -131,7 +141,80 @@ def test_response_gives_words_or_a_fault(driver: Driver[Any]) -> None:
     run()
 
 
+class BadLine:
+    """A line that brings what it is given instead of answers, and looks after the cuts it lends."""
+
+    def __init__(self, brings: list[bytes]) -> None:
+        self.asked: list[bytes] = []
+        self._brings = brings
+
+    async def exchange(self, request: bytes, cut: Cut, **_: object) -> bytes:
+        self.asked.append(request)
+        assert len(self.asked) < 1000, "a poll that does not end"
+        heard = self._brings[len(self.asked) % len(self._brings)] if self._brings else b""
+        for end in range(1, len(heard) + 1):
+            check_move(cut, heard[:end])
+        frames = Framer(cut).feed(heard)
+        if not frames:
+            raise NoAnswer
+        return frames[0]
+
+
+@pytest.mark.parametrize("driver", drivers(Over.LINE))
+def test_bad_line_gives_samples_or_a_fault(driver: Driver[Any]) -> None:
+    variants = [vector.get("settings", {}) for vector in vectors(driver)]
+    devices = [driver.open(driver.settings.model_validate(variant)) for variant in variants]
+    requests = [bytes.fromhex(vector["request"]) for vector in vectors(driver)]
+    responses = [bytes.fromhex(vector["response"]) for vector in vectors(driver)]
+
+    @EXAMPLES
+    @given(st.sampled_from(devices), st.sampled_from(requests), st.lists(noise(responses), max_size=3))
+    def run(device: Answerer[Line, bytes], request: bytes, brings: list[bytes]) -> None:
+        for frame in brings:
+            with suppress(Fault):
+                check(device.decode(frame, request), device.channels)
+        with suppress(Fault):
+            check(asyncio.run(device.poll(BadLine(brings))), device.channels)
+
+    run()
+
+
+@pytest.mark.parametrize("driver", drivers(Over.LINE))
+def test_garbage_costs_a_line_one_frame_at_most(driver: Driver[Any]) -> None:
+    good = [vector for vector in vectors(driver) if "expect" in vector]
+    responses = [bytes.fromhex(vector["response"]) for vector in vectors(driver)]
+    cuts = [(cut_for(driver, vector), bytes.fromhex(vector["response"])) for vector in good]
+
+    @EXAMPLES
+    @given(st.sampled_from(cuts), noise(responses))
+    def run(wanted: tuple[Cut, bytes], garbage: bytes) -> None:
+        cut, response = wanted
+        found = Framer(cut).feed(garbage + response * 2)
+        assert any(response.endswith(frame) for frame in found)
+
+    run()
+
+
+def cut_for(driver: Driver[Any], vector: dict[str, Any]) -> Cut:
+    """Return the cut that a device hands out together with a vector's request; all else is refused."""
+    opened = driver.open(driver.settings.model_validate(vector.get("settings", {})))
+    device = cast("Answerer[Line, bytes]", opened)
+    wanted, found = bytes.fromhex(vector["request"]), list[Cut]()
+
+    class Catching:
+        async def exchange(self, request: bytes, cut: Cut, **_: object) -> bytes:
+            if not request.endswith(wanted):
+                raise Refused
+            found.append(cut)
+            raise NoAnswer
+
+    with suppress(Fault):
+        asyncio.run(device.poll(Catching()))
+    assert found, f"a poll never asks {wanted.hex(' ')}"
+    return found[0]
+
+
 def test_every_shape_in_use_is_fuzzed() -> None:
-    fuzzed = {Over.STREAM, Over.REGISTERS}
+    fuzzed = {Over.STREAM, Over.REGISTERS, Over.LINE}
     used = {cast("Driver[Any]", entry.driver).over for entry in registry.entries()}
     assert used <= fuzzed, f"add a fuzz test for drivers over {', '.join(used - fuzzed)}"

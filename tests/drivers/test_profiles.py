@@ -2,13 +2,27 @@
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import pytest
 
 from edge_agent import registry
-from edge_agent.driver import Answerer, Over, Read, Registers, Table, find_profiles, profile_text
+from edge_agent.bus.framing import Framer
+from edge_agent.driver import (
+    Answerer,
+    Cut,
+    Device,
+    Line,
+    NoAnswer,
+    Over,
+    Read,
+    Registers,
+    Sample,
+    Table,
+    find_profiles,
+    profile_text,
+)
 
 TABLES: tuple[Table, ...] = ("coil", "discrete", "input", "holding")
 ADDRESS = 7
@@ -35,33 +49,60 @@ class Memory:
         return b"".join(self._cells.get((question.table, cell), b"\0\0") for cell in cells)
 
 
-def profiles() -> Iterator[tuple[str, str]]:
+class Script:
+    """A line on which each request of a vector is answered with its response, once."""
+
+    def __init__(self, vector: dict[str, Any]) -> None:
+        self.left = {
+            bytes.fromhex(said["request"]): bytes.fromhex(said["response"]) for said in vector["says"]
+        }
+
+    async def exchange(self, request: bytes, cut: Cut, **_: object) -> bytes:
+        assert request in self.left, f"the vector has no answer to {request.hex(' ').upper()}"
+        frames = Framer(cut).feed(self.left.pop(request))
+        if not frames:
+            raise NoAnswer
+        return frames[0]
+
+
+def profiles(*over: Over) -> Iterator[tuple[str, str]]:
     for entry in registry.entries():
-        if entry.driver and entry.driver.over is Over.REGISTERS:
+        if entry.driver and entry.driver.over in over:
             yield from ((entry.name, profile) for profile in find_profiles(entry.name))
 
 
-def vectors() -> Iterator[Any]:
-    for driver, profile in profiles():
+def vectors(over: Over) -> Iterator[Any]:
+    for driver, profile in profiles(over):
         for vector in tomllib.loads(profile_text(driver, profile)).get("vector", []):
             yield pytest.param(driver, profile, vector, id=f"{profile}: {vector['name']}")
 
 
-def opened(driver: str, profile: str) -> Answerer[Registers, Read]:
+def opened(driver: str, profile: str) -> Device:
     record = registry.load(driver)
     settings = record.settings.model_validate({"profile": profile, "address": ADDRESS})
-    return cast("Answerer[Registers, Read]", record.open(settings))
+    return record.open(settings)
 
 
-@pytest.mark.parametrize(("driver", "profile", "vector"), list(vectors()))
+@pytest.mark.parametrize(("driver", "profile", "vector"), list(vectors(Over.REGISTERS)))
 async def test_vector(driver: str, profile: str, vector: dict[str, Any]) -> None:
-    device = opened(driver, profile)
+    device = cast("Answerer[Registers, Read]", opened(driver, profile))
     memory = Memory(vector, tomllib.loads(profile_text(driver, profile)).get("max_registers", 125))
-    samples = await device.poll(memory)
-    assert dict(samples) == vector["expect"] | dict.fromkeys(vector.get("unknown", []))
-    assert len(samples) == len(device.channels)
+    check(await device.poll(memory), vector, device)
     if "requests" in vector:
         assert len(memory.asked) == vector["requests"]
+
+
+@pytest.mark.parametrize(("driver", "profile", "vector"), list(vectors(Over.LINE)))
+async def test_whole_poll(driver: str, profile: str, vector: dict[str, Any]) -> None:
+    device = cast("Answerer[Line, bytes]", opened(driver, profile))
+    script = Script(vector)
+    check(await device.poll(script), vector, device)
+    assert script.left == {}, "these were never asked"
+
+
+def check(samples: Sequence[Sample], vector: dict[str, Any], device: Device) -> None:
+    assert dict(samples) == vector["expect"] | dict.fromkeys(vector.get("unknown", []))
+    assert len(samples) == len(device.channels)
     quantities = {channel.name: channel.quantity for channel in device.channels}
     for name, value in vector["expect"].items():
         quantity = quantities[name]
@@ -69,13 +110,14 @@ async def test_vector(driver: str, profile: str, vector: dict[str, Any]) -> None
         assert quantity.high is None or value <= quantity.high
 
 
-@pytest.mark.parametrize(("driver", "profile"), list(profiles()))
+@pytest.mark.parametrize(("driver", "profile"), list(profiles(Over.REGISTERS, Over.LINE)))
 def test_profile_is_complete(driver: str, profile: str) -> None:
     facts = tomllib.loads(profile_text(driver, profile))
     assert re.fullmatch(r"[a-z0-9]+(_[a-z0-9]+)+", profile), "a profile's name is vendor_model in lower case"
     assert facts["title"]
     assert facts["source"]
-    assert any("requests" in vector for vector in facts["vector"]), "one vector states its requests"
+    states_requests = any("requests" in vector or "says" in vector for vector in facts["vector"])
+    assert states_requests, "one vector states its requests"
     for channel in facts["channels"]:
         named_after = channel["name"].startswith(channel["quantity"])
         assert named_after, f"{channel['name']} is named after its quantity, with a suffix at most"

@@ -10,7 +10,7 @@ from edge_agent import driver as contract
 from edge_agent import registry
 from edge_agent.bus.framing import Framer
 from edge_agent.bus.modbus import answer_cut, parse, read_request
-from edge_agent.driver import Answerer, Device, Driver, Fault, Over, Read, Registers, Sample, Talker
+from edge_agent.driver import Answerer, Device, Driver, Fault, Line, Over, Read, Registers, Sample, Talker
 
 Vector = dict[str, Any]
 LONGEST_DEAF = 8  # good frames that a bad one may cost
@@ -39,7 +39,8 @@ def told(samples: Iterable[Sample]) -> dict[str, tuple[bool, object]]:
 
 
 def expected(vector: Vector) -> dict[str, tuple[bool, object]]:
-    return told(Sample(channel, value) for channel, value in vector["expect"].items())
+    known = [Sample(channel, value) for channel, value in vector["expect"].items()]
+    return told(known + [Sample(channel, None) for channel in vector.get("unknown", [])])
 
 
 def fault(vector: Vector) -> type[Fault]:
@@ -108,3 +109,15 @@ def test_question_and_answer(driver: Driver[Any], vector: Vector) -> None:
     framer = Framer(answer_cut(question))
     heard = [frame for byte in b"\x00\xff\x55" + response for frame in framer.feed(bytes([byte]))]
     assert heard == [response]
+
+
+@pytest.mark.parametrize(("driver", "vector"), list(every(Over.LINE)))
+def test_request_and_response(driver: Driver[Any], vector: Vector) -> None:
+    device = cast("Answerer[Line, bytes]", opened(driver, vector))
+    request, response = bytes.fromhex(vector["request"]), bytes.fromhex(vector["response"])
+    if "fault" in vector:
+        with pytest.raises(fault(vector)) as caught:
+            device.decode(response, request)
+        assert caught.type is fault(vector)
+        return
+    assert told(device.decode(response, request)) == expected(vector)

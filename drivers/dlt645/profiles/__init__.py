@@ -1,0 +1,1 @@
+"""DL/T 645 meter models as data, one TOML file each."""
