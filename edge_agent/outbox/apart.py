@@ -12,6 +12,7 @@ from typing import Literal
 
 from edge_agent.kept import Stream
 from edge_agent.outbox.ranges import Ranges
+from edge_agent.outbox.seal import sign
 from edge_agent.outbox.transactions import transaction
 
 GONE = -1  # uplink.parked: given up
@@ -81,10 +82,11 @@ def enrol(
         for uplink in on:
             here = uplink, stream
             db.execute(
-                "UPDATE apart SET to_seq = ? WHERE uplink = ? AND stream = ? AND to_seq IS NULL",
+                "UPDATE apart SET to_seq = ?, sum = NULL WHERE uplink = ? AND stream = ? AND to_seq IS NULL",
                 (next_seq - 1, *here),
             )
             db.execute("DELETE FROM apart WHERE uplink = ? AND stream = ? AND to_seq < from_seq", here)
+        sign(db, "apart")
 
 
 def begin_now(db: sqlite3.Connection, uplink: int, streams: Iterable[Stream]) -> None:

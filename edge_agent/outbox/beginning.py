@@ -9,10 +9,10 @@ from edge_agent.outbox import apart
 from edge_agent.outbox.apart import Selection
 from edge_agent.outbox.epochs import close_others, new_epoch, recall
 from edge_agent.outbox.rows import Admitted, Identity, Opened
-from edge_agent.outbox.seal import seal
+from edge_agent.outbox.seal import SIGNED, seal, sign
 from edge_agent.outbox.share import Written
 from edge_agent.outbox.store import OutboxError
-from edge_agent.outbox.transactions import transaction
+from edge_agent.outbox.transactions import ran_to, transaction
 from edge_agent.outbox.witness import Testimony
 
 
@@ -40,6 +40,7 @@ def begin_run(
         for uplink, from_id, to_id in db.execute("SELECT uplink, from_id, to_id FROM again"):
             opened.again.setdefault(uplink, []).append((from_id, to_id))
         opened.apart = apart.load(db)
+        sign(db, *SIGNED)
         seal(db)
     return opened
 
@@ -67,10 +68,8 @@ def _begin(db: sqlite3.Connection, identity: Identity, clock: Clock, behind: Tes
         "UPDATE outbox SET epoch = ?, next_id = ?, upto = ?, runs = ?", (epoch, next_id, next_id - 1, runs)
     )
     db.execute("INSERT OR IGNORE INTO boot (boot_id) VALUES (?)", (clock.boot_id,))
-    (boot,) = db.execute(
-        "UPDATE boot SET ran_ms = max(ran_ms, ?) WHERE boot_id = ? RETURNING id",
-        (clock.mono_ms(), clock.boot_id),
-    ).fetchone()
+    (boot,) = db.execute("SELECT id FROM boot WHERE boot_id = ?", (clock.boot_id,)).fetchone()
+    ran_to(db, boot, clock.mono_ms())
     pieces: dict[int, list[tuple[int, int]]] = {}
     for of, from_mono, offset in db.execute("SELECT boot, from_mono, offset_ms FROM clock ORDER BY 1, 2"):
         pieces.setdefault(of, []).append((from_mono, offset))
@@ -129,7 +128,8 @@ def _admit(db: sqlite3.Connection, opened: Opened, uplinks: Mapping[str, Selecti
         else:
             scan_from = 0
         db.execute(
-            "UPDATE uplink SET parked = NULL, scan_from = max(scan_from, ?) WHERE id = ?", (scan_from, uplink)
+            "UPDATE uplink SET parked = NULL, everything = ?, scan_from = max(scan_from, ?) WHERE id = ?",
+            (selection.devices is None, scan_from, uplink),
         )
     names = list(uplinks)
     db.execute(
@@ -137,7 +137,7 @@ def _admit(db: sqlite3.Connection, opened: Opened, uplinks: Mapping[str, Selecti
         (sum(opened.ran_ms.values()), *names),
     )
     for name, parked, *told in db.execute(
-        "SELECT name, parked, id, scan_from, session, acknowledged FROM uplink"
+        "SELECT name, parked, id, scan_from, session, acknowledged, everything FROM uplink"
     ):
         if parked != apart.GONE:
             opened.uplinks[name] = Admitted(*told)

@@ -7,7 +7,7 @@ from edge_agent.kept import Declared, Row, Stream
 from edge_agent.outbox import transactions
 from edge_agent.outbox.again import Again
 from edge_agent.outbox.apart import Apart
-from edge_agent.outbox.rows import Marks, Opened
+from edge_agent.outbox.rows import Heard, Marks, Opened
 from edge_agent.outbox.share import Part, Share
 from edge_agent.outbox.store import DamagedError, Store
 
@@ -23,7 +23,7 @@ class Delivery:
     """
 
     def __init__(self, name: str, opened: Opened, db: Store) -> None:
-        self.uplink, self._scan_from, self._session, self.acknowledged = opened.uplinks[name]
+        self.uplink, self._scan_from, self._session, self.acknowledged, self.everything = opened.uplinks[name]
         self.streams = opened.streams
         self.backlog = 0
         self.apart = Apart(opened.apart.get(self.uplink, ()))
@@ -39,7 +39,8 @@ class Delivery:
         self.unmarked = 0  # readings settled since the last marks
         self.on_unmarked: Callable[[], None] = lambda: None  # they are many
         self._dirty: set[int] = set()
-        self._declared: list[int] = []
+        self._declared: list[Heard] = []
+        self._said: dict[int, int | None] = {}  # by declaration that is open: up to which number
         self._seen: dict[int, int] = {}  # by stream: the last number of the forward scan
         self._read_to = 0
         self._boot = opened.boot
@@ -163,9 +164,10 @@ class Delivery:
 
     def undecided(self) -> set[int]:
         """Declarations that were acknowledged, which the file does not know yet."""
-        return set(self._declared)
+        return {heard.loss for heard in self._declared}
 
     def _give_up(self, loss: Declared) -> int:
+        self._said[loss.id] = loss.to_seq
         if loss.to_seq is None:  # the end of an epoch: nothing of it is left to be sent
             return 0
         self._dirty.add(loss.stream)
@@ -178,10 +180,13 @@ class Delivery:
         return loss
 
     def settle_loss(self, loss: Declared) -> None:
-        """Accept: the broker has taken the declaration of a loss."""
+        """Accept: the broker has taken the declaration of a loss; one that has grown since is still open."""
+        if self._said.get(loss.id, loss.to_seq) != loss.to_seq:
+            return
+        self._said.pop(loss.id, None)
         self._of(loss.stream).declared(loss.id)
         self._dirty.add(loss.stream)
-        self._declared.append(loss.id)
+        self._declared.append(Heard(self.uplink, loss.id, loss.to_seq))
 
     def rewind(self) -> None:
         """A session ended: what it did not acknowledge will be read from the log again."""
@@ -232,7 +237,7 @@ class Delivery:
         """Return every description by id: hash and JSON body."""
         return await self._db.run(transactions.descriptions)
 
-    def mark(self, marks: Marks) -> list[tuple[int, int]]:
+    def mark(self, marks: Marks) -> list[Heard]:
         """Add what changed to the marks; return the acknowledged declarations. Kept until ``marked``."""
         self.unmarked = 0
         marks.scan_from[self.uplink] = self.scan_from
@@ -241,13 +246,13 @@ class Delivery:
             marks.delivery[self.uplink, stream] = self._of(stream).write()
         if self._again.runs != self._again_written:
             marks.again[self.uplink] = list(self._again.runs)
-        return [(self.uplink, loss) for loss in self._declared]
+        return list(self._declared)
 
-    def marked(self, marks: Marks, declared: Sequence[tuple[int, int]]) -> None:
+    def marked(self, marks: Marks, declared: Sequence[Heard]) -> None:
         """The marks are on disk. What changed since they were taken stays to be written."""
         for (uplink, stream), written in marks.delivery.items():
             if uplink == self.uplink and self._of(stream).write() == written:
                 self._dirty.discard(stream)
         self._again_written = marks.again.get(self.uplink, self._again_written)
-        done = {loss for uplink, loss in declared if uplink == self.uplink}
-        self._declared = [loss for loss in self._declared if loss not in done]
+        done = {heard for heard in declared if heard.uplink == self.uplink}
+        self._declared = [heard for heard in self._declared if heard not in done]

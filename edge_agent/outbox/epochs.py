@@ -39,7 +39,10 @@ def recall(db: sqlite3.Connection, testimony: Testimony) -> None:
             (known.stream, epoch, device),
         )
         db.execute("UPDATE OR IGNORE stream SET epoch = ? WHERE id = ?", (epoch, known.stream))
-        db.execute("INSERT OR IGNORE INTO meta VALUES (?, ?, ?, ?)", (known.meta, device, *known[2:]))
+        db.execute(
+            "INSERT OR IGNORE INTO meta (id, device, hash, body) VALUES (?, ?, ?, ?)",
+            (known.meta, device, *known[2:]),
+        )
 
 
 def close_others(db: sqlite3.Connection, epoch: int) -> None:
@@ -81,7 +84,7 @@ def close_others(db: sqlite3.Connection, epoch: int) -> None:
             missing.append((stream, last[stream] + 1, end - 1, end - 1 - last[stream]))
             last[stream] = end - 1
     db.executemany(
-        "INSERT OR IGNORE INTO loss_owed VALUES (?, ?)",
+        "INSERT OR IGNORE INTO loss_owed (uplink, loss) VALUES (?, ?)",
         [(uplink, id_) for uplink in uplinks for id_ in again],
     )
     db.execute("UPDATE outbox SET lost = lost + ?", (sum(readings for *_, readings in missing),))
@@ -91,7 +94,7 @@ def close_others(db: sqlite3.Connection, epoch: int) -> None:
             entry,
         ).lastrowid
         owed = [(uplink, loss) for uplink in uplinks if (uplink, entry[0]) not in apart]
-        db.executemany("INSERT INTO loss_owed VALUES (?, ?)", owed)
+        db.executemany("INSERT INTO loss_owed (uplink, loss) VALUES (?, ?)", owed)
     db.executemany("UPDATE stream SET next_seq = ? WHERE id = ?", [(s + 1, id_) for id_, s in last.items()])
 
 

@@ -5,9 +5,9 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from edge_agent.kept import Declared
+from edge_agent.outbox.seal import SIGNED
 
-# Named wherever they are used: a later minor version may have added columns.
-LOSS_COLUMNS = "id, stream, from_seq, to_seq, readings, from_boot, from_mono, to_boot, to_mono, reason, every"
+LOSS_COLUMNS = SIGNED["loss"]
 _MOST = 10_000  # entries that every uplink has acknowledged stay for so long
 
 
@@ -102,8 +102,10 @@ def _inserted(db: sqlite3.Connection, entry: Entry, uplinks: Sequence[int]) -> M
         entry,
     ).lastrowid
     assert id_ is not None
+    _sign(db, id_)
     db.executemany(
-        "INSERT INTO loss_owed (uplink, loss) VALUES (?, ?)", [(uplink, id_) for uplink in uplinks]
+        "INSERT INTO loss_owed (uplink, loss, sum) VALUES (?1, ?2, signed(?1, ?2))",
+        [(uplink, id_) for uplink in uplinks],
     )
     return Made(Declared(id_, *entry), tuple(uplinks))
 
@@ -114,4 +116,9 @@ def _grown(db: sqlite3.Connection, id_: int, entry: Entry, uplinks: Sequence[int
         f" RETURNING {LOSS_COLUMNS}",
         (entry.to_seq, entry.readings, entry.to_boot, entry.to_mono, id_),
     ).fetchone()
+    _sign(db, id_)
     return Made(Declared(*row), tuple(uplinks))
+
+
+def _sign(db: sqlite3.Connection, id_: int) -> None:
+    db.execute(f"UPDATE loss SET sum = signed({LOSS_COLUMNS}) WHERE id = ?", (id_,))  # noqa: S608 - our own names

@@ -271,7 +271,7 @@ class Outbox:
         now = self._clock.mono_ms()
         next_id = batch.rows[-1].id + 1 if batch.rows else self._next_id
         marks = Marks(next_id, self._unmarked, {}, {}, now, self.timeline.boot)
-        declared = [pair for delivery in self._recipients for pair in delivery.mark(marks)]
+        declared = [heard for delivery in self._recipients for heard in delivery.mark(marks)]
         drop_below = 0
         if not self._closing:
             floor = min(marks.scan_from.values(), default=next_id)

@@ -13,6 +13,7 @@ from edge_agent.outbox import apart, ledger
 from edge_agent.outbox.apart import GONE, Selection
 from edge_agent.outbox.delivery import Delivery
 from edge_agent.outbox.rows import Loss, Opened
+from edge_agent.outbox.seal import seal, sign
 from edge_agent.outbox.share import Part
 from edge_agent.outbox.store import Store
 from edge_agent.outbox.transactions import transaction
@@ -46,11 +47,15 @@ class Recipients:
             )
 
     async def enroll(self, device: str, stream: Stream) -> None:
-        """From its next reading on a device is on the uplinks that select it, and on no others."""
+        """From its next reading on a device is on the uplinks that select it, and on no others.
+
+        A new device is also on those that are parked and got everything, as it would be without that.
+        """
         on = [of for name, of in self.configured.items() if device in self._selections[name]]
         off = [of for name, of in self.configured.items() if device not in self._selections[name]]
-        if stream.next_seq == 1:  # one that is parked never heard of it: perhaps it is not for it
-            off += self._parked.values()
+        if stream.next_seq == 1:  # one that is parked never heard of it
+            on += [of for of in self._parked.values() if of.everything]
+            off += [of for of in self._parked.values() if not of.everything]  # perhaps it is not for it
         for delivery in on:
             delivery.apart.join(stream)
         ids = [of.uplink for of in on], [of.uplink for of in off]
@@ -103,5 +108,7 @@ def _write(db: sqlite3.Connection, uplink: int, owed: Sequence[tuple[int, Part]]
                 (stream, *part, "removed"),
             ).lastrowid
             db.execute("INSERT INTO loss_owed (uplink, loss) VALUES (?, ?)", (uplink, loss))
+        sign(db, "loss", "loss_owed")
         ledger.count(db, sum(part.readings for _, part in owed), kept=True)
         db.execute("UPDATE uplink SET parked = ? WHERE id = ?", (GONE, uplink))
+        seal(db)

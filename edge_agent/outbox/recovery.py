@@ -15,7 +15,7 @@ from typing import Literal
 from edge_agent.outbox.carve import carve
 from edge_agent.outbox.epochs import close_others, new_epoch, recall
 from edge_agent.outbox.rows import Identity
-from edge_agent.outbox.seal import is_sealed, seal
+from edge_agent.outbox.seal import SIGNED, all_signed, is_sealed, rows, seal, sign
 from edge_agent.outbox.store import APPLICATION_ID, MAJOR, DiskError, is_damage, prepare
 from edge_agent.outbox.transactions import LOG_COLUMNS
 from edge_agent.outbox.witness import Testimony
@@ -26,9 +26,7 @@ Verdict = Literal["sound", "behind", "damaged"]
 
 _CHECK_S = 5.0  # for looking through the file after an unclean end
 _PLAUSIBLY_NEWER = 20  # major versions
-_SMALL_TABLES = (
-    "epoch", "stream", "meta", "uplink", "delivery", "again", "apart", "loss", "loss_owed", "boot", "clock",
-)  # fmt: skip
+_SEALED_TABLES = ("stream", "uplink", "delivery", "again")
 
 
 def set_aside(path: Path) -> Path:
@@ -70,7 +68,7 @@ def _judge(db: sqlite3.Connection, testimony: Testimony) -> Verdict:
     if testimony.state == "open" and not _looks_whole(db):
         return "damaged"
     row = db.execute("SELECT runs, next_id, (SELECT max(id) FROM log) FROM outbox").fetchone()
-    if row is None or not is_sealed(db):
+    if row is None or not is_sealed(db) or not all_signed(db):
         return "damaged" if row or testimony.runs else "sound"
     runs, next_id, last_id = row
     behind = runs < testimony.runs or max(next_id, (last_id or 0) + 1) < testimony.next_id
@@ -126,12 +124,14 @@ def salvage(path: Path, testimony: Testimony, identity: Identity) -> None:
 
 def _move(aside: Path, new: sqlite3.Connection, testimony: Testimony, identity: Identity) -> int:
     with closing(sqlite3.connect(f"file:{aside}?mode=ro", uri=True, isolation_level=None)) as old:
-        for table in _SMALL_TABLES:  # where nothing can be read of them, the witness and the pages remain
+        for table in SIGNED:  # where nothing can be read of them, the witness and the pages remain
+            _move_signed(old, new, table)
+        for table in _SEALED_TABLES:
             _move_table(old, new, table)
         if not _is_sealed(old):  # what they say of numbers and debts may be wrong: all is owed
             for table in ("delivery", "again"):
                 new.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
-            new.execute("UPDATE uplink SET scan_from = 1")
+            new.execute("UPDATE uplink SET scan_from = 1, parked = NULL")
             new.execute("UPDATE stream SET next_seq = 1")
     recall(new, testimony)
     streams = {id_ for (id_,) in new.execute("SELECT id FROM stream")}
@@ -150,6 +150,7 @@ def _move(aside: Path, new: sqlite3.Connection, testimony: Testimony, identity: 
         (epoch, next_id, next_id - 1, testimony.runs),
     )
     close_others(new, epoch)
+    sign(new, *SIGNED)
     seal(new)
     return int(moved)
 
@@ -175,6 +176,15 @@ def _is_sealed(old: sqlite3.Connection) -> bool:
         return is_sealed(old)
     except (sqlite3.DatabaseError, UnicodeDecodeError):
         return False
+
+
+def _move_signed(old: sqlite3.Connection, new: sqlite3.Connection, table: str) -> None:
+    """Copy the rows of a small table that are as they were written."""
+    places = ",".join("?" * (SIGNED[table].count(",") + 1))
+    with suppress(sqlite3.DatabaseError, UnicodeDecodeError):
+        for row, right in rows(old, table):
+            if right:
+                new.execute(f"INSERT INTO {table} ({SIGNED[table]}) VALUES ({places})", row)  # noqa: S608
 
 
 def _move_table(old: sqlite3.Connection, new: sqlite3.Connection, table: str) -> None:

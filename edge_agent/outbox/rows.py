@@ -56,6 +56,14 @@ class Marks:
     acknowledged: dict[int, int] = field(default_factory=dict)  # readings, by uplink
 
 
+class Heard(NamedTuple):
+    """A declaration that an uplink has acknowledged, and up to which number it said."""
+
+    uplink: int
+    loss: int
+    to_seq: int | None
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """All that one transaction writes."""
@@ -67,7 +75,7 @@ class Batch:
     next_seq: Mapping[int, int] = field(default_factory=dict)  # by stream, once this is written
     marks: Marks | None = None
     drop_below: int = 0  # log ids below this are settled and out of the replay window
-    declared: Sequence[tuple[int, int]] = ()  # (uplink, loss) pairs that were acknowledged
+    declared: Sequence[Heard] = ()
 
 
 class Admitted(NamedTuple):
@@ -77,6 +85,7 @@ class Admitted(NamedTuple):
     scan_from: int
     session: int
     acknowledged: int
+    everything: bool  # it gets all devices
 
 
 @dataclass(slots=True)

@@ -14,6 +14,8 @@ from typing import Concatenate, ParamSpec, Self, TypeVar
 
 import aiosqlite
 
+from edge_agent.outbox import seal
+
 MAJOR = 1
 APPLICATION_ID = 0x50415247  # "PARG"
 PAGE_SIZE = 1024  # a commit of few readings writes few bytes
@@ -154,6 +156,7 @@ def prepare(db: sqlite3.Connection, path: Path) -> None:
     Raises:
         OutboxError: the file is another program's, or a newer agent's.
     """
+    seal.prepare(db)
     (version,) = db.execute("PRAGMA user_version").fetchone()
     (application,) = db.execute("PRAGMA application_id").fetchone()
     empty = version == 0 and application == 0 and not db.execute("SELECT 1 FROM sqlite_schema").fetchone()

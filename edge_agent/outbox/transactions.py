@@ -9,7 +9,7 @@ from edge_agent.kept import Declared, Row, intact
 from edge_agent.outbox import ledger
 from edge_agent.outbox.ledger import LOSS_COLUMNS, Entry, Made, Told
 from edge_agent.outbox.rows import Batch, Loss, Marks
-from edge_agent.outbox.seal import seal
+from edge_agent.outbox.seal import SIGNED, seal, sign
 from edge_agent.outbox.store import DamagedError
 from edge_agent.outbox.timeline import MOST_PIECES
 
@@ -21,6 +21,10 @@ LOG_COLUMNS = "id, stream, seq, boot, mono, meta, body, sum"
 _FORGET_PIECES = (
     "DELETE FROM clock WHERE boot = ?1 AND from_mono > (SELECT min(from_mono) FROM clock WHERE boot = ?1)"
     " AND from_mono < (SELECT from_mono FROM clock WHERE boot = ?1 ORDER BY from_mono DESC LIMIT 1 OFFSET ?2)"
+)
+_HEARD = (  # but not where it has grown since it was sent
+    "DELETE FROM loss_owed WHERE uplink = ?1 AND loss = ?2"
+    " AND EXISTS (SELECT 1 FROM loss WHERE id = ?2 AND to_seq IS ?3)"
 )
 
 
@@ -49,6 +53,7 @@ def enroll(db: sqlite3.Connection, device: str, hash_: str, body: str) -> tuple[
             "SELECT id FROM stream WHERE epoch = ? AND device = ? AND kind = 'reading'", (epoch, device)
         ).fetchone()
         (meta,) = db.execute("SELECT id FROM meta WHERE device = ? AND hash = ?", (device, hash_)).fetchone()
+        sign(db, "meta")
         seal(db)
     return stream, meta
 
@@ -81,13 +86,14 @@ def write(
                 ledger.count(db, sum(loss.readings for loss in batch.losses), kept=False)
         for piece in batch.pieces:
             db.execute(
-                "INSERT OR REPLACE INTO clock (boot, from_mono, offset_ms) VALUES (?, ?, ?)",
+                "INSERT OR REPLACE INTO clock (boot, from_mono, offset_ms, sum)"
+                " VALUES (?1, ?2, ?3, signed(?1, ?2, ?3))",
                 (batch.boot, *piece),
             )
         if batch.pieces:
             db.execute(_FORGET_PIECES, (batch.boot, MOST_PIECES - 2))
-        for pair in batch.declared:
-            db.execute("DELETE FROM loss_owed WHERE uplink = ? AND loss = ?", pair)
+        for heard in batch.declared:
+            db.execute(_HEARD, heard)
         if batch.marks is not None:
             _mark(db, batch.marks)
             ledger.trim(db)
@@ -156,8 +162,14 @@ def _mark(db: sqlite3.Connection, marks: Marks) -> None:
         db.executemany(
             "INSERT INTO again (uplink, from_id, to_id) VALUES (?, ?, ?)", [(uplink, *run) for run in runs]
         )
-    db.execute("UPDATE boot SET ran_ms = max(ran_ms, ?) WHERE id = ?", (marks.ran_ms, marks.boot))
+    ran_to(db, marks.boot, marks.ran_ms)
     seal(db)
+
+
+def ran_to(db: sqlite3.Connection, boot: int, mono_ms: int) -> None:
+    """Note how long a boot ran."""
+    db.execute("UPDATE boot SET ran_ms = max(ran_ms, ?) WHERE id = ?", (mono_ms, boot))
+    db.execute(f"UPDATE boot SET sum = signed({SIGNED['boot']}) WHERE id = ?", (boot,))  # noqa: S608 - our own names
 
 
 def read(db: sqlite3.Connection, from_id: int, to_id: int, limit: int) -> list[Row]:

@@ -106,6 +106,11 @@ class Gateway:
 
     async def start(self) -> None:
         """Start the agent and wait for its first status: the outbox is open, the devices read."""
+        await self.launch()
+        await self.until(lambda said: bool(said.get("epoch")), _FIRST_STATUS_S)
+
+    async def launch(self) -> None:
+        """Start the agent, and wait for nothing."""
         self.truth.mkdir(exist_ok=True)
         spec = self.folder / "spec.json"
         spec.write_text(
@@ -128,7 +133,6 @@ class Gateway:
                 stderr=log.fileno(),
             )
         self._reader = asyncio.create_task(self._read())
-        await self.until(lambda said: bool(said.get("epoch")), _FIRST_STATUS_S)
 
     async def _read(self) -> None:
         assert self.process is not None

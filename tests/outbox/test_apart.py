@@ -181,7 +181,18 @@ async def test_an_uplink_that_is_gone_for_a_while_gets_everything(path: Path) ->
         await keep(outbox, devices=["d1", "d2", "d3"])
     async with opened(path, clock, {"park": ALL, "city": ONLY_D1}, devices=["d1", "d2", "d3"]) as outbox:
         await keep(outbox, devices=["d1", "d2", "d3"])
-        assert await owed_by(outbox, "city") == {"d1": [1, 2, 3, 4], "d2": [1, 2, 3]}, "d3 is not for it"
+        assert await owed_by(outbox, "city") == {"d1": [1, 2, 3, 4], "d2": [1, 2, 3], "d3": [1]}
+
+
+async def test_a_device_first_seen_while_a_choosy_uplink_is_gone_is_not_on_it(path: Path) -> None:
+    clock = FakeClock()
+    async with opened(path, clock, {"park": ALL, "city": ONLY_D1}) as outbox:
+        await keep(outbox)
+    async with opened(path, clock, {"park": ALL}, devices=["d1", "d3"]) as outbox:
+        await keep(outbox, devices=["d1", "d3"])
+    async with opened(path, clock, {"park": ALL, "city": ALL}, devices=["d1", "d2", "d3"]) as outbox:
+        await keep(outbox, devices=["d1", "d2", "d3"])
+        assert await owed_by(outbox, "city") == {"d1": [1, 2, 3], "d2": [2], "d3": [2]}
 
 
 async def test_an_uplink_that_is_gone_for_good_is_given_up(path: Path) -> None:

@@ -1,5 +1,6 @@
 """What each uplink is owed: exactly what it has not acknowledged, whatever happens on the way."""
 
+import asyncio
 import sqlite3
 from pathlib import Path
 
@@ -277,3 +278,28 @@ async def test_reading_the_log_holds_its_ends_and_its_limit(path: Path) -> None:
         assert [row.id for row in await delivery.read(3, 7, 2)] == [3, 4]
         assert await delivery.read(11, 99, 9) == []
         assert numbers(await delivery.read(10, 10, 9)) == [(1, 10, 9)]
+
+
+async def test_an_entry_that_grows_while_its_acknowledgement_comes_stays_open(path: Path) -> None:
+    clock = FakeClock()
+    async with opened(path, clock) as outbox:
+        delivery = outbox.deliveries["city"]
+        outbox._handover.overflow(1, 3, 5_000, 5_000)
+        assert await outbox._commit()
+        (sent,) = await delivery.open_losses()
+        assert (sent.from_seq, sent.to_seq) == (1, 3)
+        outbox._handover.overflow(1, 3, 5_000, 5_000)
+        growing = asyncio.create_task(outbox._commit())
+        await asyncio.sleep(0)  # it is on its way to the disk
+        delivery.settle_loss(sent)
+        assert await growing
+        assert delivery.settled(1) == 0
+        await mark(outbox, clock)
+        assert [(loss.from_seq, loss.to_seq) for loss in await delivery.open_losses()] == [(1, 6)]
+    async with opened(path, clock) as outbox:
+        (grown,) = await outbox.deliveries["city"].open_losses()
+        assert (grown.from_seq, grown.to_seq, grown.readings) == (1, 6, 6)
+        outbox.deliveries["city"].settle_loss(sent)  # an acknowledgement of what it was says nothing
+        assert outbox.deliveries["city"].settled(1) == 0
+        outbox.deliveries["city"].settle_loss(grown)
+        assert outbox.deliveries["city"].settled(1) == 6

@@ -1,6 +1,7 @@
 -- The outbox, major version 1. One append-only log in the order of keeping; device and seq are attributes of a
 -- row, with no second index (one on (stream, seq) would multiply the bytes written). Nothing here is ever
 -- compared with the wall clock. The store sets application_id, page size and journal mode.
+-- ``sum`` is CRC-32 of a row (see seal.py), NULL until the transaction that wrote the row has signed it.
 
 CREATE TABLE outbox (                    -- exactly one row: what cannot be derived after rows were deleted
   one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -16,7 +17,8 @@ CREATE TABLE epoch (
   id INTEGER PRIMARY KEY,
   name TEXT NOT NULL UNIQUE,             -- random; the id says which is the younger
   site TEXT NOT NULL, gateway TEXT NOT NULL,  -- the identity its readings were numbered under
-  origin TEXT NOT NULL CHECK (origin IN ('created', 'salvaged', 'restored', 'renamed'))) STRICT;
+  origin TEXT NOT NULL CHECK (origin IN ('created', 'salvaged', 'restored', 'renamed')),
+  sum INTEGER) STRICT;
 
 CREATE TABLE stream (                    -- one sequence of numbers: a device's readings in one epoch
   id INTEGER PRIMARY KEY,
@@ -28,7 +30,7 @@ CREATE TABLE stream (                    -- one sequence of numbers: a device's 
 
 CREATE TABLE meta (                      -- every description that a kept reading was made under
   id INTEGER PRIMARY KEY,
-  device TEXT NOT NULL, hash TEXT NOT NULL, body TEXT NOT NULL,
+  device TEXT NOT NULL, hash TEXT NOT NULL, sum INTEGER, body TEXT NOT NULL,
   UNIQUE (device, hash)) STRICT;
 
 CREATE TABLE log (                       -- one page per commit
@@ -44,6 +46,7 @@ CREATE TABLE uplink (
   session INTEGER NOT NULL DEFAULT 0,    -- counts CONNECTs
   acknowledged INTEGER NOT NULL DEFAULT 0,  -- readings, as of the last marks
   parked INTEGER,                        -- running time (ms) since it is not in the configuration; -1: given up
+  everything INTEGER NOT NULL DEFAULT 0, -- it gets all devices: also one that is first seen while it is parked
   scan_from INTEGER NOT NULL DEFAULT 1) STRICT;  -- nothing below this log id is owed to it
 
 CREATE TABLE delivery (                  -- owed = (settled, last seq] without beyond
@@ -63,6 +66,7 @@ CREATE TABLE apart (                     -- numbers that an uplink is never owed
   uplink INTEGER NOT NULL REFERENCES uplink,
   stream INTEGER NOT NULL REFERENCES stream,
   from_seq INTEGER NOT NULL, to_seq INTEGER,  -- NULL: the device is still not on it
+  sum INTEGER,
   PRIMARY KEY (uplink, stream, from_seq)) WITHOUT ROWID, STRICT;
 
 CREATE TABLE loss (                      -- the ledger of every reading given up
@@ -73,12 +77,13 @@ CREATE TABLE loss (                      -- the ledger of every reading given up
   from_boot INTEGER, from_mono INTEGER, to_boot INTEGER, to_mono INTEGER,
   reason TEXT NOT NULL CHECK (reason IN ('capacity', 'overflow', 'damage', 'rejected', 'removed')),
   detail TEXT,
-  every INTEGER) STRICT;                 -- thinned out: all but the multiples of this number are gone
+  every INTEGER,                         -- thinned out: all but the multiples of this number are gone
+  sum INTEGER) STRICT;
 
 CREATE INDEX loss_stream ON loss (stream, to_seq);
 
 CREATE TABLE loss_owed (                 -- declarations that an uplink has not acknowledged yet
-  uplink INTEGER NOT NULL, loss INTEGER NOT NULL,
+  uplink INTEGER NOT NULL, loss INTEGER NOT NULL, sum INTEGER,
   PRIMARY KEY (uplink, loss)) WITHOUT ROWID, STRICT;
 
 CREATE TABLE quarantine (                -- a copy of what a broker can never take; at most 1,000 rows
@@ -89,9 +94,10 @@ CREATE TABLE quarantine (                -- a copy of what a broker can never ta
 CREATE TABLE boot (
   id INTEGER PRIMARY KEY,
   boot_id TEXT NOT NULL UNIQUE,
-  ran_ms INTEGER NOT NULL DEFAULT 0) STRICT;  -- highest monotonic time seen; the sum is the gateway's running time
+  ran_ms INTEGER NOT NULL DEFAULT 0,     -- highest monotonic time seen; their sum is the gateway's running time
+  sum INTEGER) STRICT;
 
 CREATE TABLE clock (                     -- piecewise; the first piece also covers what came before it ("repaired")
   boot INTEGER NOT NULL REFERENCES boot,
-  from_mono INTEGER NOT NULL, offset_ms INTEGER NOT NULL,
+  from_mono INTEGER NOT NULL, offset_ms INTEGER NOT NULL, sum INTEGER,
   PRIMARY KEY (boot, from_mono)) WITHOUT ROWID, STRICT;
