@@ -14,6 +14,7 @@ from typing import Annotated, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
+from edge_agent.obis import Told, obis_channels, obis_meanings, obis_values, reduced_obis
 from edge_agent.profile import find_profiles, profile_text
 from edge_agent.quantity import Quantity
 
@@ -48,8 +49,13 @@ __all__ = [
     "Skip",
     "Table",
     "Talker",
+    "Told",
     "find_profiles",
+    "obis_channels",
+    "obis_meanings",
+    "obis_values",
     "profile_text",
+    "reduced_obis",
     "service",
 ]
 
