@@ -8,6 +8,7 @@ from edge_agent.cli.decode import decode
 from edge_agent.cli.demo import demo
 from edge_agent.cli.drivers import drivers
 from edge_agent.cli.run import run
+from edge_agent.cli.scan import scan
 from edge_agent.cli.version import version
 
 app = typer.Typer(
@@ -18,6 +19,7 @@ app = typer.Typer(
 )
 for verb in (run, check, demo, decode, drivers, version):
     app.command()(verb)
+app.add_typer(scan, name="scan")
 app.add_typer(contract, name="contract")
 
 

@@ -7,8 +7,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from edge_agent import shown
 from edge_agent.demo.login import Login
-from edge_agent.reading import Value
 from edge_agent.status import DeviceStatus, Status, UplinkStatus
 
 _AROUND = 12  # lines on the screen besides the table's rows
@@ -109,9 +109,9 @@ def _wide(status: Status) -> Table:
             table.add_row(first[0], Text(device.problem, "yellow"), "", "", first[1], first[2], "")
             first = (Text(), "", "")
         for channel, unit in device.units.items():
-            value = _shown(device.values.get(channel))
+            value = shown.value(device.values.get(channel))
             table.add_row(
-                first[0], channel, value, _unit(unit), first[1], first[2], _quality(device, channel)
+                first[0], channel, value, shown.unit(unit), first[1], first[2], _quality(device, channel)
             )
             first = (Text(), "", "")
     return table
@@ -124,7 +124,7 @@ def _narrow(status: Status) -> Table:
     table.add_column("seq", justify="right")
     for device in status.devices:
         values = "  ".join(
-            f"{channel} {_shown(value)} {_unit(device.units.get(channel, ''))}".rstrip()
+            f"{channel} {shown.with_unit(value, device.units.get(channel, ''))}"
             for channel, value in device.values.items()
         )
         table.add_row(_name(device), device.problem or values, _age(device), str(device.seq))
@@ -180,20 +180,3 @@ def _quality(device: DeviceStatus, channel: str) -> Text:
     if quality is None:
         return Text("good" if channel in device.values else "")
     return Text(f"{quality.grade}: {quality.reason}", _STYLES[quality.grade])
-
-
-def _shown(value: Value | None) -> str:
-    match value:
-        case None:
-            return "-"
-        case bool():
-            return "yes" if value else "no"
-        case float():
-            return f"{value:.3f}".rstrip("0").rstrip(".")
-        case _:
-            return str(value)
-
-
-def _unit(code: str) -> str:
-    """Write a UCUM code for people; a plain number has none."""
-    return {"1": "", "Cel": "°C", "kW.h": "kWh", "V.A": "VA", "[ppm]": "ppm"}.get(code, code)

@@ -1,0 +1,54 @@
+"""How a verb that takes its time ends: by itself, after a time, or by Ctrl-C with what there is so far."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Coroutine
+from typing import Any
+
+import typer
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+
+def until_stopped(work: Coroutine[Any, Any, None], seconds: float | None = None) -> bool:
+    """Run to the end, for so many seconds at most; return False when SIGINT or SIGTERM came first."""
+
+    async def run() -> bool:
+        task = asyncio.create_task(work, name="verb")
+        stopped = asyncio.Event()
+
+        def stop() -> None:
+            stopped.set()
+            task.cancel()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop)
+        ended, _ = await asyncio.wait((task,), timeout=seconds)
+        if not ended:
+            task.cancel()
+            await asyncio.wait((task,))
+        if not task.cancelled():
+            task.result()
+        return not stopped.is_set()
+
+    logging.getLogger("edge_agent").addHandler(logging.NullHandler())  # the verb says what is wrong itself
+    return asyncio.run(run())
+
+
+def duration_option(text: str) -> float | None:
+    """Read a ``DURATION`` of the command line; None where there is none.
+
+    Raises:
+        BadParameter: it is no duration.
+    """
+    # with it come the words of all settings, which `edge-agent --help` need not wait for
+    from edge_agent.settings.units import duration  # noqa: PLC0415
+
+    if not text:
+        return None
+    try:
+        return duration(text.strip())
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} {error}") from None

@@ -1,0 +1,220 @@
+"""``edge-agent scan``: find what is connected to a port."""
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Self
+
+import typer
+
+from edge_agent.cli.ending import INTERRUPTED, duration_option, until_stopped
+
+if TYPE_CHECKING:
+    from edge_agent.onsite.scan import Found, Scan, Step
+
+scan = typer.Typer(no_args_is_help=True, help="Find what is connected to a port. Nothing is ever written.")
+
+_WITHIN = "200ms"
+_LAST_UNIT = 255
+
+
+@scan.callback()
+def _scan() -> None:
+    """Find what is connected to a port. Nothing is ever written."""
+
+
+@scan.command()
+def serial(  # noqa: PLR0913 - one parameter for each option
+    port: Annotated[str | None, typer.Argument(help="The port; without it the ports are listed.")] = None,
+    *,
+    speeds: Annotated[
+        str, typer.Option(metavar="LIST", help='Serial formats to try, such as "9600 8N1, 2400 8E1, 19200".')
+    ] = "",
+    addresses: Annotated[
+        str, typer.Option(metavar="LIST", help="Modbus addresses to ask, such as 1-247 or 1,7,20-29.")
+    ] = "1-32",
+    driver: Annotated[
+        list[str] | None, typer.Option(help="Only look for this driver's devices; may be given again.")
+    ] = None,
+    within: Annotated[
+        str, typer.Option(metavar="DURATION", help="How long a device may take to answer.")
+    ] = _WITHIN,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Stop after the first serial format in which something is found.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_toml: Annotated[bool, typer.Option("--toml", help="Print a configuration to begin with.")] = False,
+) -> None:
+    """Find devices on a serial port: listen first, then ask in one serial format after the other.
+
+    Only requests to read are sent. Ctrl-C ends it and shows what was found so far. Ends with 0 when something
+    was found, 1 when not, 2 when it cannot be done.
+
+    Example: edge-agent scan serial /dev/ttyUSB0 --speeds "9600 8N1" --addresses 1-10
+    """
+    from edge_agent.bus.serial import BusError  # noqa: PLC0415 - `edge-agent --help` need not wait for it
+    from edge_agent.onsite.plan import DEVICE_LIMIT, plan_scan  # noqa: PLC0415 - as above
+    from edge_agent.onsite.scan import Scan  # noqa: PLC0415 - as above
+    from edge_agent.registry import UnknownDriverError  # noqa: PLC0415 - as above
+
+    if port is None:
+        _list_ports(as_json=as_json)
+        return
+    if as_json and as_toml:
+        _stop("--json and --toml cannot be given together; choose one")
+    seconds = duration_option(within)
+    if not seconds:
+        _stop("--within is no time at all; give more, such as 200ms")
+    try:
+        plan = plan_scan(driver or [], _formats(speeds), _addresses(addresses), seconds)
+    except (UnknownDriverError, ValueError) as error:
+        _stop(str(error))
+    with _Shown(quiet=as_json or as_toml) as shown:
+        work = Scan(port, plan, fast=fast, tell=shown.step)
+        shown.line(
+            f"scanning {port}: {len(plan.asking)} serial formats, addresses {addresses}; takes at most "
+            f"{_time(plan.seconds)}, and up to {DEVICE_LIMIT:g} s for each device found; Ctrl-C ends it"
+        )
+        try:
+            ended = until_stopped(work.run())
+        except BusError as error:
+            _stop(str(error))
+    _print(port, work, as_json=as_json, as_toml=as_toml)
+    if not ended:
+        raise typer.Exit(INTERRUPTED)
+    raise typer.Exit(0 if work.found else 1)
+
+
+class _Shown:
+    """What is tried now: a bar on a terminal, else a line for each serial format. Always on stderr."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        from rich.console import Console  # noqa: PLC0415 - slow to load, and not for --help
+        from rich.progress import BarColumn, Progress, TextColumn  # noqa: PLC0415
+
+        self._quiet = quiet
+        self._console = Console(stderr=True)
+        self._live = self._console.is_terminal
+        self._said = ""
+        columns = (BarColumn(), TextColumn("{task.description}"), TextColumn("{task.fields[left]}"))
+        self._progress = Progress(*columns, console=self._console, transient=True, disable=not self._live)
+        self._task = self._progress.add_task("", left="")
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def line(self, text: str) -> None:
+        if self._live or not self._quiet:
+            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def step(self, step: "Step") -> None:
+        left = f"at most {_time(step.total - step.done)} left"
+        self._progress.update(
+            self._task, completed=step.done, total=step.total, description=step.doing, left=left
+        )
+        serial = step.doing.partition(":")[0]
+        if not self._live and serial != self._said:
+            self._said = serial
+            self.line(f"{serial} ... {left}")
+
+
+def _print(port: str, work: "Scan", *, as_json: bool, as_toml: bool) -> None:
+    from edge_agent.onsite.ports import lasting  # noqa: PLC0415 - as above
+    from edge_agent.onsite.snippet import snippet  # noqa: PLC0415 - as above
+
+    if as_json:
+        told = {
+            "port": port,
+            "complete": work.complete,
+            "found": [asdict(one) for one in work.found],
+            "notes": work.notes,
+        }
+        print(json.dumps(told, ensure_ascii=False))
+        return
+    notes = sys.stderr if as_toml else sys.stdout
+    if as_toml:
+        print(snippet(lasting(port), work.found), end="")
+    else:
+        for one in work.found:
+            print("\n".join(_lines(one)))
+    if not work.found:
+        print(f"nothing was found on {port}{'' if work.complete else ' so far'}", file=notes)
+    for note in work.notes:
+        print(f"note: {note}", file=notes)
+    if not work.complete:
+        print("note: the scan was stopped before its end", file=notes)
+    if not work.found and work.complete:
+        print(
+            "check power, A and B, and the device's own settings; try more with --addresses 1-247, "
+            "other --speeds, or --within 1s",
+            file=notes,
+        )
+
+
+def _lines(one: "Found") -> Iterator[str]:
+    yield f"{one.serial}  {one.who or 'speaks unasked'}"
+    if not one.fits:
+        yield "    answers, and no driver or profile fits; `edge-agent drivers` lists those there are"
+    for word, fit in zip(("fits:", *("or:",) * len(one.fits)), one.fits, strict=False):
+        settings = " ".join(f"{key}={value}" for key, value in fit.settings.items())
+        yield f"    {word:6}{fit.driver} {settings}  ({fit.model})"
+        yield f"          values: {fit.shown_values()}"
+        yield from (f"          in doubt: {doubt}" for doubt in fit.doubts)
+
+
+def _list_ports(*, as_json: bool) -> None:
+    from edge_agent.onsite.ports import serial_ports  # noqa: PLC0415 - as above
+
+    ports = serial_ports()
+    if as_json:
+        print(json.dumps({"ports": [asdict(port) for port in ports]}, ensure_ascii=False))
+    elif ports:
+        for port in ports:
+            tty = f"  {port.tty}" if port.tty != port.name else ""
+            print(f"{port.name}{tty}  {port.adapter}".rstrip())
+        print(f"scan one with: edge-agent scan serial {ports[0].name}")
+    else:
+        print("there is no serial port; plug in an adapter", file=sys.stderr)
+    if not ports:
+        raise typer.Exit(1)
+
+
+def _formats(text: str) -> list[Any]:
+    """Read ``--speeds``: a speed alone means without parity, and with an even one."""
+    from edge_agent.bus.serial import SerialFormat  # noqa: PLC0415 - as above
+
+    formats = []
+    for word in filter(None, (part.strip() for part in text.split(","))):
+        forms = [f"{word} 8N1", f"{word} 8E1"] if word.isdigit() else [word]
+        formats += [SerialFormat.parse(form) for form in forms]
+    return formats
+
+
+def _addresses(text: str) -> list[int]:
+    found: dict[int, None] = {}
+    for word in text.split(","):
+        first, dash, last = word.strip().partition("-")
+        try:
+            low, high = int(first), int(last if dash else first)
+        except ValueError:
+            raise ValueError(
+                f"--addresses {text!r} is no list of addresses; write 1-32 or 1,7,20-29"
+            ) from None
+        if not 1 <= low <= high <= _LAST_UNIT:
+            raise ValueError(f"--addresses {word.strip()!r}: Modbus addresses are 1 to 247")
+        found |= dict.fromkeys(range(low, high + 1))
+    return list(found)
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"  # noqa: PLR2004 - readable
+
+
+def _stop(message: str) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(2)

@@ -1,0 +1,81 @@
+"""A configuration made of what a scan found: whole enough for ``edge-agent check``, its doubts included."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from edge_agent.onsite.judge import Fit
+from edge_agent.onsite.scan import Found
+
+
+def snippet(port: str, found: Sequence[Found]) -> str:
+    """Return an agent.toml for the devices of one port, "" where nothing fits.
+
+    A port has one serial format: what was found in another one than most is there as a comment.
+    """
+    fitting = [one for one in found if one.fits]
+    if not fitting:
+        return ""
+    serial = Counter(one.serial for one in fitting).most_common(1)[0][0]
+    bus = _id(port.rstrip("/").rpartition("/")[2], "bus")
+    lines = [
+        "# What `edge-agent scan` found. Names, intervals and site are yours to choose.",
+        "config = 1",
+        "",
+        "[gateway]",
+        'site = "my-site"',
+        'id = "gw-01"                      # readings are numbered under it: choose it once',
+        "",
+        f"[bus.{bus}]",
+        f"port = {_value(port)}",
+        f"serial = {_value(serial)}",
+    ]
+    names: Counter[str] = Counter()
+    for one in found:
+        lines += ["", *_device(one, bus, serial, names)]
+    return "\n".join(lines) + "\n"
+
+
+def _device(one: Found, bus: str, serial: str, names: Counter[str]) -> Iterator[str]:
+    if not one.fits:
+        yield f"# {one.who} at {one.serial} answers, and no driver or profile fits."
+        return
+    best, *others = one.fits
+    name = _id("-".join((best.name, *one.who.split()[-1:])), "device")
+    names[name] += 1
+    if names[name] > 1:
+        name = f"{name}-{names[name]}"
+    off = "" if one.serial == serial else "# "
+    if off:
+        yield f"# The next one is set to {one.serial}: set it to {serial}, or give it a port of its own."
+    yield f"{off}[device.{name}]                # {best.model}"
+    yield f"{off}driver = {_value(best.driver)}"
+    yield f"{off}bus = {_value(bus)}"
+    if best.settings:
+        yield f"{off}settings = {_value(best.settings)}"
+    yield f"# now: {best.shown_values()}"
+    yield from (f"# in doubt: {doubt}" for doubt in best.doubts)
+    yield from (f"# fits as well: {_told(other)}: {other.shown_values()}" for other in others)
+
+
+def _told(fit: Fit) -> str:
+    return f"{fit.driver} {_value(fit.settings)}" if fit.settings else fit.driver
+
+
+def _value(value: Any) -> str:
+    """Write a TOML value; JSON's strings, numbers and booleans are TOML's, too."""
+    match value:
+        case Mapping():
+            return "{ " + ", ".join(f"{key} = {_value(inner)}" for key, inner in value.items()) + " }"
+        case list() | tuple():
+            return "[" + ", ".join(map(_value, value)) + "]"
+        case _:
+            return json.dumps(value, ensure_ascii=False)
+
+
+def _id(text: str, otherwise: str) -> str:
+    return (
+        re.sub(r"[^a-z0-9_-]+", "-", text.lower()).replace("_", "-").strip("-")[:40].strip("-") or otherwise
+    )
