@@ -45,12 +45,13 @@ new-driver: $(VENV)/.dev ## Begin a driver: make new-driver NAME=foo
 	@$(MAKE) --no-print-directory install
 	@$(MAKE) --no-print-directory pages
 
-pages: $(VENV)/.dev ## Write the generated parts of the drivers' pages
+pages: $(VENV)/.dev ## Write the generated parts of the drivers' pages, and docs/devices.md
 	@for driver in drivers/*/vectors.toml; do \
 		folder=$${driver%/*}; \
 		$(BIN)/edge-agent drivers page "$${folder#*/}" > "$$folder/page.new" || exit 1; \
 		mv "$$folder/page.new" "$$folder/README.md"; \
 	done
+	@$(BIN)/edge-agent drivers table > docs/devices.new && mv docs/devices.new docs/devices.md
 
 picture: $(VENV)/.demo ## Record docs/demo.svg from a real demo
 	$(BIN)/python scripts/picture.py docs/demo.svg

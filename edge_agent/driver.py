@@ -15,7 +15,7 @@ from typing import Annotated, Generic, Literal, NamedTuple, Protocol, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from edge_agent.obis import Told, obis_channels, obis_meanings, obis_values, reduced_obis
-from edge_agent.profile import find_profiles, profile_text
+from edge_agent.profile import ProfileError, find_profiles, profile_text, read_profile
 from edge_agent.quantity import Quantity
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "NotMine",
     "Over",
     "Probe",
+    "ProfileError",
     "Quantity",
     "Read",
     "Refused",
@@ -55,6 +56,7 @@ __all__ = [
     "obis_meanings",
     "obis_values",
     "profile_text",
+    "read_profile",
     "reduced_obis",
     "service",
 ]

@@ -16,9 +16,13 @@ def plan(profile: Profile, address: int) -> Iterator[Read]:
     """Group a profile's registers into requests.
 
     A hole is read over when that takes less time on the line than one more request, at the profile's
-    serial speed: a slow line favours several requests, a fast one favours few.
+    serial speed: a slow line favours several requests, a fast one favours few. A profile may instead
+    name its blocks, or forbid holes.
     """
-    affordable = _request_bytes(profile.serial or _USUAL_SERIAL)
+    if profile.blocks:
+        yield from (Read(address, block.table, block.at, block.count) for block in profile.blocks)
+        return
+    affordable = _request_bytes(profile.serial or _USUAL_SERIAL) if profile.holes else 0
     by_table = sorted(profile.channels, key=lambda register: (register.table, register.at))
     for table, group in groupby(by_table, key=lambda register: register.table):
         bits = table in {"coil", "discrete"}

@@ -5,13 +5,13 @@ Nothing in a profile is conditional, computed or included. What needs that is a 
 
 import math
 import struct
-import tomllib
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from edge_agent.driver import Quantity, Read, Settings, Table, profile_text
+from edge_agent.driver import Quantity, Read, Settings, Table, read_profile
 
 MOST_REGISTERS = 125  # in one request; MODBUS Application Protocol V1.1b3, 6.3
 _FORMATS = {
@@ -34,7 +34,9 @@ class Register(Settings):
 
     ``invalid`` has the contents, read as one unsigned number, by which the device says that it does not
     know. A value is ``contents * scale + offset``, times the installation's transformer ratio where
-    ``ratio`` names one. A ``bool`` in a table of words is the ``bit`` of its register, 0 the lowest.
+    ``ratio`` names one. A ``bool`` in a table of words is the ``bit`` of its register, 0 the lowest; a
+    number may be a field of ``bits`` bits from ``bit`` on. ``enum`` says what each code means; a code
+    that is not in it is not known.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -46,7 +48,9 @@ class Register(Settings):
     scale: float = Field(default=1, allow_inf_nan=False)
     offset: float = Field(default=0, allow_inf_nan=False)
     invalid: tuple[Annotated[int, Field(ge=0)], ...] = ()
-    bit: int = Field(default=0, ge=0, le=15)
+    bit: int = Field(default=0, ge=0, le=63)
+    bits: int = Field(default=0, ge=0, le=63)
+    enum: Mapping[str, bool | int | float | str] = Field(default_factory=dict)
     ratio: Literal["", "ct", "pt", "ct*pt"] = ""
     label: str = ""
     label_zh: str = ""
@@ -59,6 +63,12 @@ class Register(Settings):
             raise ValueError(f'{self.name} lies in table {self.table}, which holds bits; its type is "bool"')
         if self.scale == 0:
             raise ValueError(f"{self.name} has scale 0")
+        if self.bits and self.type not in {"u16", "u32", "u64"}:
+            raise ValueError(f'{self.name} is a field of bits; its type is "u16", "u32" or "u64"')
+        if self.bit + max(self.bits, 1) > 16 * (self.end - self.at):
+            raise ValueError(f"{self.name} has no bit {self.bit + max(self.bits, 1) - 1}")
+        if self.enum and self.type in {"bool", "f32", "f64"}:
+            raise ValueError(f"{self.name} has an enum, which is for whole numbers")
         return self
 
     @property
@@ -71,7 +81,7 @@ class Register(Settings):
         asked_end = request.start + request.count
         return self.table == request.table and request.start <= self.at and self.end <= asked_end
 
-    def value(self, block: bytes, first: int, ratio: Decimal) -> float | bool | None:
+    def value(self, block: bytes, first: int, ratio: Decimal) -> float | bool | str | None:
         """Cut the value out of a block, in which it begins ``first`` registers (or bits) from the start."""
         if self.table in _BIT_TABLES:
             return bool(block[first // 8] >> first % 8 & 1)
@@ -83,6 +93,10 @@ class Register(Settings):
         (number,) = struct.unpack(_FORMATS[self.type], raw)
         if self.type == "bool":
             return bool(number >> self.bit & 1)
+        if self.bits:
+            number = number >> self.bit & (1 << self.bits) - 1
+        if self.enum:
+            return self.enum.get(str(number))
         return self._scaled(number, ratio)
 
     def _scaled(self, number: float, ratio: Decimal) -> float | None:
@@ -103,37 +117,60 @@ def _shortest(number: float) -> str:
     return next((text for text in texts if struct.pack(">f", float(text)) == wanted), f"{number:.9g}")
 
 
+class Block(Settings):
+    """A run of registers that is read as it stands, in one request."""
+
+    table: Table
+    at: int = Field(ge=0, le=_LAST)
+    count: int = Field(ge=1, le=2000)
+
+
 class Vector(Settings):
     """A memory image and what it means: test, simulator and documentation in one.
 
     The image has bytes in hex from an address on; in the tables of bits a byte holds eight, the
-    lowest first. What is not in it reads as zero. ``unknown`` names the channels that are expected as
-    None, ``requests`` is how many the plan needs.
+    lowest first. What is not in it reads as zero. ``source`` says where it was recorded or printed; what
+    was computed by hand from the documented types and scales is ``synthetic``. ``unknown`` names the
+    channels that are expected as None, ``requests`` is how many the plan needs.
     """
 
     name: str
     source: str = ""
+    synthetic: bool = False
     coil: dict[str, str] = Field(default_factory=dict)
     discrete: dict[str, str] = Field(default_factory=dict)
     input: dict[str, str] = Field(default_factory=dict)
     holding: dict[str, str] = Field(default_factory=dict)
-    expect: dict[str, int | float | bool]
+    expect: dict[str, int | float | bool | str]
     unknown: tuple[str, ...] = ()
     requests: int | None = None
+
+    @model_validator(mode="after")
+    def _from_somewhere(self) -> Self:
+        if bool(self.source) is self.synthetic:
+            raise ValueError("has no source; name it, or write synthetic = true if it is computed by hand")
+        return self
 
 
 class Profile(Settings):
     """A device model.
 
-    ``source`` names document, edition and page. ``serial`` is the factory's format, "" where the source
-    does not tell it. ``max_registers`` is the most that the device gives in one answer.
-    ``general_address`` says that the device also answers at 248, whatever its own address.
+    ``source`` names document, edition and page. ``quality`` is its step on the scale of drivers, and
+    ``unconfirmed`` what in it rests on one source only, or on none that is public. ``serial`` is the
+    factory's format, "" where the source does not tell it. ``max_registers`` is the most that the device
+    gives in one answer; where ``holes`` is false it refuses registers that are not listed here, and
+    where there are ``blocks`` it is asked for exactly those. ``general_address`` says that the device
+    also answers at 248, whatever its own address.
     """
 
     title: str = Field(min_length=1)
     source: str = Field(min_length=1)
+    quality: Literal["bronze", "silver", "gold"] = "bronze"
+    unconfirmed: str = ""
     serial: str = Field(default="", pattern=r"^$|^[1-9][0-9]* [78][NEO][12]$")
     max_registers: int = Field(default=MOST_REGISTERS, ge=4, le=MOST_REGISTERS)
+    holes: bool = True
+    blocks: tuple[Block, ...] = ()
     general_address: bool = False
     channels: tuple[Register, ...] = Field(min_length=1)
     vector: tuple[Vector, ...] = ()
@@ -142,24 +179,18 @@ class Profile(Settings):
     def _once_each(self) -> Self:
         names = [register.name for register in self.channels]
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"channel {', '.join(twice)} is there twice")
+            raise ValueError(f"channel {', '.join(twice)} is there twice; give each a name of its own")
+        return self
+
+    @model_validator(mode="after")
+    def _covered(self) -> Self:
+        asked = [Read(0, block.table, block.at, block.count) for block in self.blocks]
+        left = [entry.name for entry in self.channels if not any(map(entry.inside, asked))]
+        if asked and left:
+            raise ValueError(f"no block covers channel {', '.join(left)}; add one, or leave blocks out")
         return self
 
 
 def load(name: str) -> Profile:
-    """Return a profile by its name.
-
-    Raises:
-        ValueError: there is none of that name, or it breaks a rule; the message says which.
-    """
-    try:
-        return Profile.model_validate(tomllib.loads(profile_text("modbus", name)))
-    except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()
-        )
-        raise ValueError(
-            f"profile {name!r} breaks the rules of profiles ({wrong}); correct the file"
-        ) from error
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"profile {name!r} is not TOML ({error}); correct the file") from error
+    """Return a profile by its name. Raises ValueError when there is none, or it breaks a rule."""
+    return read_profile("modbus", name, Profile)

@@ -1,4 +1,4 @@
-"""``edge-agent drivers``: which drivers and profiles are installed, and each one's sample and page."""
+"""``edge-agent drivers``: the drivers and profiles there are, each driver's sample and page, all devices."""
 
 import json
 import tomllib
@@ -8,37 +8,44 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from edge_agent import registry
-from edge_agent.cli.page import page
-from edge_agent.driver import find_profiles, profile_text
+from edge_agent.cli.devices import devices_page
+from edge_agent.cli.page import page, sample_settings
+from edge_agent.driver import ProfileError, find_profiles
+from edge_agent.profile import ProfileFile, profile_text
 
 
 class Show(StrEnum):
-    """What to print about one driver."""
+    """What to print instead of the list."""
 
     SAMPLE = "sample"
     PAGE = "page"
+    TABLE = "table"
 
 
 def drivers(
     show: Annotated[
-        Show | None, typer.Argument(help="One driver's configuration sample, or its page.")
+        Show | None, typer.Argument(help="One driver's configuration sample or page; a table of all devices.")
     ] = None,
     name: Annotated[str | None, typer.Argument(help="Name of that driver.")] = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """List the installed drivers and their profiles, or print a driver's sample or page."""
+    """List the installed drivers and their profiles, or print a driver's sample or page, or all devices."""
+    try:
+        print(_text(show, name, as_json=as_json), end="")
+    except (registry.UnknownDriverError, ProfileError) as error:
+        _stop(str(error))
+
+
+def _text(show: Show | None, name: str | None, *, as_json: bool) -> str:
     if show is None:
         found = [_driver(entry) for entry in registry.entries()]
-        print(json.dumps({"drivers": found}, ensure_ascii=False) if as_json else _listing(found))
-        return
+        return (json.dumps({"drivers": found}, ensure_ascii=False) if as_json else _listing(found)) + "\n"
+    if show is Show.TABLE:
+        return devices_page()
     if name is None:
         _stop(f"`edge-agent drivers {show}` needs a driver; installed: {', '.join(registry.names())}")
-    try:
-        text = page(name) if show is Show.PAGE else registry.resource(registry.load(name), "sample.toml")
-    except registry.UnknownDriverError as error:
-        _stop(str(error))
-    print(text, end="")
+    return page(name) if show is Show.PAGE else registry.resource(registry.load(name), "sample.toml")
 
 
 def _driver(entry: registry.Entry) -> dict[str, Any]:
@@ -49,16 +56,21 @@ def _driver(entry: registry.Entry) -> dict[str, Any]:
         "over": record.over.value if record else "",
         "origin": entry.origin,
         "status": entry.problem or "ok",
-        "profiles": [_profile(entry.name, profile) for profile in find_profiles(entry.name)],
+        "profiles": [_profile(entry, name, file) for name, file in find_profiles(entry.name).items()],
     }
 
 
-def _profile(driver: str, name: str) -> dict[str, str]:
+def _profile(entry: registry.Entry, name: str, file: ProfileFile) -> dict[str, Any]:
+    told: dict[str, Any] = {"name": name, "own": file.own, "replaces": file.replaces, "file": str(file.path)}
     try:
-        facts = tomllib.loads(profile_text(driver, name))
-    except tomllib.TOMLDecodeError as error:
-        return {"name": name, "title": f"not TOML: {error}", "source": ""}
-    return {"name": name, "title": str(facts.get("title", "")), "source": str(facts.get("source", ""))}
+        if entry.driver:
+            usual = sample_settings(entry.driver)
+            entry.driver.open(entry.driver.settings.model_validate(usual | {"profile": name}))
+        facts = tomllib.loads(profile_text(entry.name, name))
+    except ProfileError as error:
+        return told | {"title": "", "source": "", "status": str(error)}
+    kept = {key: str(facts.get(key, "")) for key in ("title", "source", "unconfirmed")}
+    return told | kept | {"quality": str(facts.get("quality", "bronze")), "status": "ok"}
 
 
 def _listing(found: list[dict[str, Any]]) -> str:
@@ -67,8 +79,11 @@ def _listing(found: list[dict[str, Any]]) -> str:
         facts = f"over {driver['over']}, from {driver['origin']}, {driver['status']}"
         lines.append(f"{driver['name']}: {driver['title']} ({facts})")
         for profile in driver["profiles"]:
-            lines.append(f"  {profile['name']}: {profile['title']}")
-            lines.append(f"      {profile['source']}")
+            lines.append(f"  {profile['name']}: {profile['title'] or 'cannot be used'}")
+            if profile["own"]:
+                place = ", in place of the built-in one" if profile["replaces"] else ""
+                lines.append(f"      the site's own: {profile['file']}{place}")
+            lines.append(f"      {profile['source'] if profile['status'] == 'ok' else profile['status']}")
     return "\n".join(lines)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from edge_agent import registry
 from edge_agent.cli.decode import Given, meaning
-from edge_agent.driver import Channel, Driver, Quantity, find_profiles, profile_text
+from edge_agent.driver import Channel, Driver, ProfileError, Quantity, find_profiles, profile_text
 
 _KINDS = ("frame", "request", "response")  # as in Given and in vectors
 _HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
@@ -60,7 +60,7 @@ def settings_table(record: Driver[Any]) -> str:
         )
         for key, facts in schema["properties"].items()
     ]
-    return _table(("Key", "Type", "Default", "Meaning"), rows)
+    return table(("Key", "Type", "Default", "Meaning"), rows)
 
 
 def _type(facts: dict[str, Any]) -> str:
@@ -77,21 +77,37 @@ def _type(facts: dict[str, Any]) -> str:
 def _channels(record: Driver[Any], name: str) -> Iterator[str]:
     settings = sample_settings(record)
     profiles = find_profiles(name)
-    for profile in profiles:
+    for profile, file in profiles.items():
+        try:
+            opened = record.settings.model_validate(settings | {"profile": profile})
+            channels = list(record.open(opened).channels)
+        except ProfileError as error:
+            yield f"### `{profile}`\n\nCannot be used: {error}"
+            continue
         facts = tomllib.loads(profile_text(name, profile))
-        opened = record.settings.model_validate(settings | {"profile": profile})
-        serial = record.serial(opened) or "not told by the source"
         yield f"### `{profile}`: {facts['title']}"
-        yield f"Factory serial format: {serial}. Source: {facts['source']}."
-        yield _channel_table(list(record.open(opened).channels))
+        told = {
+            "": f"This profile is {file.note}" if file.note else "",
+            "Factory serial format": record.serial(opened) or "not told by the source",
+            "Quality": facts.get("quality", "bronze"),
+            "Source": facts["source"],
+            "Not confirmed": facts.get("unconfirmed", ""),
+        }
+        yield " ".join(f"{what}: {text}." if what else f"{text}." for what, text in _ended(told))
+        yield _channel_table(channels)
     if not profiles:
-        every = [settings, *(vector.get("settings", {}) for vector in vectors(record))]
-        found = [
-            channel
-            for variant in every
-            for channel in record.open(record.settings.model_validate(variant)).channels
-        ]
-        yield _channel_table(list(dict.fromkeys(found)))
+        yield _channel_table(every_channel(record))
+
+
+def _ended(told: dict[str, str]) -> Iterator[tuple[str, str]]:
+    return ((what, text.rstrip(".")) for what, text in told.items() if text)
+
+
+def every_channel(record: Driver[Any]) -> list[Channel]:
+    """Return all channels of a driver without profiles, whatever its settings are."""
+    variants = [sample_settings(record), *(vector.get("settings", {}) for vector in vectors(record))]
+    opened = (record.open(record.settings.model_validate(variant)) for variant in variants)
+    return list(dict.fromkeys(channel for device in opened for channel in device.channels))
 
 
 def _channel_table(channels: list[Channel]) -> str:
@@ -104,14 +120,15 @@ def _channel_table(channels: list[Channel]) -> str:
         )
         for channel in channels
     ]
-    return _table(("Channel", "Quantity", "Unit", "Meaning"), rows)
+    return table(("Channel", "Quantity", "Unit", "Meaning"), rows)
 
 
 def _unit(quantity: Quantity) -> str:
     return "" if quantity.unit == "1" else quantity.unit
 
 
-def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """Return a Markdown table."""
     lines = [head, ("---",) * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

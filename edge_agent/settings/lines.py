@@ -32,6 +32,32 @@ def locate(text: str) -> Lines:
     return found
 
 
+def element_lines(text: str, key: str) -> list[int]:
+    """Return the line of each table in a top-level list of tables, in either way of writing one."""
+    found: list[int] = []
+    for whole, line, header in _statements(text):
+        if whole == (key,) and header:
+            found.append(line)
+        elif whole == (key,):
+            found += _inline_tables(text, line)
+    return found
+
+
+def _inline_tables(text: str, line: int) -> Iterator[int]:
+    """Return the line of each ``{`` directly inside the ``[ ]`` that begins on a line."""
+    at, depth = sum(map(len, text.splitlines(keepends=True)[: line - 1])), 0
+    while at < len(text):
+        found = _PIECE.match(text, at)
+        piece = found[0] if found else text[at]
+        at += len(piece)
+        if piece == "{" and depth == 1:
+            yield line
+        line += piece.count("\n")
+        depth += (piece in "[{") - (piece in "]}")
+        if depth == 0 and piece == "]":
+            return
+
+
 def statement_at(text: str, line: int) -> Path:
     """Return the key path of the statement that a line belongs to."""
     found: Path = ()

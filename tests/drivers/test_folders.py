@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from edge_agent import registry
+from edge_agent.cli.devices import devices_page
 from edge_agent.cli.page import page
 
 ROOT = Path(__file__).parents[2]
@@ -72,6 +73,11 @@ def test_page_is_whole_and_up_to_date(folder: Path) -> None:
         f"drivers/{folder.name}/README.md is out of date; "
         f"run `edge-agent drivers page {folder.name} > page.md && mv page.md drivers/{folder.name}/README.md`"
     )
+
+
+def test_the_table_of_all_devices_is_up_to_date() -> None:
+    written = (ROOT / "docs" / "devices.md").read_text("utf-8")
+    assert written == devices_page(), "docs/devices.md is out of date; run `make pages`"
 
 
 @each_folder

@@ -59,6 +59,13 @@ def settings(**facts: Any) -> ModbusSettings:
         ({"type": "bool"}, "00 02", False),
         ({"type": "bool", "bit": 15}, "80 00", True),
         ({"type": "bool", "invalid": [0xFFFF]}, "FF FF", None),
+        ({"bit": 4, "bits": 3}, "00 5F", 5),
+        ({"type": "u32", "bit": 15, "bits": 2}, "00 01 80 00", 3),
+        ({"bit": 12, "bits": 4, "scale": 0.5}, "F0 00", 7.5),
+        ({"enum": {"0": False, "1": True, "170": True}}, "00 AA", True),
+        ({"enum": {"0": False, "1": True}}, "00 02", None),
+        ({"type": "i16", "enum": {"-1": "fault", "0": "well"}}, "FF FF", "fault"),
+        ({"bit": 8, "bits": 8, "enum": {"3": 3}}, "03 FF", 3),
     ],
 )
 def test_value(facts: dict[str, Any], words: str, value: object) -> None:
@@ -151,6 +158,31 @@ def test_no_request_is_longer_than_the_device_takes() -> None:
     assert blocks(*row)[0] == ("holding", 0, 124)
 
 
+def test_a_hole_is_not_read_where_the_device_refuses_it() -> None:
+    apart = {"at": 0}, {"at": 1}, {"at": 3}
+    assert blocks(*apart) == [("holding", 0, 4)]
+    assert blocks(*apart, holes=False) == [("holding", 0, 2), ("holding", 3, 1)]
+
+
+def test_blocks_are_read_as_they_stand() -> None:
+    given = [{"table": "holding", "at": 0, "count": 20}, {"table": "input", "at": 9, "count": 3}]
+    asked = blocks({"at": 5}, {"at": 9, "table": "input", "type": "u32"}, blocks=given)
+    assert asked == [("holding", 0, 20), ("input", 9, 3)]
+    with pytest.raises(ValidationError, match="no block covers channel count_0; add one"):
+        profile({"at": 19, "type": "u32"}, blocks=given)
+
+
+def test_a_vector_says_where_it_is_from() -> None:
+    vector: dict[str, Any] = {"name": "a room", "expect": {}}
+    recorded: dict[str, Any] = {"source": "manual, p. 3"}
+    computed: dict[str, Any] = {"synthetic": True}
+    for told in (recorded, computed):
+        assert profile({"at": 0}, vector=[vector | told]).vector[0].name == "a room"
+    for told in ({}, recorded | computed):
+        with pytest.raises(ValidationError, match="no source; name it, or write synthetic = true"):
+            profile({"at": 0}, vector=[vector | told])
+
+
 def test_bits_cost_an_eighth() -> None:
     coil = {"table": "coil", "type": "bool"}
     assert blocks(coil | {"at": 0}, coil | {"at": 300}) == [("coil", 0, 301)]
@@ -167,6 +199,10 @@ def test_bits_cost_an_eighth() -> None:
         ({"at": 0, "name": "Count"}, "pattern"),
         ({"at": 0, "quantity": "loudness"}, "quantity"),
         ({"at": 0, "formula": "x * 2"}, "formula"),
+        ({"at": 0, "bit": 16, "type": "bool"}, "count_0 has no bit 16"),
+        ({"at": 0, "bit": 12, "bits": 5}, "count_0 has no bit 16"),
+        ({"at": 0, "bits": 4, "type": "i16"}, "field of bits"),
+        ({"at": 0, "type": "f32", "enum": {"0": 1}}, "enum, which is for whole numbers"),
     ],
 )
 def test_a_wrong_profile_is_refused(channel: dict[str, Any], message: str) -> None:
