@@ -17,7 +17,7 @@ import orjson
 
 from benchmarks import measure
 from edge_agent.clock import SystemClock
-from edge_agent.kept import Declared, Row
+from edge_agent.kept import Declared, Run
 from edge_agent.outbox.outbox import MOST_PER_COMMIT, Outbox
 from edge_agent.outbox.rows import Identity, Policy
 from edge_agent.reading import Reading
@@ -64,17 +64,13 @@ def floor(path: Path, sample: Sequence[Reading], devices: int) -> tuple[float, f
     return spent
 
 
-def settler(outbox: Outbox, name: str) -> Callable[[Sequence[Row], Sequence[Declared]], None]:
+def settler(outbox: Outbox, name: str) -> Callable[[Sequence[Run], Sequence[Declared]], None]:
     """Make an uplink that acknowledges a device's run of readings at once."""
     delivery = outbox.deliveries[name]
 
-    def settle(rows: Sequence[Row], _declared: Sequence[Declared]) -> None:
-        runs: dict[int, tuple[int, int]] = {}
-        for row in rows:
-            first, _ = runs.get(row.stream, (row.seq, 0))
-            runs[row.stream] = (first, row.seq)
-        for stream, (first, last) in runs.items():
-            delivery.settle(stream, first, last)
+    def settle(runs: Sequence[Run], _declared: Sequence[Declared]) -> None:
+        for run in runs:
+            delivery.settle(run.stream, run.first, run.last)
 
     return settle
 

@@ -180,6 +180,7 @@ class Agent:
             metas={id_: narrowed(*told, passes)[1] for id_, told in described.items() if id_ in selection},
             now=lambda: outbox.timeline.moment(outbox.timeline.boot, self._clock.mono_ms()),
             moment=outbox.timeline.moment,
+            offset=outbox.timeline.offset,
             clock_known=outbox.clock_known,
             clock_wait=config.clock.wait,
             availability=self._availability,

@@ -1,8 +1,12 @@
 """What is on disk, as the outbox gives it and an uplink sends it."""
 
-from dataclasses import dataclass
+import struct
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 from zlib import crc32
+
+_NUMBERS = struct.Struct("<6q")
 
 
 class Row(NamedTuple):
@@ -23,15 +27,62 @@ class Row(NamedTuple):
 
 def checksum(content: tuple[int, int, int, int, int, int, bytes]) -> int:
     """Return what a row's ``check`` must be, from all that stands before it."""
-    return crc32(b"%d %d %d %d %d %d" % content[:6], crc32(content[6]))
+    id_, stream, seq, boot, mono_ms, meta, body = content
+    return crc32(body, crc32(_NUMBERS.pack(id_, stream, seq, boot, mono_ms, meta)))
 
 
 def intact(row: Row) -> bool:
     """Say whether a row is as it was written."""
     try:
         return row.check == checksum(row[:7])
-    except TypeError:  # damage has made something else of a number, or of the body
+    except (TypeError, struct.error):  # damage has made something else of a number, or of the body
         return False
+
+
+@dataclass(slots=True, eq=False)
+class Run:
+    """Rows of one stream and one description, for one message: of the numbers between them none is owed.
+
+    ``texts`` is where uplinks that are given the same run leave what they made of it, for one another.
+    """
+
+    rows: Sequence[Row]
+    texts: dict[object, bytes] | None = None
+    size: int = field(init=False)  # bytes of all bodies
+
+    def __post_init__(self) -> None:
+        """Add up the bodies, once for all who ask."""
+        self.size = sum(len(row.body) for row in self.rows)
+
+    @property
+    def stream(self) -> int:
+        """The stream they belong to."""
+        return self.rows[0].stream
+
+    @property
+    def first(self) -> int:
+        """The first number."""
+        return self.rows[0].seq
+
+    @property
+    def last(self) -> int:
+        """The last number."""
+        return self.rows[-1].seq
+
+
+def runs(rows: Iterable[Row], *, shared: bool = False) -> list[Run]:
+    """Deal rows to runs without a gap, in the order of their first rows. ``shared``: by several uplinks."""
+    dealt: list[list[Row]] = []
+    latest: dict[int, tuple[int, int, list[Row]]] = {}  # by stream: the number and description that go on
+    for row in rows:
+        _, stream, seq, _, _, meta, _, _ = row
+        number, same, run = latest.get(stream, (0, 0, []))
+        if number != seq or same != meta:
+            run = []
+            dealt.append(run)
+        run.append(row)
+        latest[stream] = seq + 1, meta, run
+    return [Run(run, {} if shared else None) for run in dealt]
 
 
 @dataclass(slots=True)

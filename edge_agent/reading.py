@@ -1,7 +1,6 @@
 """A reading: what one device reported at one instant. The unit that is kept, sent and counted."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -22,8 +21,7 @@ class Quality(NamedTuple):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """What one device reported at one instant.
 
     ``mono_ms`` is CLOCK_BOOTTIME in milliseconds, in the boot that is running now. A channel that is
@@ -33,4 +31,4 @@ class Reading:
     device: str
     mono_ms: int
     values: Mapping[str, Value]
-    quality: Mapping[str, Quality] = field(default_factory=dict)
+    quality: Mapping[str, Quality] = {}

@@ -1,13 +1,13 @@
 """What one uplink has been given, and what it is still owed."""
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
-from edge_agent.kept import Declared, Row, Stream
+from edge_agent.kept import Declared, Row, Run, Stream
 from edge_agent.outbox import transactions
 from edge_agent.outbox.again import Again
 from edge_agent.outbox.apart import Apart
-from edge_agent.outbox.rows import Heard, Marks, Opened
+from edge_agent.outbox.rows import Batch, Heard, Marks, Opened
 from edge_agent.outbox.share import Part, Share
 from edge_agent.outbox.store import DamagedError, Store
 
@@ -28,7 +28,7 @@ class Delivery:
         self.backlog = 0
         self.apart = Apart(opened.apart.get(self.uplink, ()))
         self.last_id = opened.next_id - 1
-        self.on_kept: Callable[[Sequence[Row], Sequence[Declared]], None] | None = None
+        self.on_kept: Callable[[Sequence[Run], Sequence[Declared]], None] | None = None
         self.low_water: Callable[[], int] | None = None
         self._db = db
         self._shares = {
@@ -84,21 +84,21 @@ class Delivery:
         """Say whether one of the readings from first to last is owed."""
         return self._of(stream).owed(first, last) > 0
 
-    def kept(self, rows: Sequence[Row], declared: Sequence[Declared], next_seq: Mapping[int, int]) -> None:
-        """A commit is on disk: readings, and declarations of what could not be kept.
+    def kept(self, batch: Batch, runs: Sequence[Run], declared: Sequence[Declared]) -> None:
+        """A commit is on disk: its readings, dealt to runs, and declarations of what could not be kept.
 
         Those of a device that is not on this uplink are settled with that, and it does not hear of them.
         """
         since = self.apart.since
-        for stream in since.keys() & next_seq.keys():
-            self._of(stream).skip(since[stream], next_seq[stream] - 1)
-        mine = [row for row in rows if row.stream not in since] if since else rows
-        self.backlog += len(mine)
+        for stream in since.keys() & batch.next_seq.keys():
+            self._of(stream).skip(since[stream], batch.next_seq[stream] - 1)
+        mine = [run for run in runs if run.stream not in since] if since else runs
+        self.backlog += sum(len(run.rows) for run in mine)
         declared = [loss for loss in declared if loss.stream not in since]
         self.declare(declared)
-        if rows:
-            self.last_id = rows[-1].id
-            if not mine and self._scan_from == rows[0].id:
+        if batch.rows:
+            self.last_id = batch.rows[-1].id
+            if not mine and self._scan_from == batch.rows[0].id:
                 self._scan_from = self.last_id + 1
         if self.on_kept is not None and (mine or declared):
             self.on_kept(mine, declared)

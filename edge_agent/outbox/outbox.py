@@ -228,11 +228,7 @@ class Outbox:
         self.kept += len(batch.rows)
         if batch.drop_below:
             self._retention.dropped(batch.drop_below)
-        for delivery in self._recipients:
-            if batch.marks is not None:
-                delivery.marked(batch.marks, batch.declared)
-            declared = [entry for entry, uplinks in made if delivery.uplink in uplinks]
-            delivery.kept(batch.rows, declared, batch.next_seq)
+        self._recipients.kept(batch, made)
 
     async def _make_room(self) -> None:
         """Give up readings while the file is larger than it may be."""

@@ -8,11 +8,12 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
-from edge_agent.kept import Stream
+from edge_agent.kept import Stream, runs
 from edge_agent.outbox import apart, ledger
 from edge_agent.outbox.apart import GONE, Selection
 from edge_agent.outbox.delivery import Delivery
-from edge_agent.outbox.rows import Loss, Opened
+from edge_agent.outbox.ledger import Made
+from edge_agent.outbox.rows import Batch, Loss, Opened
 from edge_agent.outbox.seal import seal, sign
 from edge_agent.outbox.share import Part
 from edge_agent.outbox.store import Store
@@ -62,6 +63,16 @@ class Recipients:
         await self._db.run(apart.enrol, stream.id, stream.next_seq, *ids)
         for delivery in off:
             delivery.part(stream)
+
+    def kept(self, batch: Batch, made: Sequence[Made]) -> None:
+        """A commit is on disk: tell everyone what it had, and what was declared in it."""
+        recipients = tuple(self)
+        dealt = runs(batch.rows, shared=len(recipients) > 1)
+        for delivery in recipients:
+            if batch.marks is not None:
+                delivery.marked(batch.marks, batch.declared)
+            declared = [entry for entry, uplinks in made if delivery.uplink in uplinks]
+            delivery.kept(batch, dealt, declared)
 
     def owed(self, losses: Iterable[Loss]) -> dict[int, Sequence[int]]:
         """Return by stream the uplinks that must hear of these."""

@@ -6,11 +6,14 @@ one also covers what came before it, and says so.
 """
 
 from bisect import bisect_right
+from operator import itemgetter
 
 from edge_agent.kept import Moment
 
 STEP_MS = 500  # a smaller difference is drift that a time service slews away, not a new piece
 MOST_PIECES = 1_000  # per boot; of a clock that jumps more often, the first one and the newest are kept
+
+_from = itemgetter(0)
 
 
 class Timeline:
@@ -50,8 +53,16 @@ class Timeline:
             return Moment(mono_ms + pieces[0][1], "repaired")
         if len(pieces) == 1:
             return Moment(mono_ms + pieces[0][1])
-        at = bisect_right(pieces, mono_ms, key=lambda piece: piece[0]) - 1
+        at = bisect_right(pieces, mono_ms, key=_from) - 1
         return Moment(mono_ms + pieces[at][1])
+
+    def offset(self, boot: int, from_ms: int, to_ms: int) -> int | None:
+        """Return what makes true wall times of a boot's times between these two; None if that is not one."""
+        pieces = self._pieces.get(boot)
+        if not pieces:
+            return None
+        at = bisect_right(pieces, from_ms, key=_from)
+        return pieces[at - 1][1] if at and at == bisect_right(pieces, to_ms, key=_from) else None
 
     def running_ms(self, boot: int, mono_ms: int) -> int:
         """Running time of the gateway at a moment: what things age by. Time switched off does not count."""

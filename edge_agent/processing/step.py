@@ -1,7 +1,8 @@
 """One reading through a device's plan: calibrate, judge, decide whether it is passed on."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import Any
 
 from edge_agent.processing.plan import OnChange, Plan
 from edge_agent.reading import Grade, Quality, Reading, Value
@@ -28,7 +29,8 @@ def step(plan: Plan, memory: Memory, reading: Reading) -> tuple[Memory, Reading 
     """
     if plan.curves:
         reading = _calibrated(plan, reading)
-    reading = _judged(plan, reading)
+    if not _is_plain(plan, reading.values):
+        reading = _judged(plan, reading)
     if plan.on_change is None:
         return memory, reading
     if _tells_nothing(plan, plan.on_change, memory, reading):
@@ -42,7 +44,18 @@ def _calibrated(plan: Plan, reading: Reading) -> Reading:
         value = values.get(name)
         if isinstance(value, int | float) and not isinstance(value, bool):
             values[name] = curve(value)
-    return replace(reading, values=values)
+    return reading._replace(values=values)
+
+
+def _is_plain(plan: Plan, values: Mapping[str, Any]) -> bool:
+    """Say whether all channels have numbers within their bounds: the usual case, and quickly told."""
+    try:
+        for name, (low, high) in plan.bounds.items():
+            if not low <= values[name] <= high:
+                return False
+    except (KeyError, TypeError):
+        return False
+    return True
 
 
 def _judged(plan: Plan, reading: Reading) -> Reading:
@@ -63,7 +76,7 @@ def _judged(plan: Plan, reading: Reading) -> Reading:
             _lower(quality, name, _NOT_A_NUMBER)
         else:
             _lower(quality, name, _BELOW if value < low else _ABOVE)
-    return replace(reading, values=values, quality=quality)
+    return reading._replace(values=values, quality=quality)
 
 
 def _lower(quality: dict[str, Quality], name: str, found: Quality) -> None:

@@ -1,9 +1,9 @@
 """What is said beside the readings: births, descriptions, states, losses. Each waits until there is room."""
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from edge_agent.kept import Declared, Row
+from edge_agent.kept import Declared, Row, Run
 from edge_agent.uplink import birth
 from edge_agent.uplink.mqtt import Outgoing
 from edge_agent.uplink.payload import Description
@@ -60,12 +60,12 @@ class Announcements:
         if device in self._gateway.metas:
             self._states[device] = None
 
-    def kept(self, rows: Sequence[Row]) -> None:
+    def kept(self, runs: Iterable[Run]) -> None:
         """New readings are on disk: their devices' states change with them, when they are next due."""
         streams = self._delivery.streams
-        for row in rows:
-            device = streams[row.stream].device
-            self._last[device] = row
+        for run in runs:
+            device = streams[run.stream].device
+            self._last[device] = run.rows[-1]
             if device in self._gateway.metas:
                 self._fresh[device] = None
 

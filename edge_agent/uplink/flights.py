@@ -1,12 +1,12 @@
 """Messages that the broker has not acknowledged yet, and whether it makes progress with them."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
-from edge_agent.kept import Declared, Row
+from edge_agent.kept import Declared, Row, Run
 from edge_agent.uplink.kernel import Carried
-from edge_agent.uplink.lanes import Lane, Run
+from edge_agent.uplink.lanes import Lane
 from edge_agent.uplink.mqtt import Outgoing, Session
 from edge_agent.uplink.window import Window
 
@@ -65,7 +65,7 @@ class Flights:
         """Whether some of it is backlog."""
         return any(flight.backlog for flight in self._flying.values())
 
-    def rows(self) -> list[list[Row]]:
+    def rows(self) -> list[Sequence[Row]]:
         """The rows of each message of readings on its way."""
         return [flight.run.rows for flight in self._flying.values() if flight.run is not None]
 

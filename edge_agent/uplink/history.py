@@ -1,5 +1,6 @@
 """The backlog of one connection: read forward from the log, piece by piece, and dealt into messages."""
 
+from edge_agent.kept import runs
 from edge_agent.uplink.drain import Drain
 from edge_agent.uplink.lanes import Backlog, Lane
 from edge_agent.uplink.protocol import Delivery
@@ -40,7 +41,7 @@ class History:
         delivery = self._delivery
         upto = self._scan.limit  # it may be extended meanwhile
         rows = await delivery.read(self._scan.cursor, upto, _READ_ROWS)
-        self.lane.add(row for row in rows if delivery.owes(row.stream, row.seq))
+        self.lane.add(runs(row for row in rows if delivery.owes(row.stream, row.seq)))
         self._scan.advance(rows, upto)
 
     def extend(self) -> None:

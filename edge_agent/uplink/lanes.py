@@ -2,38 +2,16 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from operator import attrgetter
-from typing import NamedTuple
+from itertools import accumulate
 
-from edge_agent.kept import Row
+from edge_agent.kept import Row, Run
 
 _ROW_OVERHEAD = 40  # bytes of JSON around a row's values: seq, ts, brackets
 MOST_ROWS = 2_000  # in one message
 
 
-class Run(NamedTuple):
-    """Rows for one message: one stream, one description; of the numbers between them none is owed."""
-
-    rows: list[Row]
-
-    @property
-    def stream(self) -> int:
-        """The stream they belong to."""
-        return self.rows[0].stream
-
-    @property
-    def first(self) -> int:
-        """The first number."""
-        return self.rows[0].seq
-
-    @property
-    def last(self) -> int:
-        """The last number."""
-        return self.rows[-1].seq
-
-
 class Lane:
-    """Rows that wait, in a queue per stream. Streams take turns, so that none waits for another.
+    """Runs that wait, in a queue per stream. Streams take turns, so that none waits for another.
 
     ``owes_any`` says of a stream whether one of the numbers from first to last is owed: then they must not
     lie inside a message, whose acknowledgement settles all from its first to its last.
@@ -44,58 +22,74 @@ class Lane:
     ) -> None:
         self._owes_any = owes_any
         self._names_size = names_size  # by description: bytes of channel names in each reading
-        self._queues: dict[int, deque[Row]] = {}
-        self.waiting = 0
+        self._queues: dict[int, deque[Run]] = {}
+        self.waiting = 0  # rows
 
-    def add(self, rows: Iterable[Row]) -> None:
-        """Put rows behind those that wait already."""
-        queues, count = self._queues, 0
-        for row in rows:
-            queue = queues.get(row.stream)
+    def add(self, runs: Iterable[Run]) -> None:
+        """Put runs behind those that wait already."""
+        for run in runs:
+            queue = self._queues.get(run.stream)
             if queue is None:
-                queue = queues[row.stream] = deque()
-            queue.append(row)
-            count += 1
-        self.waiting += count
+                queue = self._queues[run.stream] = deque()
+            queue.append(run)
+            self.waiting += len(run.rows)
 
     def first(self) -> Row:
         """The row that the next message begins with. Something must wait."""
-        return next(iter(self._queues.values()))[0]
+        return next(iter(self._queues.values()))[0].rows[0]
 
     def take(self, room: int, most: int = MOST_ROWS) -> Run:
         """Take the next message's rows: at least one, at most ``most``, and ``room`` bytes if it can be.
 
-        Something must wait.
+        Something must wait. Runs go whole where they can, for then uplinks share what they make of them.
         """
         stream = next(iter(self._queues))
         queue = self._queues.pop(stream)
-        rows = [queue.popleft()]
-        meta, seq = rows[0].meta, rows[0].seq
-        around = _ROW_OVERHEAD + self._names_size.get(meta, 0)
-        size = around + len(rows[0].body)
-        while queue and len(rows) < most:
-            row = queue[0]
-            size += around + len(row.body)
-            number = row.seq
-            if row.meta != meta or size > room:
-                break
-            if number != seq + 1 and (number <= seq or self._owes_any(stream, seq + 1, number - 1)):
-                break
-            seq = number
-            rows.append(queue.popleft())
-        self.waiting -= len(rows)
+        taken = [queue.popleft()]
+        rows, size = len(taken[0].rows), self._size(taken[0])
+        if rows > most or (size > room and rows > 1):
+            taken[0], rest = self._cut(taken[0], room, most)
+            queue.appendleft(rest)
+        else:
+            while queue and self._follows(taken[-1], queue[0]):
+                rows += len(queue[0].rows)
+                size += self._size(queue[0])
+                if rows > most or size > room:
+                    break
+                taken.append(queue.popleft())
+        run = taken[0] if len(taken) == 1 else Run([row for run in taken for row in run.rows])
+        self.waiting -= len(run.rows)
         if queue:
             self._queues[stream] = queue  # to the end: the others have their turn
-        return Run(rows)
+        return run
+
+    def _around(self, run: Run) -> int:
+        return _ROW_OVERHEAD + self._names_size.get(run.rows[0].meta, 0)
+
+    def _size(self, run: Run) -> int:
+        return run.size + len(run.rows) * self._around(run)
+
+    def _cut(self, run: Run, room: int, most: int) -> tuple[Run, Run]:
+        """Cut a run where the room ends, after one row at least."""
+        around = self._around(run)
+        sizes = accumulate(around + len(row.body) for row in run.rows[: most + 1])
+        fit = max(1, min(most, sum(size <= room for size in sizes)))
+        return Run(run.rows[:fit]), Run(run.rows[fit:])
+
+    def _follows(self, run: Run, after: Run) -> bool:
+        first, last = run.last + 1, after.first - 1
+        if run.rows[0].meta != after.rows[0].meta or first > last + 1:
+            return False
+        return first > last or not self._owes_any(run.stream, first, last)
 
     def put_back(self, run: Run) -> None:
         """Return rows that were taken to where they were: what came back before them may be older."""
         if run.rows:
             queue = self._queues.setdefault(run.stream, deque())
-            in_order = not queue or run.rows[-1].id < queue[0].id
-            queue.extendleft(reversed(run.rows))
+            in_order = not queue or run.rows[-1].id < queue[0].rows[0].id
+            queue.appendleft(run)
             if not in_order:
-                self._queues[run.stream] = deque(sorted(queue, key=attrgetter("id")))
+                self._queues[run.stream] = deque(sorted(queue, key=lambda one: one.rows[0].id))
             self.waiting += len(run.rows)
 
     def clear(self) -> None:
@@ -105,7 +99,7 @@ class Lane:
 
     def low_water(self) -> int | None:
         """The lowest log id that waits, or None."""
-        return min((queue[0].id for queue in self._queues.values()), default=None)
+        return min((queue[0].rows[0].id for queue in self._queues.values()), default=None)
 
 
 class Backlog:

@@ -5,14 +5,12 @@ names in between: a fifth of the cost of decoding and encoding it. ``contract.Da
 result, and a test holds one against the other.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
 import orjson
 
-from edge_agent.kept import Moment, Row
+from edge_agent.kept import Moment, Row, Run
 from edge_agent.uplink.selection import Passes, everything, narrowed
 
 _BRACE, _N = b"{n"  # a body that is not plain has a brace, or the n of null
@@ -27,7 +25,7 @@ class Description:
 
     hash: str
     names: tuple[str, ...]
-    between: str
+    between: bytes
     sent: tuple[int, ...] | None = None
 
     @classmethod
@@ -37,7 +35,7 @@ class Description:
         places = tuple(place for place, name in enumerate(names) if passes(name))
         quoted = (orjson.dumps(names[place]).decode().replace("%", "%%") for place in places)
         between = ",".join(f"{name}:%s" for name in quoted)
-        text = f'{{"seq":%d,"ts":%d,"values":{{{between}}}}}'
+        text = f'{{"seq":%d,"ts":%d,"values":{{{between}}}}}'.encode()
         if len(places) == len(names):
             return cls(hash_, names, text)
         return cls(narrowed(hash_, body, passes)[0], names, text, places)
@@ -45,7 +43,7 @@ class Description:
     @property
     def names_size(self) -> int:
         """Bytes of names in each reading."""
-        return len(self.between.encode())
+        return len(self.between)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,45 +64,46 @@ class Envelope:
         )
 
 
-def encode(
+def encode(  # noqa: PLR0913, PLR0917 - all that a message is made from
     envelope: Envelope,
     settled: int,
     description: Description,
-    rows: Sequence[Row],
+    run: Run,
     moment: Callable[[int, int], Moment],
+    offset: int | None = None,
 ) -> bytes:
-    """Return a data message. All rows are of one stream and one description."""
-    columns = dict(zip(Row._fields, zip(*rows, strict=True), strict=True))
-    moments = list(map(moment, columns["boot"], columns["mono_ms"]))
-    items = _plain(description, columns, moments)
-    if items is None:
-        made = map(partial(item, description), rows, moments)
-        items = ",".join(orjson.dumps(reading).decode() for reading in made)
-    return f"{envelope.around(settled, description.hash)}{items}]}}".encode()
+    """Return a data message. ``offset`` makes true times of the run's; without it ``moment`` is asked."""
+    text = None if offset is None else _shared(description, run, offset)
+    if text is None:
+        made = (item(description, row, moment(row.boot, row.mono_ms)) for row in run.rows)
+        text = b",".join(map(orjson.dumps, made))
+    return b"%b%b]}" % (envelope.around(settled, description.hash).encode(), text)
 
 
-def _plain(
-    description: Description, columns: Mapping[str, Sequence[Any]], moments: Sequence[Moment]
-) -> str | None:
-    """Return the readings' JSON, None unless all bodies are plain and all times true.
+def _shared(description: Description, run: Run, offset: int) -> bytes | None:
+    """Return the readings' JSON, as another uplink has made it or for others."""
+    if run.texts is None:
+        return _plain(description, run.rows, offset)
+    text = run.texts.get((description, offset))
+    if text is None and (text := _plain(description, run.rows, offset)) is not None:
+        run.texts[description, offset] = text
+    return text
 
-    Worked by columns: a step for each row would cost twice as much.
-    """
-    times, clocks, _ = zip(*moments, strict=True)
-    bodies = b",".join(columns["body"])
-    if any(clocks) or _BRACE in bodies or _N in bodies:
+
+def _plain(description: Description, rows: Sequence[Row], offset: int) -> bytes | None:
+    """Return the readings' JSON, None unless all bodies are plain. Worked by columns, which is quick."""
+    _, _, seqs, _, times, _, bodies, _ = zip(*rows, strict=True)
+    plain = b",".join(bodies)
+    if _BRACE in plain or _N in plain:
         return None
-    values = bodies.translate(None, b"[]").decode().split(",")
+    values = plain.translate(None, b"[]").split(b",")
     width = len(description.names)
-    if len(values) != width * len(moments):
+    if len(values) != width * len(rows):
         return None
-    sent = range(width) if description.sent is None else description.sent
-    each = 2 + len(sent)
-    fields: list[int | str] = [0] * (each * len(moments))
-    fields[0::each], fields[1::each] = columns["seq"], times
-    for at, place in enumerate(sent, 2):
-        fields[at::each] = values[place::width]
-    return ",".join([description.between] * len(moments)) % tuple(fields)
+    places = range(width) if description.sent is None else description.sent
+    columns = (values[place::width] for place in places)
+    each = zip(seqs, [time + offset for time in times], *columns, strict=True)
+    return b",".join(map(description.between.__mod__, each))
 
 
 def known_values(description: Description, row: Row) -> dict[str, object]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from edge_agent.kept import Declared, Moment, Row, Stream
+from edge_agent.kept import Declared, Moment, Row, Run, Stream
 from edge_agent.status import Availability, Status
 
 
@@ -15,7 +15,7 @@ class Delivery(Protocol):
     backlog: int
     acknowledged: int
     last_id: int
-    on_kept: Callable[[Sequence[Row], Sequence[Declared]], None] | None
+    on_kept: Callable[[Sequence[Run], Sequence[Declared]], None] | None
     low_water: Callable[[], int] | None
 
     @property
@@ -72,9 +72,10 @@ class Delivery(Protocol):
 class Gateway:
     """What an uplink tells about. ``metas`` has the JSON of the description of each device that is on it.
 
-    ``now`` is the present moment; ``moment`` tells when a row was made; ``clock_known`` whether rows made now
-    get a true time, and looks at the clocks while they do not; ``availability`` gives a device's availability
-    and since when, in ms since 1970.
+    ``now`` is the present moment; ``moment`` tells when a row was made; ``offset`` what makes true times of
+    those of a boot between two, None where there is not one such; ``clock_known`` whether rows made now get a
+    true time, and looks at the clocks while they do not; ``availability`` gives a device's availability and
+    since when, in ms since 1970.
     """
 
     site: str
@@ -84,6 +85,7 @@ class Gateway:
     metas: Mapping[str, str]
     now: Callable[[], Moment]
     moment: Callable[[int, int], Moment]
+    offset: Callable[[int, int, int], int | None]
     clock_known: Callable[[], bool]
     clock_wait: float
     availability: Callable[[str], tuple[Availability, int]]

@@ -1,6 +1,6 @@
 """The messages that carry readings. Pure."""
 
-from edge_agent.uplink.lanes import Run
+from edge_agent.kept import Run
 from edge_agent.uplink.mqtt import Outgoing
 from edge_agent.uplink.payload import Description, Envelope, encode
 from edge_agent.uplink.protocol import Delivery, Gateway
@@ -22,5 +22,7 @@ def data(  # noqa: PLR0913, PLR0917 - all that a message is made from
     """Return a run's message. ``lane``: "live" or "history"."""
     stream = delivery.streams[run.stream]
     envelope = Envelope(gateway.site, gateway.id, stream.device, stream.epoch, lane)
-    payload = encode(envelope, delivery.settled(run.stream), description, run.rows, gateway.moment)
+    first, last = run.rows[0], run.rows[-1]
+    offset = gateway.offset(first.boot, first.mono_ms, last.mono_ms) if first.boot == last.boot else None
+    payload = encode(envelope, delivery.settled(run.stream), description, run, gateway.moment, offset)
     return Outgoing(topics.readings(lane, stream.device), payload)

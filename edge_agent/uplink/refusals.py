@@ -1,6 +1,7 @@
 """What follows when a broker does not take a message: is it the reading's fault, or the uplink's? Pure."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -85,7 +86,7 @@ class Suspects:
             self._limits.clear()
             self._quick = _QUICK_TRIES
 
-    def closed(self, flying: list[list[Row]]) -> None:
+    def closed(self, flying: Sequence[Sequence[Row]]) -> None:
         """The broker closed the connection while these were on their way."""
         if not flying:
             return
@@ -94,7 +95,7 @@ class Suspects:
             self._passed = False
         self._careful, self._acks = True, 0
 
-    def refused(self, rows: list[Row]) -> None:
+    def refused(self, rows: Sequence[Row]) -> None:
         """The broker refused this message, or is too small for it."""
         self._acks = 0
         if len(rows) == 1:

@@ -1,5 +1,6 @@
 """Readings that a broker has taken without a true time: they go out once more with it, behind all else."""
 
+from edge_agent.kept import runs
 from edge_agent.uplink.flights import Flights
 from edge_agent.uplink.lanes import Lane
 from edge_agent.uplink.protocol import Delivery, Gateway
@@ -40,7 +41,8 @@ class Repairs:
     async def read(self) -> None:
         """Read on: of that, what its boot's first true offset has mended."""
         rows, self._cursor = await self._delivery.read_again(self._cursor, _READ_ROWS)
-        self.lane.add(row for row in rows if self._gateway.moment(row.boot, row.mono_ms).clock == "repaired")
+        moment = self._gateway.moment
+        self.lane.add(runs(row for row in rows if moment(row.boot, row.mono_ms).clock == "repaired"))
         self.went()
 
     def went(self) -> None:

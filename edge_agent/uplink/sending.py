@@ -5,13 +5,13 @@ import logging
 import random
 from collections.abc import Callable, Sequence
 
-from edge_agent.kept import Declared, Row
+from edge_agent.kept import Declared, Run
 from edge_agent.settings.model import Uplink as Settings
 from edge_agent.uplink import birth
 from edge_agent.uplink.announcements import Announcements
 from edge_agent.uplink.flights import Flight, Flights
 from edge_agent.uplink.history import History
-from edge_agent.uplink.lanes import MOST_ROWS, Lane, Run
+from edge_agent.uplink.lanes import MOST_ROWS, Lane
 from edge_agent.uplink.mqtt import Connected, Outgoing, Session, SessionError
 from edge_agent.uplink.payload import Description
 from edge_agent.uplink.protocol import Delivery, Gateway
@@ -140,15 +140,15 @@ class Sending:
         drains = self._history.waits or self.flights.history
         return self._history.drain_s(self._loop.time()) if drains else None
 
-    def _kept(self, rows: Sequence[Row], declared: Sequence[Declared]) -> None:
+    def _kept(self, runs: Sequence[Run], declared: Sequence[Declared]) -> None:
         for loss in declared:
             self._said.declare(loss)
-        if self._live.waiting + len(rows) > _MOST_LIVE:
+        if self._live.waiting + sum(len(run.rows) for run in runs) > _MOST_LIVE:
             self._live.clear()
             self._history.extend()
         else:
-            self._live.add(rows)
-        self._said.kept(rows)
+            self._live.add(runs)
+        self._said.kept(runs)
         if "states" not in self._timers:
             self._timers.after("states", _STATE_EVERY_S, self._states_due)
         self.pump()

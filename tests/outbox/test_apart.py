@@ -10,7 +10,7 @@ from edge_agent.kept import Declared, Row, Stream
 from edge_agent.outbox import store, witness
 from edge_agent.outbox.apart import Apart, Selection
 from tests.outbox.shares import keep, opened, owed_by, settle, stream
-from tests.outbox.world import EAST, FakeClock, ask, crash, policy, reading
+from tests.outbox.world import EAST, FakeClock, ask, crash, policy, reading, rows_of
 
 ALL = Selection()
 ONLY_D1 = Selection({"d1"})
@@ -25,7 +25,7 @@ async def test_what_is_not_selected_is_neither_owed_nor_heard_of(path: Path) -> 
     async with opened(path, FakeClock(), {"city": ONLY_D1, "park": ALL}) as outbox:
         city = outbox.deliveries["city"]
         heard: list[Row] = []
-        city.on_kept = lambda rows, _: heard.extend(rows)
+        city.on_kept = lambda runs, _: heard.extend(rows_of(runs))
         city.low_water = lambda: 1
         await keep(outbox, 3)
         assert await owed_by(outbox, "city") == {"d1": [1, 2, 3]}

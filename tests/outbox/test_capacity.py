@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.kept import Declared, Row
+from edge_agent.kept import Declared, Run
 from edge_agent.outbox.delivery import Delivery
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.stages import Care
@@ -22,9 +22,9 @@ async def full(path: Path, clock: FakeClock, cares: dict[str, Care], *, many: in
         await outbox.enroll(device, "hash", '{"channels":{"temperature":{},"humidity":{}}}', NAMES, care)
     city = outbox.deliveries["city"]
 
-    def take(rows: Sequence[Row], losses: Sequence[Declared]) -> None:
-        for row in rows:
-            city.settle(row.stream, row.seq, row.seq)
+    def take(runs: Sequence[Run], losses: Sequence[Declared]) -> None:
+        for run in runs:
+            city.settle(run.stream, run.first, run.last)
         for loss in losses:
             city.settle_loss(loss)
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from edge_agent.kept import Declared, Row
+from edge_agent.kept import Declared, Row, Run
 from edge_agent.outbox import transactions
 from edge_agent.outbox.outbox import MOST_PER_COMMIT, Outbox
 from edge_agent.outbox.rows import Batch
 from edge_agent.reading import Grade, Quality, Reading
-from tests.outbox.world import FakeClock, ask, numbers, opened, policy, reading
+from tests.outbox.world import FakeClock, ask, numbers, opened, policy, reading, rows_of
 
 SOON = 20  # seconds: a limit, not a measure
 
@@ -40,8 +40,8 @@ async def heard(outbox: Outbox, rows: int) -> list[list[Row]]:
     commits: list[list[Row]] = []
     enough = asyncio.Event()
 
-    def kept(some: Sequence[Row], _: Sequence[Declared]) -> None:
-        commits.append(list(some))
+    def kept(runs: Sequence[Run], _: Sequence[Declared]) -> None:
+        commits.append(rows_of(runs))
         if sum(map(len, commits)) >= rows:
             enough.set()
 
@@ -82,9 +82,9 @@ async def test_a_commit_is_bounded_and_does_not_wait_when_it_is_full(path: Path)
 async def test_nobody_hears_of_a_reading_before_it_is_on_disk(path: Path) -> None:
     async with opened(path, FakeClock()) as outbox:
         found: list[int] = []
-        outbox.deliveries["city"].on_kept = lambda rows, _: found.extend(
+        outbox.deliveries["city"].on_kept = lambda runs, _: found.extend(
             len(ask(path, "SELECT 1 FROM log WHERE stream = ? AND seq = ?", row.stream, row.seq))
-            for row in rows
+            for row in rows_of(runs)
         )
         for number in range(5):
             outbox.keep(reading("d1", number))

@@ -48,7 +48,7 @@ async def main():
     clock = FakeClock()
     outbox = await open_outbox(pathlib.Path(sys.argv[1]), clock, kept_by=policy(window=0.001))
     asyncio.create_task(outbox.run())
-    outbox.deliveries["city"].on_kept = lambda rows, _: print(rows[-1].id, flush=True)
+    outbox.deliveries["city"].on_kept = lambda runs, _: print(runs[-1].rows[-1].id, flush=True)
     number = outbox.last_seq("d1")
     while True:
         for _ in range(20):

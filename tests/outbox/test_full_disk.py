@@ -9,11 +9,22 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.kept import Declared, Row
+from edge_agent.kept import Declared, Run
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.store import OutboxError
 from tests.outbox.test_commit import writing
-from tests.outbox.world import FakeClock, ask, lost, numbers, open_outbox, opened, owed, policy, reading
+from tests.outbox.world import (
+    FakeClock,
+    ask,
+    lost,
+    numbers,
+    open_outbox,
+    opened,
+    owed,
+    policy,
+    reading,
+    rows_of,
+)
 
 SIZE = 12_000_000
 SOON = 60  # seconds: a limit, not a measure
@@ -51,8 +62,8 @@ async def until_written(outbox: Outbox, number: int) -> None:
     """Wait until a commit holds the reading with this number."""
     written = asyncio.Event()
 
-    def kept(rows: Sequence[Row], _: Sequence[Declared]) -> None:
-        if rows and rows[-1].body.startswith(b"[%d," % number):
+    def kept(runs: Sequence[Run], _: Sequence[Declared]) -> None:
+        if (rows := rows_of(runs)) and rows[-1].body.startswith(b"[%d," % number):
             written.set()
 
     outbox.deliveries["city"].on_kept = kept

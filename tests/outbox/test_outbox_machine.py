@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from edge_agent.kept import Declared, Row
+from edge_agent.kept import Declared, Row, Run
 from edge_agent.outbox import outbox, retention, share, transactions
 from edge_agent.outbox.delivery import Delivery
 from edge_agent.outbox.outbox import Outbox
@@ -28,6 +28,7 @@ from tests.outbox.world import (
     open_outbox,
     policy,
     reading,
+    rows_of,
 )
 
 T = TypeVar("T")
@@ -51,8 +52,8 @@ class Session:
         self._part = part
         part.on_kept, part.low_water = self._kept, self._low_water
 
-    def _kept(self, rows: Sequence[Row], _: Sequence[Declared]) -> None:
-        self.waiting += rows
+    def _kept(self, runs: Sequence[Run], _: Sequence[Declared]) -> None:
+        self.waiting += rows_of(runs)
 
     def _low_water(self) -> int:
         return min((row.id for row in self.waiting), default=self._part.last_id + 1)

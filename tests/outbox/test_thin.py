@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.kept import runs
 from edge_agent.outbox.stages import Care
 from edge_agent.uplink.lanes import Lane
 from tests.outbox.test_capacity import accounts, full
@@ -53,7 +54,7 @@ async def test_a_thinned_backlog_goes_in_large_messages_and_settles_in_one_range
     try:
         rows = await owed(park)
         lane = Lane({}, park.owes_any)
-        lane.add(rows)
+        lane.add(runs(rows))
         for loss in await park.open_losses():
             park.settle_loss(loss)
         messages = 0

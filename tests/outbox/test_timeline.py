@@ -36,6 +36,20 @@ def test_a_step_begins_a_new_piece_and_leaves_the_old_one() -> None:
     assert timeline.moment(1, 10_000) == Moment(NOW_MS - 3_600_000)
 
 
+@given(st.lists(st.integers(0, 50), max_size=6, unique=True), st.integers(0, 60), st.integers(0, 60))
+def test_one_offset_is_given_only_where_it_is_that_of_every_moment_between(
+    steps: list[int], first: int, last: int
+) -> None:
+    timeline = Timeline(1, {}, {1: [(at, at * 1_000) for at in sorted(steps)]})
+    first, last = sorted((first, last))
+    told = timeline.offset(1, first, last)
+    moments = {
+        timeline.moment(1, at)._replace(ts=timeline.moment(1, at).ts - at) for at in range(first, last + 1)
+    }
+    true = len(moments) == 1 and not next(iter(moments)).clock
+    assert told == (moments.pop().ts if true else None)
+
+
 def test_drift_is_no_step_until_it_is_one() -> None:
     timeline = Timeline(1, {}, {})
     timeline.learn(0, NOW_MS, trusted=True)

@@ -2,7 +2,7 @@
 
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from edge_agent.kept import Declared, Row
+from edge_agent.kept import Declared, Row, Run
 from edge_agent.outbox.delivery import Delivery
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.rows import Identity, Policy
@@ -20,6 +20,11 @@ EAST = Identity("east-park", "gw-01")
 NAMES = ("temperature", "humidity")
 YEARS_56_MS = 56 * 365 * 86_400_000
 NOW_MS = 1_795_366_800_000
+
+
+def rows_of(runs: Iterable[Run]) -> list[Row]:
+    """Return what a commit had, in the order of the log."""
+    return sorted(row for run in runs for row in run.rows)
 
 
 @dataclass

@@ -134,6 +134,7 @@ async def running(  # noqa: PLR0913 - each is a knob that one test turns
         metas={device: meta.payload().decode() for device, meta in metas.items()},
         now=lambda: outbox.timeline.moment(outbox.timeline.boot, clock.mono_ms()),
         moment=outbox.timeline.moment,
+        offset=outbox.timeline.offset,
         clock_known=outbox.clock_known,
         clock_wait=clock_wait,
         availability=lambda _device: ("online", outbox.timeline.moment(outbox.timeline.boot, since).ts),

@@ -5,7 +5,7 @@ from collections import defaultdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.kept import Row
+from edge_agent.kept import Row, runs
 from edge_agent.uplink.lanes import MOST_ROWS, Backlog, Lane
 
 _BODY = b"[1.5]"
@@ -17,7 +17,7 @@ def _row(id_: int, stream: int, seq: int, meta: int = 1, body: bytes = _BODY) ->
 
 def _lane(*rows: Row) -> Lane:
     lane = Lane({1: 40, 2: 40})
-    lane.add(rows)
+    lane.add(runs(rows))
     return lane
 
 
@@ -42,7 +42,7 @@ def test_a_gap_begins_a_new_message() -> None:
 def test_a_gap_in_which_nothing_is_owed_lies_inside_a_message() -> None:
     rows = [_row(1, 1, 1), _row(2, 1, 3), _row(3, 1, 7)]
     lane = Lane({1: 40}, lambda stream, first, last: (stream, first, last) != (1, 2, 2))
-    lane.add(rows)
+    lane.add(runs(rows))
     assert _all(lane) == [[(1, 1), (1, 3)], [(1, 7)]]
 
 
@@ -134,8 +134,7 @@ def test_a_scan_that_is_extended_while_it_reads_skips_nothing() -> None:
 def test_what_is_put_back_waits_in_its_old_place() -> None:
     """Refusals come in the order of sending; what is put back last must not stand before the rest."""
     lane = _lane(*(_row(n, 1, n) for n in range(1, 10)))
-    runs = [lane.take(10**9, most=3) for _ in range(2)]
-    for run in runs:
+    for run in [lane.take(10**9, most=3) for _ in range(2)]:
         lane.put_back(run)
     assert lane.low_water() == 1
     assert lane.waiting == 9

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from edge_agent.clock import SystemClock
 from edge_agent.contract.messages import DataMessage
-from edge_agent.kept import Moment, Row
+from edge_agent.kept import Moment, Row, Run, runs
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.rows import Identity, Policy
 from edge_agent.reading import Grade, Quality, Reading, Value
@@ -100,14 +100,20 @@ def _same(sent: object, made: object) -> bool:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(_READINGS, _MOMENTS), min_size=1, max_size=30), st.integers(0, 2**40))
+@given(
+    st.lists(st.tuples(_READINGS, _MOMENTS), min_size=1, max_size=30),
+    st.integers(0, 2**40),
+    st.one_of(st.none(), st.integers(0, 2**42)),
+)
 def test_any_reading_arrives_as_it_was_made(
-    kept: Kept, made: list[tuple[Reading, Moment]], settled: int
+    kept: Kept, made: list[tuple[Reading, Moment]], settled: int, offset: int | None
 ) -> None:
     readings = [reading for reading, _ in made]
+    if offset is not None:
+        made = [(reading, Moment(reading.mono_ms + offset)) for reading in readings]
     moments = iter([moment for _, moment in made])
-    rows = kept(readings)
-    payload = encode(_ENVELOPE, settled, _DESCRIPTION, rows, lambda _boot, _mono: next(moments))
+    run = Run(kept(readings))
+    payload = encode(_ENVELOPE, settled, _DESCRIPTION, run, lambda _boot, _mono: next(moments), offset)
     message = DataMessage.model_validate_json(payload)
     assert message.settled == settled
     assert (message.site, message.gateway, message.device) == ("east-park", "gw-01", "meter-7")
@@ -131,7 +137,7 @@ def test_what_is_no_number_is_never_sent_as_null(kept: Kept, value: float) -> No
     values: dict[str, Value] = {"power": value, "energy_import": 1.5, "occupied": True, "text": 2}
     rows = kept([Reading("meter-7", 5, values)])
     message = DataMessage.model_validate_json(
-        encode(_ENVELOPE, 0, _DESCRIPTION, rows, lambda _boot, _mono: Moment(_TS))
+        encode(_ENVELOPE, 0, _DESCRIPTION, Run(rows), lambda _boot, _mono: Moment(_TS))
     )
     assert "power" not in message.readings[0].values
     assert "power" not in known_values(_DESCRIPTION, rows[0])
@@ -153,11 +159,11 @@ def test_a_message_keeps_to_its_room(kept: Kept, readings: list[Reading], room: 
     bounds = 70 if moment.bounds else 0
     rows = [row._replace(seq=row.seq + 10**9) for row in kept(readings)]
     lane = Lane({rows[0].meta: _DESCRIPTION.names_size})
-    lane.add(rows)
+    lane.add(runs(rows))
     around = len(_ENVELOPE.around(10**9, _DESCRIPTION.hash)) + len("]}")
     while lane.waiting:
         run = lane.take(room)
-        payload = encode(_ENVELOPE, 10**9, _DESCRIPTION, run.rows, lambda _boot, _mono: moment)
+        payload = encode(_ENVELOPE, 10**9, _DESCRIPTION, run, lambda _boot, _mono: moment)
         assert len(run.rows) == 1 or len(payload) - around <= room + bounds * len(run.rows)
 
 
@@ -166,16 +172,33 @@ def test_a_legal_but_odd_channel_name_is_only_text() -> None:
     names = ['100%s "quoted"', "温度", "back\\slash"]
     odd = Description.parse("0", json.dumps({"channels": {name: {} for name in names}}))
     row = Row(1, 1, 1, 1, 5, 1, orjson.dumps([1, 2.5, True]), 0)
-    message = json.loads(encode(_ENVELOPE, 0, odd, [row], lambda _boot, _mono: Moment(_TS)))
+    message = json.loads(encode(_ENVELOPE, 0, odd, Run([row]), lambda _boot, _mono: Moment(_TS), _TS))
     assert message["readings"][0]["values"] == dict(zip(names, [1, 2.5, True], strict=True))
 
 
 def test_a_plain_body_costs_no_decoding() -> None:
     """The splice is the fast way: it must give what the slow way gives."""
     row = Row(1, 1, 7, 1, 5, 1, orjson.dumps([1.5, -0.0, False, 3]), 0)
-    fast = encode(_ENVELOPE, 0, _DESCRIPTION, [row], lambda _boot, _mono: Moment(_TS))
-    slow = encode(
-        _ENVELOPE, 0, _DESCRIPTION, [row._replace(body=orjson.dumps({"v": [1.5, -0.0, False, 3], "q": {}}))],
-        lambda _boot, _mono: Moment(_TS),
-    )  # fmt: skip
-    assert fast == slow
+    asked: list[int] = []
+
+    def moment(_boot: int, mono_ms: int) -> Moment:
+        asked.append(mono_ms)
+        return Moment(_TS + mono_ms)
+
+    fast = encode(_ENVELOPE, 0, _DESCRIPTION, Run([row]), moment, _TS)
+    assert not asked
+    assert fast == encode(_ENVELOPE, 0, _DESCRIPTION, Run([row]), moment)
+    other = row._replace(body=orjson.dumps({"v": [1.5, -0.0, False, 3], "q": {}}))
+    assert fast == encode(_ENVELOPE, 0, _DESCRIPTION, Run([other]), moment, _TS)
+
+
+def test_uplinks_share_the_text_of_a_run_while_they_say_the_same() -> None:
+    rows = [Row(n, 1, n, 1, 5, 1, b"[1.5,2,3,4]", 0) for n in (1, 2)]
+    (run,) = runs(rows, shared=True)
+    some = Description.parse("9c1f02ab", _BODY, lambda name: name == "power")
+    for description, offset in ((_DESCRIPTION, _TS), (some, _TS), (_DESCRIPTION, 7), (_DESCRIPTION, _TS)):
+        (alone,) = runs(rows)
+        wanted = encode(_ENVELOPE, 0, description, alone, lambda _boot, _mono: Moment(0), offset)
+        assert encode(_ENVELOPE, 0, description, run, lambda _boot, _mono: Moment(0), offset) == wanted
+    assert run.texts is not None
+    assert len(run.texts) == 3

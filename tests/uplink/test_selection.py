@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from edge_agent.contract.messages import DataMessage, MetaMessage
-from edge_agent.kept import Moment, Row
+from edge_agent.kept import Moment, Row, Run
 from edge_agent.settings.model import Send
 from edge_agent.uplink.payload import Description, Envelope, encode, known_values
 from edge_agent.uplink.selection import narrowed, passing, selects
@@ -66,7 +66,9 @@ def test_a_description_of_which_a_part_is_sent_has_a_hash_of_its_own() -> None:
 def sent(send: Send, body: bytes, clock: Any = "") -> tuple[DataMessage, dict[str, object]]:
     description = Description.parse("9c1f02ab", BODY, passing(send))
     row = Row(1, 1, 7, 1, 5, 1, body, 0)
-    payload = encode(ENVELOPE, 6, description, [row], lambda _boot, _mono: Moment(5, clock))
+    payload = encode(
+        ENVELOPE, 6, description, Run([row]), lambda _boot, _mono: Moment(5, clock), None if clock else 0
+    )
     return DataMessage.model_validate_json(payload), known_values(description, row)
 
 
