@@ -46,9 +46,9 @@ new-driver: $(VENV)/.dev ## Begin a driver: make new-driver NAME=foo
 	@$(MAKE) --no-print-directory pages
 
 pages: $(VENV)/.dev ## Write the generated parts of the drivers' pages, and docs/devices.md
-	@for driver in drivers/*/vectors.toml; do \
+	@for driver in drivers/*/vectors.toml drivers/*/*/vectors.toml; do \
 		folder=$${driver%/*}; \
-		$(BIN)/edge-agent drivers page "$${folder#*/}" > "$$folder/page.new" || exit 1; \
+		$(BIN)/edge-agent drivers page "$${folder##*/}" > "$$folder/page.new" || exit 1; \
 		mv "$$folder/page.new" "$$folder/README.md"; \
 	done
 	@$(BIN)/edge-agent drivers table > docs/devices.new && mv docs/devices.new docs/devices.md

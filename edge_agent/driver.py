@@ -329,7 +329,10 @@ class Driver(Generic[S]):
     what the device is called, where that depends on its settings. ``cut`` is how a Talker's bytes become
     frames, ``broadcast`` what to listen for for a Beacon. ``open``, ``serial`` and ``model`` raise ValueError
     when the settings name something that does not exist. ``probe`` is how a scan finds such a device; a
-    Talker that can be opened with default settings, and a Beacon, are found without one.
+    Talker that can be opened with default settings, and a Beacon, are found without one. ``setup`` may tell a
+    Talker how to report, where its settings ask for it: it is called whenever the port has opened, before
+    anything is heard. It raises a Fault when the device does not follow; the agent says so, and listens all
+    the same. It erases nothing and switches nothing.
     """
 
     title: str
@@ -342,4 +345,5 @@ class Driver(Generic[S]):
     cut: Cut | None = None
     broadcast: Broadcast | None = None
     probe: Probe[S] | None = None
+    setup: Callable[[S, Line], Awaitable[None]] | None = None
     api: int = API

@@ -114,7 +114,7 @@ def test_a_fault_is_named(words: tuple[str, ...], fault: str, reason: str) -> No
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("ld2401", "--frame", RADAR), "there is no driver 'ld2401'; did you mean ld2410?"),
+        (("ld2410b", "--frame", RADAR), "there is no driver 'ld2410b'; did you mean ld2410"),
         (("ld2410", "--frame", "F4 F"), "--frame 'F4 F' is not hex; give two hex digits a byte"),
         (("ld2410", "--frame", "zz"), "is not hex"),
         (("ld2410",), "driver ld2410 decodes what is given with --frame HEX, and nothing else; give that"),

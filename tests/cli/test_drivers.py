@@ -63,7 +63,7 @@ def test_a_driver_that_cannot_be_used_is_listed_with_its_problem(monkeypatch: py
 
 @pytest.mark.parametrize("name", registry.names())
 def test_sample_and_page_are_printed_as_they_are(name: str) -> None:
-    folder = ROOT / "drivers" / name
+    folder = ROOT / registry.load(name).home.replace(".", "/")
     assert run("sample", name).stdout == (folder / "sample.toml").read_text("utf-8")
     assert run("page", name).stdout == (folder / "README.md").read_text("utf-8")
 

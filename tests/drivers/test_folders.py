@@ -11,7 +11,11 @@ from edge_agent.cli.devices import devices_page
 from edge_agent.cli.page import page
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = sorted(path.parent for path in (ROOT / "drivers").glob("*/__init__.py"))
+FOLDERS = sorted(
+    path.parent
+    for path in (ROOT / "drivers").rglob("__init__.py")
+    if "\ndriver = Driver(" in path.read_text("utf-8")
+)
 FILES = ("__init__.py", "README.md", "sample.toml", "vectors.toml")
 HEADINGS = ["What", "Wiring", "Settings", "Channels", "Quirks", "Example reading"]
 
@@ -22,6 +26,10 @@ def sample(folder: Path) -> dict[str, Any]:
     return tomllib.loads((folder / "sample.toml").read_text("utf-8"))
 
 
+def package(folder: Path) -> str:
+    return ".".join(folder.relative_to(ROOT).parts)
+
+
 def test_there_are_drivers() -> None:
     assert FOLDERS
 
@@ -29,14 +37,14 @@ def test_there_are_drivers() -> None:
 @each_folder
 def test_folder_has_its_files(folder: Path) -> None:
     missing = [name for name in FILES if not (folder / name).is_file()]
-    assert missing == [], f"drivers/{folder.name} lacks {', '.join(missing)}; every driver has {FILES}"
+    assert missing == [], f"{folder.relative_to(ROOT)} lacks {', '.join(missing)}; every driver has {FILES}"
 
 
 @each_folder
 def test_driver_is_declared_and_installed(folder: Path) -> None:
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["entry-points"]
-    line = f'{folder.name} = "drivers.{folder.name}:driver"'
-    assert declared["edge_agent.drivers"].get(folder.name) == f"drivers.{folder.name}:driver", (
+    line = f'{folder.name} = "{package(folder)}:driver"'
+    assert declared["edge_agent.drivers"].get(folder.name) == f"{package(folder)}:driver", (
         f'add {line} to [project.entry-points."edge_agent.drivers"] in pyproject.toml, '
         "then run `make install`"
     )
@@ -45,7 +53,7 @@ def test_driver_is_declared_and_installed(folder: Path) -> None:
         "installed; run `make install`"
     )
     if (folder / "profiles").is_dir():
-        assert declared["edge_agent.profiles"].get(folder.name) == f"drivers.{folder.name}.profiles"
+        assert declared["edge_agent.profiles"].get(folder.name) == f"{package(folder)}.profiles"
 
 
 @each_folder
@@ -58,10 +66,10 @@ def test_sample_is_valid_and_shows_every_option(folder: Path) -> None:
     assert device["bus"] in written["bus"]
     record.open(record.settings.model_validate(device["settings"]))
     for key, field in record.settings.model_fields.items():
-        assert key in device["settings"], f"drivers/{folder.name}/sample.toml does not show {key}"
+        assert key in device["settings"], f"{folder.relative_to(ROOT)}/sample.toml does not show {key}"
         assert field.is_required() or device["settings"][key] == field.default
     for line in (folder / "sample.toml").read_text("utf-8").partition("settings]\n")[2].splitlines():
-        assert " # " in line, f"drivers/{folder.name}/sample.toml: {line!r} has no comment"
+        assert " # " in line, f"{folder.relative_to(ROOT)}/sample.toml: {line!r} has no comment"
 
 
 @each_folder
@@ -70,7 +78,7 @@ def test_page_is_whole_and_up_to_date(folder: Path) -> None:
     headings = [line.removeprefix("## ") for line in text.splitlines() if line.startswith("## ")]
     assert headings == HEADINGS
     assert text == page(folder.name), (
-        f"drivers/{folder.name}/README.md is out of date; "
+        f"{folder.relative_to(ROOT)}/README.md is out of date; "
         f"run `edge-agent drivers page {folder.name} > page.md && mv page.md drivers/{folder.name}/README.md`"
     )
 
@@ -83,5 +91,5 @@ def test_the_table_of_all_devices_is_up_to_date() -> None:
 @each_folder
 def test_record_says_how_it_is_heard(folder: Path) -> None:
     record = registry.load(folder.name)
-    assert record.home == f"drivers.{folder.name}"
+    assert record.home == package(folder)
     assert (record.cut is not None) == (record.over.value == "stream")

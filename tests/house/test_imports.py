@@ -115,7 +115,7 @@ def test_module_imports_only_what_it_may(module: str) -> None:
         ("drivers/acme/__init__.py", "from .. import modbus", "no other driver"),
         ("drivers/acme/__init__.py", "def f():\n    import time", "clock"),
         ("drivers/acme/__init__.py", "import serial", "the only door to serial is edge_agent/bus/serial.py"),
-        ("edge_agent/agent.py", "from drivers.ld2410 import driver", "through the registry"),
+        ("edge_agent/agent.py", "from drivers.ld24xx.ld2410 import driver", "through the registry"),
         ("edge_agent/bus/line.py", "import serial.tools", "the only door to serial"),
         ("edge_agent/bus/line.py", "from edge_agent.outbox.store import Store", "one another"),
         ("edge_agent/uplink/lanes.py", "from ..outbox import store", "one another"),

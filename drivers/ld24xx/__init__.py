@@ -1,0 +1,1 @@
+"""Hi-Link's presence radars: one envelope and one set of orders, and a driver for each model."""
