@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edge_agent import __version__, driver
+from edge_agent import __version__
 from edge_agent.bus.line import SerialLine, SerialStream
 from edge_agent.bus.modbus import Rtu
 from edge_agent.clock import Clock, SystemClock, told_of_steps
@@ -162,7 +162,7 @@ class Agent:
             made.expect_s = device.expect or device.interval
             made.on_availability = self._tell_state
             self._devices[id_] = made
-            self._loops[id_] = self._loop(made, device, record, opened, lines)
+            self._loops[id_] = self._loop(made, device, opened, lines)
         self._uplinks = [
             self._uplink(outbox, name, settings, described) for name, settings in config.uplink.items()
         ]
@@ -202,18 +202,19 @@ class Agent:
         self,
         made: Device,
         device: model.Device,
-        record: driver.Driver[Any],
         opened: Any,
         lines: dict[str, SerialLine],
     ) -> Coroutine[Any, Any, None]:
         """Return what a device's task does, on a bus that is made when its first device needs it."""
+        record, settings = resolve.chosen(device)
         bus = self._config.bus[device.bus]
         sharing = [other for other in self._config.device.values() if other.bus == device.bus]
         if record.over is Over.STREAM:
             assert record.cut is not None, "a talker's driver says how its bytes are cut"
             stream = SerialStream(bus.port, resolve.format_of(bus, sharing), record.cut)
             self._buses.append(stream)
-            return tasks.listen(made, opened, stream)
+            setup = partial(record.setup, settings) if record.setup else None
+            return tasks.listen(made, opened, stream, setup)
         line = lines.get(device.bus)
         if line is None:
             line = lines[device.bus] = SerialLine(bus.port, resolve.format_of(bus, sharing), gap=bus.gap)
@@ -272,7 +273,7 @@ class Agent:
             quality=dict(device.quality),
             units=device.units,
             faults=dict(device.faults),
-            problem=device.problem,
+            problem=device.problem or device.not_set_up,
         )
 
 

@@ -82,9 +82,7 @@ async def _change_speed(line: Line, baud: Baud, factory: Baud) -> None:
         await _tell(line, Order.END_CONFIGURATION, speed=factory)
         raise
     await _tell(line, Order.RESTART, speed=factory)
-    with suppress(
-        NoAnswer, Garbled
-    ):  # it starts for a second, and hears nothing: time goes by
+    with suppress(NoAnswer, Garbled):  # it starts for a second, and hears nothing: time goes by
         await _enable(line)
 
 

@@ -1,13 +1,14 @@
 """A serial port with one owner: a line on which one asks and is answered, or a talker to listen to."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 
 from edge_agent.bus.framing import Framer
 from edge_agent.bus.port import Port
 from edge_agent.bus.serial import ByteStream, SerialFormat
 from edge_agent.bus.tap import Tap
-from edge_agent.driver import Cut, Garbled, NoAnswer, Refused
+from edge_agent.driver import Cut, Garbled, Line, NoAnswer, Refused
 
 BYTE_GAP = 0.5
 """The longest pause inside an answer, in seconds.
@@ -28,14 +29,15 @@ class SerialLine:
     seconds, at least 3.5 characters. An answer that comes too late must never be taken for the answer to
     another question, which in Modbus RTU looks the same: so after any failure, and after a cancelled
     exchange, the next request waits until ``lateness`` seconds (or twice ``within``) have passed since
-    the end of the failed one, and drops all that is heard until then.
+    the end of the failed one, and drops all that is heard until then. ``port`` is its name, or an open port
+    that has an owner, who hears nothing meanwhile.
 
     ``exchanges`` counts requests sent, ``skipped`` bytes that were in no answer.
     """
 
     def __init__(
         self,
-        port: str,
+        port: str | Port,
         serial_format: SerialFormat,
         *,
         gap: float = 0.02,
@@ -43,7 +45,7 @@ class SerialLine:
         tap: Tap | None = None,
     ) -> None:
         self.exchanges = self.skipped = 0
-        self._port = Port(port, serial_format, tap)
+        self._port = port if isinstance(port, Port) else Port(port, serial_format, tap)
         self._gap, self._lateness = gap, lateness
         self._turn = asyncio.Lock()
         self._owed_until = 0.0  # until then the answer to an earlier request may still come
@@ -199,8 +201,8 @@ class SerialStream:
         """Return how many bytes were in no frame."""
         return self._framer.skipped + self._dropped
 
-    async def frames(self) -> AsyncIterator[bytes]:
-        """Yield whole frames until the port goes.
+    async def frames(self, prepare: Callable[[Line], Awaitable[None]] | None = None) -> AsyncIterator[bytes]:
+        """Yield whole frames until the port goes. ``prepare`` may ask the device first, and raises no Fault.
 
         After a BusError this may be called again, as often as one likes: it first waits until the next
         try to open the port is due.
@@ -211,6 +213,10 @@ class SerialStream:
         await asyncio.sleep(self._port.retry_in())
         stream = await self._port.stream()
         self._framer.clear()
+        if prepare is not None:
+            await prepare(SerialLine(self._port, self._port.serial_format))
+            with suppress(ValueError):  # then the port has gone, and reading it says so
+                stream.set_speed(self._port.serial_format.baud)
         while True:
             heard = await stream.read()
             if stream.dropped:

@@ -24,7 +24,8 @@ class Device:
     """Turns a device's samples into readings, and knows whether it is alive.
 
     ``expect_s`` is how often a frame should be heard. ``keep`` takes over what processing passes on.
-    ``on_availability`` is told when the device goes or comes back.
+    ``on_availability`` is told when the device goes or comes back. ``problem`` lasts until the next good
+    frame, ``not_set_up`` until the device follows.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Device:
         self.on_availability: Callable[[str], None] = lambda _id: None
         self.faults: Counter[str] = Counter()
         self.problem = ""
+        self.not_set_up = ""
         self.values: dict[str, Value] = {}
         self.quality: dict[str, Quality] = {}
         self.units = {channel.name: channel.quantity.unit for channel in channels}
@@ -79,6 +81,18 @@ class Device:
         if not isinstance(fault, NotMine):
             self.faults[type(fault).__name__] += 1
             self.problem = f"{type(fault).__name__}: {fault}"
+
+    def is_set_up(self, problem: str = "") -> None:
+        """Take note that the device reports as its settings say, or why it may not."""
+        if problem and not self.not_set_up:
+            log.warning(
+                "%s could not be set up: %s; it is heard as it is; check the wire to its RX",
+                self.id,
+                problem,
+            )
+        elif self.not_set_up and not problem:
+            log.info("%s is set up", self.id)
+        self.not_set_up = problem and f"not set up: {problem}"
 
     def look(self) -> float:
         """See whether the device is late or offline by now; return the seconds until the next look."""

@@ -2,7 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import TypeVar
 
 from edge_agent.bus.line import SerialLine, SerialStream
@@ -13,6 +14,7 @@ from edge_agent.driver import Answerer, Fault, Line, Read, Registers, Talker
 
 _FIRST_WITHIN = 1.0  # seconds over which the first questions to many devices are spread
 _BUS_PAUSE = 1.0  # seconds, at least, until a bus that is gone is asked again
+_SETUP_WITHIN = 20.0  # seconds until a device that is told how to report is only listened to
 _SHORTEST_LOOK, _LONGEST_LOOK = 1.0, 3600.0  # seconds between looks at who is late
 
 L = TypeVar("L", Line, Registers)
@@ -38,17 +40,35 @@ async def ask(device: Device, driver: Answerer[L, Q], line: L, bus: SerialLine, 
             schedule.went_well(loop.time())
 
 
-async def listen(device: Device, driver: Talker, stream: SerialStream) -> None:
-    """Hear all that a device says, for ever."""
+async def listen(
+    device: Device,
+    driver: Talker,
+    stream: SerialStream,
+    setup: Callable[[Line], Awaitable[None]] | None = None,
+) -> None:
+    """Hear all that a device says, for ever. ``setup`` is for whenever the port has opened."""
+    prepare = partial(_set_up, device, setup) if setup else None
     while True:
         try:
-            async for frame in stream.frames():
+            async for frame in stream.frames(prepare):
                 try:
                     device.heard(driver.decode(frame))
                 except Fault as fault:
                     device.fault(fault)
         except BusError as error:  # the stream waits before it tries the port again
             device.problem = str(error)
+
+
+async def _set_up(device: Device, setup: Callable[[Line], Awaitable[None]], line: Line) -> None:
+    try:
+        async with asyncio.timeout(_SETUP_WITHIN):
+            await setup(line)
+    except TimeoutError:
+        device.is_set_up(f"it takes longer than {_SETUP_WITHIN:g} s")
+    except Fault as fault:
+        device.is_set_up(f"{type(fault).__name__}: {fault}")
+    else:
+        device.is_set_up()
 
 
 async def watch(devices: Iterable[Device]) -> None:

@@ -15,7 +15,6 @@ from pathlib import Path
 from edge_agent.demo import child, radar, world
 from edge_agent.demo.broken import DemoError
 from edge_agent.demo.slave import Slaves, unit
-from edge_agent.demo.tty_end import TtyEnd
 from edge_agent.demo.wire import Wire
 from edge_agent.profile import profile_text
 
@@ -70,9 +69,9 @@ async def _serve(directory: Path) -> None:
         stack.enter_context(Wire(cabinet_tty(directory), cabinet, CABINET_BAUD))
         stack.enter_context(Wire(radar_tty(directory), radar_far, radar.BAUD))
         stack.enter_context(Slaves(cabinet, units))
-        tty = stack.enter_context(TtyEnd(radar_far))
+        module = stack.enter_context(radar.Module(radar_far))
         print("ready", flush=True)  # noqa: T201 - the caller waits for this line
-        reports = asyncio.create_task(radar.watch(tty), name="radar")
+        reports = asyncio.create_task(module.watch(), name="radar")
         await ended.wait()
         reports.cancel()
 

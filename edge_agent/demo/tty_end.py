@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import termios
 import tty
 from collections.abc import Callable
 from contextlib import suppress
@@ -43,6 +44,12 @@ class TtyEnd:
             self._heard(arrived)
         else:  # the wire was cut; it is made anew only together with its devices
             asyncio.get_running_loop().remove_reader(self._descriptor)
+
+    def set_speed(self, baud: int) -> None:
+        """Speak and hear at another speed, on a wire that minds it."""
+        settings = termios.tcgetattr(self._descriptor)
+        settings[4] = settings[5] = getattr(termios, f"B{baud}")
+        termios.tcsetattr(self._descriptor, termios.TCSANOW, settings)
 
     def send(self, frame: bytes) -> None:
         """Write a frame. What the line cannot take is lost, as on a UART; after closing, all of it."""

@@ -201,10 +201,10 @@ async def test_a_talker_is_heard_and_comes_back_after_the_plug_was_pulled(tmp_pa
             for _ in range(2):
                 with ExitStack() as stack:
                     stack.enter_context(Wire(tmp_path / "near", tmp_path / "far", radar.BAUD))
-                    tty = stack.enter_context(TtyEnd(tmp_path / "far"))
-                    reports = asyncio.create_task(radar.watch(tty))
+                    module = stack.enter_context(radar.Module(tmp_path / "far"))
+                    reports = asyncio.create_task(module.watch())
                     await heard.count(5)
-                    tty.send(b"\xf4\xf3\xf2\xf1\x04\x00garbage that is no frame")
+                    module.say(b"\xf4\xf3\xf2\xf1\x04\x00garbage that is no frame")
                     await heard.count(2)
                     reports.cancel()
                 await until(lambda: "gone" in heard.device.problem or "plug" in heard.device.problem)
