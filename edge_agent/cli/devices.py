@@ -36,7 +36,8 @@ def devices_page() -> str:
 
 
 def _rows(name: str, record: Driver[Any]) -> Iterator[tuple[str, ...]]:
-    linked = f"[{name}](../drivers/{name}/README.md)" if record.home == f"drivers.{name}" else name
+    ours = record.home.startswith("drivers.")
+    linked = f"[{name}](../{record.home.replace('.', '/')}/README.md)" if ours else name
     profiles = find_profiles(name)
     for profile, file in profiles.items():
         try:

@@ -105,12 +105,13 @@ class Module:
     """The radar at one end of a wire. A context manager inside a running loop.
 
     It is silent while it is in configuration, and deaf while it starts. ``deaf`` makes it take no orders
-    at all, as with a broken wire to its RX; ``orders`` are those it has heard.
+    at all, as with a broken wire to its RX; ``orders`` are those it has heard, ``told`` counts bytes.
     """
 
     def __init__(self, name: Path, *, deaf: bool = False) -> None:
         self.configuring, self.engineering, self.deaf = False, False, deaf
         self.orders: list[int] = []
+        self.told = 0
         self._baud = BAUD
         self._tty = TtyEnd(name, self._hear)
         self._heard = bytearray()
@@ -143,6 +144,7 @@ class Module:
             await asyncio.sleep(max(due - self._loop.time(), 0))
 
     def _hear(self, piece: bytes) -> None:
+        self.told += len(piece)
         if self.deaf:
             return
         self._heard += piece

@@ -71,18 +71,17 @@ async def test_three_profiles_on_one_bus(wire: Wire, tmp_path: Path) -> None:
 
 
 async def test_a_radar_is_heard_and_nobody_is_asked(tmp_path: Path) -> None:
-    asked = bytearray()
     with (
         Wire(tmp_path / "near", tmp_path / "far", radar.BAUD) as wire,
-        TtyEnd(wire.far, asked.extend) as end,
+        radar.Module(wire.far) as module,
     ):
-        talk = asyncio.create_task(radar.watch(end))
+        talk = asyncio.create_task(module.watch())
         said = await verb("scan", "serial", str(wire.near), "--speeds", "256000 8N1", "--driver", "ld2410")
         talk.cancel()
     assert said.code == 0, said.err
     assert "256000 8N1  speaks unasked\n    fits: ld2410" in said.out
     assert "nobody was asked" in said.out
-    assert not asked
+    assert module.told == 0
 
 
 async def test_an_empty_port_is_asked_with_reading_requests_only(wire: Wire) -> None:
