@@ -35,7 +35,6 @@ from edge_agent.driver import (
     Refused,
     Sample,
     Settings,
-    find_profiles,
 )
 
 _WITHIN = 0.75  # seconds; a meter answers after 20 to 500 ms; DL/T 645-2007, 5.3.3
@@ -221,22 +220,33 @@ async def _exchange(line: Line, question: Question, preamble: int = MOST_PREAMBL
 async def _search(line: Line) -> Iterable[MeterSettings]:
     """Ask whoever is there for the address: by the command for it, which came in 2007, else with a reading.
 
-    More than one meter on the bus answer all at once, which nobody understands.
+    Where several meters are on the bus they answer all at once, and what is heard is garbled.
     """
     for question in (
         Question(_ANYBODY, Command.READ_ADDRESS),
         Question(_ANYBODY, Command.READ_1997, "9010"),
     ):
         try:
-            address = (await _exchange(line, question)).address
-        except (NoAnswer, Garbled, Refused):
+            answer = await _exchange(line, question)
+        except (NoAnswer, Refused):
             continue
-        return [
-            MeterSettings(profile=name, address=address)
-            for name in find_profiles("dlt645")
-            if load(name).edition == question.command.edition
-        ]
+        address = answer.address if question.item else answer.data[::-1].hex()
+        phases = "three" if await _has_phase_b(line, question.command.edition) else "single"
+        try:
+            return [MeterSettings(profile=f"dlt645_{question.command.edition}_{phases}", address=address)]
+        except ValueError as error:
+            raise Garbled(f"a meter whose address is {address}, which are no digits") from error
     return []
+
+
+async def _has_phase_b(line: Line, edition: int) -> bool:
+    """Tell whether whoever is there measures a voltage of phase B."""
+    item = "02010200" if edition == 2007 else "B612"  # noqa: PLR2004 - the editions are named by their years
+    try:
+        answer = await _exchange(line, Question(_ANYBODY, _COMMANDS[edition][0], item))
+    except Refused:
+        return False
+    return any(byte not in {0x00, 0xFF} for byte in answer.data)
 
 
 driver = Driver(
@@ -248,6 +258,6 @@ driver = Driver(
     serial=lambda settings: load(settings.profile).serial,
     model=lambda settings: load(settings.profile).title,
     probe=Probe(
-        formats=("2400 8E1", "9600 8E1", "1200 8E1", "4800 8E1", "9600 8N1"), search=_search, within=6.0
+        formats=("2400 8E1", "9600 8E1", "1200 8E1", "4800 8E1", "9600 8N1"), search=_search, within=4.0
     ),
 )

@@ -3,13 +3,12 @@
 Nothing in a profile is conditional, computed or included. What needs that is a driver.
 """
 
-import tomllib
 from decimal import Decimal
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, ValidationError, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
-from edge_agent.driver import Implausible, Quantity, Settings, profile_text
+from edge_agent.driver import Implausible, Quantity, Settings, read_profile
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^([0-9A-F]{4}|[0-9A-F]{8})$")]
 _SIGN = 0x80
@@ -38,7 +37,7 @@ class Item(Settings):
     @model_validator(mode="after")
     def _fills_bytes(self) -> Self:
         if self.digits.count("X") % 2:
-            raise ValueError(f"{self.name} has an odd number of digits; two are a byte")
+            raise ValueError(f"{self.name} has an odd number of digits; two are a byte, so write X once more")
         return self
 
     @property
@@ -73,26 +72,38 @@ class Exchange(Settings):
 class Vector(Settings):
     """A whole poll of meter 7 and what it means: test and documentation in one.
 
-    ``unknown`` names the channels that are expected as None.
+    ``source`` says where it was recorded; what was computed by hand from the documented formats is
+    ``synthetic``. ``unknown`` names the channels that are expected as None.
     """
 
     name: str
     source: str = ""
+    synthetic: bool = False
     says: tuple[Exchange, ...]
     expect: dict[str, float]
     unknown: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _from_somewhere(self) -> Self:
+        if bool(self.source) is self.synthetic:
+            raise ValueError("has no source; name it, or write synthetic = true if it is computed by hand")
+        return self
 
 
 class Profile(Settings):
     """A meter model.
 
-    ``source`` names document, edition and page. ``serial`` is the factory's format, "" where the source does
-    not tell it. ``blocks`` names the identifiers that read several items at once, each with the first item in
-    its answer: ``0201FF00 = "02010100"`` begins with 02010100, and goes on with 02010200 and 02010300.
+    ``source`` names document, edition and page. ``quality`` is its step on the scale of drivers, and
+    ``unconfirmed`` what in it rests on one source only, or on none that is public. ``serial`` is the
+    factory's format, "" where the source does not tell it. ``blocks`` names the identifiers that read
+    several items at once, each with the first item in its answer: ``0201FF00 = "02010100"`` begins with
+    02010100, and goes on with 02010200 and 02010300.
     """
 
     title: str = Field(min_length=1)
     source: str = Field(min_length=1)
+    quality: Literal["bronze", "silver", "gold"] = "bronze"
+    unconfirmed: str = ""
     serial: str = Field(default="", pattern=r"^$|^[1-9][0-9]* [78][NEO][12]$")
     edition: Literal[1997, 2007]
     blocks: dict[Identifier, Identifier] = Field(default_factory=dict)
@@ -104,7 +115,7 @@ class Profile(Settings):
         for what in ("name", "item"):
             told = [getattr(entry, what) for entry in self.channels]
             if twice := sorted({one for one in told if told.count(one) > 1}):
-                raise ValueError(f"{what} {', '.join(twice)} is there twice")
+                raise ValueError(f"{what} {', '.join(twice)} is there twice; give each channel its own")
         identifiers = [*self.blocks, *self.blocks.values(), *(entry.item for entry in self.channels)]
         digits = _DIGITS_OF[self.edition]
         if odd := [one for one in identifiers if len(one) != digits]:
@@ -112,9 +123,9 @@ class Profile(Settings):
         for block, first in self.blocks.items():
             sizes = {entry.size for entry in self.channels if place(block, first, entry.item) is not None}
             if len(sizes) > 1:
-                raise ValueError(f"the items of block {block} differ in size")
+                raise ValueError(f"the items of block {block} differ in size; give them the same digits")
             if place(block, first, first) is None:
-                raise ValueError(f"{first} is not in block {block}")
+                raise ValueError(f"{first} is not in block {block}; write the first item of its answer")
         return self
 
 
@@ -133,19 +144,5 @@ def place(block: str, first: str, item: str) -> int | None:
 
 
 def load(name: str) -> Profile:
-    """Return a profile by its name.
-
-    Raises:
-        ValueError: there is none of that name, or it breaks a rule; the message says which.
-    """
-    try:
-        return Profile.model_validate(tomllib.loads(profile_text("dlt645", name)))
-    except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()
-        )
-        raise ValueError(
-            f"profile {name!r} breaks the rules of profiles ({wrong}); correct the file"
-        ) from error
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"profile {name!r} is not TOML ({error}); correct the file") from error
+    """Return a profile by its name. Raises ValueError when there is none, or it breaks a rule."""
+    return read_profile("dlt645", name, Profile)
