@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent import __version__
+from edge_agent.bus.address import Address
 from edge_agent.bus.line import SerialLine, SerialStream
+from edge_agent.bus.mbap import Mbap
 from edge_agent.bus.modbus import Rtu
 from edge_agent.clock import Clock, SystemClock, told_of_steps
 from edge_agent.collect import tasks
@@ -24,7 +26,7 @@ from edge_agent.outbox.rows import Identity, Policy
 from edge_agent.outbox.stages import Care
 from edge_agent.processing.plan import plan_for
 from edge_agent.settings import model, resolve
-from edge_agent.status import Availability, DeviceStatus, Status
+from edge_agent.status import Availability, BusStatus, DeviceStatus, Status
 from edge_agent.uplink.protocol import Acknowledged, Gateway
 from edge_agent.uplink.selection import narrowed, passing, selects
 from edge_agent.uplink.uplink import Uplink
@@ -58,7 +60,7 @@ class Agent:
         self._stopping = asyncio.Event()
         self._started_ms = self._clock.mono_ms()
         self._outbox: Outbox | None = None
-        self._buses: list[SerialLine | SerialStream] = []
+        self._buses: dict[str, SerialLine | SerialStream] = {}
         self._devices: dict[str, Device] = {}
         self._loops: dict[str, Coroutine[Any, Any, None]] = {}
         self._uplinks: list[Uplink] = []
@@ -120,7 +122,7 @@ class Agent:
         finally:
             for loop in self._loops.values():
                 loop.close()
-            for bus in self._buses:
+            for bus in self._buses.values():
                 await bus.close()
             await outbox.close()
             if self._volatile and (owed := max((up.backlog for up in outbox.deliveries.values()), default=0)):
@@ -146,7 +148,6 @@ class Agent:
     async def _build(self, outbox: Outbox) -> None:
         config = self._config
         described: dict[str, tuple[str, str]] = {}
-        lines: dict[str, SerialLine] = {}
         for id_, device in config.device.items():
             record, settings = resolve.chosen(device)
             opened = record.open(settings)
@@ -162,7 +163,7 @@ class Agent:
             made.expect_s = device.expect or device.interval
             made.on_availability = self._tell_state
             self._devices[id_] = made
-            self._loops[id_] = self._loop(made, device, opened, lines)
+            self._loops[id_] = self._loop(made, device, opened)
         self._uplinks = [
             self._uplink(outbox, name, settings, described) for name, settings in config.uplink.items()
         ]
@@ -198,13 +199,7 @@ class Agent:
                 on.add(id_)
         return Selection(on, uplink.begin)
 
-    def _loop(
-        self,
-        made: Device,
-        device: model.Device,
-        opened: Any,
-        lines: dict[str, SerialLine],
-    ) -> Coroutine[Any, Any, None]:
+    def _loop(self, made: Device, device: model.Device, opened: Any) -> Coroutine[Any, Any, None]:
         """Return what a device's task does, on a bus that is made when its first device needs it."""
         record, settings = resolve.chosen(device)
         bus = self._config.bus[device.bus]
@@ -212,16 +207,20 @@ class Agent:
         if record.over is Over.STREAM:
             assert record.cut is not None, "a talker's driver says how its bytes are cut"
             stream = SerialStream(bus.port, resolve.format_of(bus, sharing), record.cut)
-            self._buses.append(stream)
+            self._buses[device.bus] = stream
             setup = partial(record.setup, settings) if record.setup else None
             return tasks.listen(made, opened, stream, setup)
-        line = lines.get(device.bus)
+        line = self._buses.get(device.bus)
         if line is None:
-            line = lines[device.bus] = SerialLine(bus.port, resolve.format_of(bus, sharing), gap=bus.gap)
-            self._buses.append(line)
-        if record.over is Over.REGISTERS:
-            return tasks.ask(made, opened, Rtu(line), line, device.interval)
-        return tasks.ask(made, opened, line, line, device.interval)
+            line = self._buses[device.bus] = SerialLine(
+                bus.port, resolve.format_of(bus, sharing), gap=bus.gap, direction=bus.direction
+            )
+        assert isinstance(line, SerialLine), "a talker has its bus for itself"
+        place = line.place(device.gap)
+        if record.over is Over.LINE:
+            return tasks.ask(made, opened, place, place, device.interval)
+        registers = Mbap(place) if Address.parse(bus.port).kind == "modbus-tcp" else Rtu(place)
+        return tasks.ask(made, opened, registers, place, device.interval)
 
     def _clock_set(self) -> None:
         if self._outbox is not None:
@@ -257,6 +256,7 @@ class Agent:
             problem=(outbox.problem if outbox else "") or (_READ_ONLY if self._volatile else ""),
             devices=tuple(self._device_status(device) for device in self._devices.values()),
             uplinks=tuple(uplink.status() for uplink in self._uplinks),
+            buses=tuple(self._bus_status(id_, bus) for id_, bus in self._buses.items()),
         )
 
     def _device_status(self, device: Device) -> DeviceStatus:
@@ -274,6 +274,18 @@ class Agent:
             units=device.units,
             faults=dict(device.faults),
             problem=device.problem or device.not_set_up,
+        )
+
+    def _bus_status(self, id_: str, bus: SerialLine | SerialStream) -> BusStatus:
+        return BusStatus(
+            id=id_,
+            port=self._config.bus[id_].port,
+            problem=bus.problem,
+            reopened=bus.reopened,
+            exchanges=bus.exchanges,
+            failures=dict(bus.failures) if isinstance(bus, SerialLine) else {},
+            skipped=bus.skipped,
+            busy=bus.busy if isinstance(bus, SerialLine) else None,
         )
 
 

@@ -50,6 +50,26 @@ class UplinkStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class BusStatus:
+    """How one bus does since the agent started. ``problem`` is "" while its port is well.
+
+    ``exchanges`` counts requests, or the frames of a device that speaks unasked; ``failures`` what went wrong
+    with some, by kind; ``skipped`` bytes that were in no frame; ``reopened`` how often the port came back.
+    ``busy`` is the share of the last minute or so in which the bus was taken, 0 to 1; None where nobody is
+    asked.
+    """
+
+    id: str
+    port: str
+    problem: str
+    reopened: int
+    exchanges: int
+    failures: Mapping[str, int]
+    skipped: int
+    busy: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """The whole agent. Counts are since the outbox was made; ``backlog`` is what is owed now.
 
@@ -70,3 +90,4 @@ class Status:
     problem: str
     devices: tuple[DeviceStatus, ...]
     uplinks: tuple[UplinkStatus, ...]
+    buses: tuple[BusStatus, ...] = ()

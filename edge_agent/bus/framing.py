@@ -17,6 +17,11 @@ class Framer:
         self._held = bytearray()
         self._need = 1
 
+    @property
+    def missing(self) -> int:
+        """How many more bytes are needed, at least, before there is anything to tell."""
+        return max(1, self._need - len(self._held))
+
     def clear(self) -> None:
         """Forget the bytes that are held."""
         self._held.clear()

@@ -1,14 +1,21 @@
-"""A serial port with one owner: a line on which one asks and is answered, or a talker to listen to."""
+"""A port with one owner: a line on which one asks and is answered, or a talker to listen to."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 
+from edge_agent.bus.busy import Busy
+from edge_agent.bus.echo import PastEcho
 from edge_agent.bus.framing import Framer
+from edge_agent.bus.owing import Exchange, Owing
+from edge_agent.bus.place import Place
 from edge_agent.bus.port import Port
-from edge_agent.bus.serial import ByteStream, SerialFormat
+from edge_agent.bus.serial import BusError, Direction, SerialFormat
+from edge_agent.bus.stream import ByteStream
 from edge_agent.bus.tap import Tap
-from edge_agent.driver import Cut, Garbled, Line, NoAnswer, Refused
+from edge_agent.bus.turns import Turns
+from edge_agent.driver import Cut, Fault, Garbled, Line, NoAnswer, Refused
 
 BYTE_GAP = 0.5
 """The longest pause inside an answer, in seconds.
@@ -20,35 +27,46 @@ it does no harm: an answer's length is known, so that only a broken answer is ev
 QUIET_CHARACTERS = 3.5  # MODBUS over Serial Line V1.02, 2.5.1.1
 SETTLE = 0.01  # seconds from the end of a request to a change of speed; the fastest meters answer after 0.02
 BABBLE = 3.0  # seconds of talk that nobody asked for, until an exchange gives up
+_SILENT = 20  # exchanges without a byte, after which a network's connection is made anew
 
 
 class SerialLine:
-    """The owner of one serial port on which devices answer. Implements the contract's ``Line``.
+    """The owner of one port on which devices answer. Implements the contract's ``Line``.
 
-    Exchanges take their turn in the order they were asked for. ``gap`` is the quiet time before each, in
-    seconds, at least 3.5 characters. An answer that comes too late must never be taken for the answer to
-    another question, which in Modbus RTU looks the same: so after any failure, and after a cancelled
-    exchange, the next request waits until ``lateness`` seconds (or twice ``within``) have passed since
-    the end of the failed one, and drops all that is heard until then. ``port`` is its name, or an open port
-    that has an owner, who hears nothing meanwhile.
+    Each device has its ``place``; of those that wait, the one that was due first goes first. ``gap`` is the
+    quiet time before each exchange, in seconds, at least 3.5 characters; all that is heard until then is
+    dropped. ``direction`` says who turns an RS-485 line around. ``port`` is its name, or an open port that
+    has an owner, who hears nothing meanwhile; ``tap`` is told of all that passes.
 
-    ``exchanges`` counts requests sent, ``skipped`` bytes that were in no answer.
+    An answer that comes too late must never be taken for the answer to another question, which in Modbus RTU
+    looks the same. For ``lateness`` seconds (or twice ``within``) from the end of a request that failed or
+    was cancelled, its place sends nothing else than the same again, while others go on; and what another
+    place hears, but could be that answer, is nobody's.
+
+    ``exchanges`` counts requests sent, ``failures`` what became of some by kind, ``skipped`` bytes that were
+    in no answer. ``busy`` is the share of time in which the line was taken.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but two have a usual value
         self,
         port: str | Port,
         serial_format: SerialFormat,
         *,
         gap: float = 0.02,
         lateness: float = 1.5,
+        direction: Direction = "auto",
         tap: Tap | None = None,
     ) -> None:
         self.exchanges = self.skipped = 0
-        self._port = port if isinstance(port, Port) else Port(port, serial_format, tap)
+        self.failures: Counter[str] = Counter()
+        self._port = port if isinstance(port, Port) else Port(port, serial_format, direction, tap)
         self._gap, self._lateness = gap, lateness
-        self._turn = asyncio.Lock()
-        self._owed_until = 0.0  # until then the answer to an earlier request may still come
+        self._turns = Turns()
+        self._anyone = Place(self)
+        self._owing = Owing()
+        self._last_quiet = 0.0
+        self._busy = Busy()
+        self._silent = 0
 
     @property
     def problem(self) -> str:
@@ -65,6 +83,15 @@ class SerialLine:
         """Return the seconds for which every exchange will raise BusError at once; 0 when it may work."""
         return self._port.retry_in()
 
+    @property
+    def busy(self) -> float:
+        """Return the share of the last minute or so in which the line was taken, 0 to 1."""
+        return self._busy.share(asyncio.get_running_loop().time())
+
+    def place(self, quiet: float = 0.0) -> Place:
+        """Return a place for one device, that needs so many seconds of silence around its exchanges."""
+        return Place(self, quiet)
+
     async def exchange(  # noqa: PLR0913 - as in the contract
         self,
         request: bytes,
@@ -75,7 +102,7 @@ class SerialLine:
         answer_speed: int | None = None,
         longest: int = 1024,
     ) -> bytes:
-        """Send a request and return the first frame that ``cut`` finds in the answer.
+        """Send a request once, for no device in particular, and return the first frame that ``cut`` finds.
 
         ``within`` counts in seconds from the moment the request has left the wire to the first byte. Noise
         before the answer and a local echo of the request are dropped. With ``answer_speed`` the port
@@ -87,75 +114,121 @@ class SerialLine:
             Refused: the port cannot run at that speed.
             BusError: the port is gone; raised at once until the next try to open it is due.
         """
-        async with self._turn:
-            stream = await self._port.stream()
-            await self._wait_for_quiet(stream)
-            _set_speed(stream, speed or self._port.serial_format.baud)
-            stream.discard()
-            return await self._ask(stream, request, cut, within, answer_speed, longest)
+        return await self.carry(self._anyone, Exchange(request, cut, within, speed, answer_speed, longest))
+
+    async def carry(self, place: Place, exchange: Exchange) -> bytes:
+        """Send a place's request when its turn comes, and return the answer. Raises as ``exchange``."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._turns.take(place.due)
+            try:
+                wait = self._owing.free_at(place, exchange.request) - loop.time()
+                if wait <= 0:
+                    return await self._hold(place, exchange)
+            finally:
+                self._turns.give()
+            await asyncio.sleep(wait)
 
     async def close(self) -> None:
         """Give the port back. An exchange that is under way raises BusError."""
         self._port.close()
 
-    async def _wait_for_quiet(self, stream: ByteStream) -> None:
+    async def _hold(self, place: Place, exchange: Exchange) -> bytes:
+        """Carry out one exchange, and keep the books."""
         loop = asyncio.get_running_loop()
-        gap = max(self._gap, stream.seconds(QUIET_CHARACTERS))
-        give_up = max(loop.time(), self._owed_until) + max(BABBLE, 2 * gap)
-        while (quiet_at := max(stream.heard_at + gap, self._owed_until)) > loop.time():
+        began = loop.time()
+        try:
+            stream = await self._port.stream()
+            await self._wait_for_quiet(stream, place, exchange)
+            _set_speed(stream, exchange.speed or self._port.serial_format.baud)
+            self._last_quiet = place.quiet
+            return await self._ask(stream, place, exchange)
+        except (Fault, BusError) as fault:
+            self.failures[type(fault).__name__] += 1
+            raise
+        finally:
+            ended = loop.time()
+            place.spent += ended - began
+            self._busy.add(began, ended)
+
+    async def _wait_for_quiet(self, stream: ByteStream, place: Place, exchange: Exchange) -> None:
+        loop = asyncio.get_running_loop()
+        gap = max(self._gap, place.quiet, self._last_quiet, stream.seconds(QUIET_CHARACTERS))
+        give_up = loop.time() + max(BABBLE, 2 * gap, exchange.within + gap)
+        overheard = stream.take()
+        while True:
+            answered_by = stream.heard_at + exchange.within if _contended(exchange.cut, overheard) else 0.0
+            quiet_at = max(stream.heard_at + gap, answered_by)
+            if quiet_at <= loop.time():
+                break
             if loop.time() > give_up:
                 raise Garbled(
                     f"{stream.port} is never quiet; look for a second master, or for a device that "
                     "speaks unasked or at another speed"
                 )
-            self.skipped += len(await stream.read(quiet_at))
+            overheard += await stream.read(quiet_at)
+        self.skipped += len(overheard)
 
-    async def _ask(  # noqa: PLR0913, PLR0917 - all that an exchange is made of, by its one caller
-        self,
-        stream: ByteStream,
-        request: bytes,
-        cut: Cut,
-        within: float,
-        answer_speed: int | None,
-        longest: int,
-    ) -> bytes:
+    async def _ask(self, stream: ByteStream, place: Place, exchange: Exchange) -> bytes:
         loop = asyncio.get_running_loop()
-        gone_at = loop.time() + stream.seconds(len(request))
-        late = max(self._lateness, 2 * within)
-        self._owed_until = gone_at + late  # settled only by an answer, whatever else happens here
+        now, on_wire = loop.time(), stream.seconds(len(exchange.request))
+        late = max(self._lateness, 2 * exchange.within)
+        self._owing.forget(now)
+        self._owing.sent(place, exchange, now, now + on_wire + late)  # whatever happens here
         self.exchanges += 1
-        await stream.write(request)
-        gone_at = max(gone_at, loop.time())
-        self._owed_until = gone_at + late
-        if answer_speed:
+        await stream.write(exchange.request)
+        gone_at = max(now + on_wire, loop.time())
+        if exchange.answer_speed:
             await asyncio.sleep(gone_at + SETTLE - loop.time())
-            _set_speed(stream, answer_speed)
+            _set_speed(stream, exchange.answer_speed)
+        frame = await self._answer(stream, exchange, gone_at + exchange.within)
+        if self._owing.claimed(place, frame, loop.time()):
+            raise Garbled(f"an answer on {stream.port} that could be a late one to another question")
+        self._owing.answered(place)
+        return frame
 
-        framer = Framer(cut, longest)
-        heard, echo = bytearray(), request
-        answer_by = gone_at + within
-        latest = max(answer_by + stream.seconds(longest), answer_by + 2 * BYTE_GAP)
+    async def _answer(self, stream: ByteStream, exchange: Exchange, answer_by: float) -> bytes:
+        """Return the first frame that comes in time."""
+        cut = PastEcho(exchange.request, exchange.cut)
+        framer = Framer(cut, exchange.longest)
+        heard = bytearray()
+        latest = answer_by + max(stream.seconds(exchange.longest), 2 * BYTE_GAP)
         frames: list[bytes] = []
-        while not frames and len(heard) < longest:
+        while not frames and len(heard) < exchange.longest:
             until = max(answer_by, stream.heard_at + BYTE_GAP) if heard else answer_by
-            piece = await stream.read(min(until, latest))
+            piece = await stream.read(min(until, latest), framer.missing)
             heard += piece
-            fresh = piece
-            if echo:
-                if piece and len(heard) < len(echo) and echo.startswith(heard):
-                    continue  # the echo so far, or an answer that begins like the request
-                fresh, echo = bytes(heard.removeprefix(echo)), b""
-                heard[:] = fresh
-            frames = framer.feed(fresh)
+            frames = framer.feed(piece)
             if not piece:
                 break
-        self.skipped += framer.skipped
-        if frames:
-            self._owed_until = 0.0
+        self.skipped += framer.skipped - len(exchange.request) * cut.heard
+        before = bytes(heard).partition(frames[0])[0] if frames else bytes(heard)
+        if cut.heard:
+            before = before.replace(exchange.request, b"", 1)
+        if frames and not _contended(exchange.cut, before):
+            self._silent = 0
             return frames[0]
-        if not heard.strip(b"\x00\xff"):  # what a line does by itself when it turns around
-            raise NoAnswer(f"no answer on {stream.port} within {within:g} s")
-        raise Garbled(f"{len(heard)} bytes on {stream.port} without an answer: {heard[:32].hex(' ')}")
+        if not heard:
+            self._tell_silence(stream)
+        if not before.strip(b"\x00\xff"):  # what a line does by itself when it turns around
+            raise NoAnswer(f"no answer on {stream.port} within {exchange.within:g} s")
+        raise Garbled(f"{len(before)} bytes on {stream.port} without an answer: {before[:32].hex(' ')}")
+
+    def _tell_silence(self, stream: ByteStream) -> None:
+        """A network's connection may be open and dead, though its machine acknowledges: make it anew."""
+        self._silent += 1
+        if self._port.remote and self._silent >= _SILENT:
+            self._silent = 0
+            stream.lose(f"not a byte in {_SILENT} exchanges")
+
+
+def _contended(cut: Cut, heard: bytes) -> bool:
+    """Whether a cut finds another master's question to the same device in what was heard."""
+    try:
+        Framer(cut).feed(heard)
+    except Garbled:
+        return True
+    return False
 
 
 def _set_speed(stream: ByteStream, speed: int) -> None:
@@ -169,7 +242,7 @@ class SerialStream:
     """The owner of one serial port at whose far end a device speaks unasked.
 
     ``frames`` cuts what it says with the driver's ``cut``; no more than ``limit`` bytes wait for the rest of
-    their frame. ``heard`` counts frames; ``skipped`` bytes that were in none, or that nobody took in time.
+    their frame. ``exchanges`` counts frames; ``skipped`` bytes that were in none or that nobody took in time.
     """
 
     def __init__(
@@ -181,8 +254,8 @@ class SerialStream:
         limit: int = 4096,
         tap: Tap | None = None,
     ) -> None:
-        self.heard = 0
-        self._port = Port(port, serial_format, tap)
+        self.exchanges = 0
+        self._port = Port(port, serial_format, tap=tap)
         self._framer = Framer(cut, limit)
         self._dropped = 0
 
@@ -218,13 +291,13 @@ class SerialStream:
             with suppress(ValueError):  # then the port has gone, and reading it says so
                 stream.set_speed(self._port.serial_format.baud)
         while True:
-            heard = await stream.read()
+            heard = await stream.read(missing=self._framer.missing)
             if stream.dropped:
                 self._dropped += stream.dropped
                 stream.dropped = 0
                 self._framer.clear()  # what it holds has lost its continuation
             for frame in self._framer.feed(heard):
-                self.heard += 1
+                self.exchanges += 1
                 yield frame
 
     async def close(self) -> None:

@@ -13,14 +13,15 @@ A question and its answer:
 
 import struct
 
-from edge_agent.driver import Cut, Frame, Garbled, Line, Need, NoAnswer, Read, Refused, Skip, Table
+from edge_agent.driver import Cut, Frame, Garbled, Line, Need, Read, Refused, Skip, Table
 
 MOST_WORDS, MOST_BITS = 125, 2000  # in one answer
 
 _REQUEST = struct.Struct(">BBHH")
 _REQUEST_SIZE = _REQUEST.size + 2
 _SHORTEST_ANSWER = 5  # an exception; no other answer is shorter
-_AROUND_DATA = 5  # address, function, size; CRC
+_BEFORE_DATA = 3  # address, function, size
+_AROUND_DATA = _BEFORE_DATA + 2  # and the CRC behind it
 _EXCEPTION = 0x80
 _TABLES: dict[int, Table] = {1: "coil", 2: "discrete", 3: "holding", 4: "input"}
 _FUNCTIONS = {table: function for function, table in _TABLES.items()}
@@ -70,14 +71,23 @@ def _data_size(question: Read) -> int:
     return (question.count + 7) // 8 if question.table in {"coil", "discrete"} else 2 * question.count
 
 
+def asking(question: Read) -> bytes:
+    """Return what every frame that asks a question carries: unit, function, start, count.
+
+    Raises:
+        ValueError: the question cannot be asked; the message says what can.
+    """
+    _check(question)
+    return _REQUEST.pack(question.unit, _FUNCTIONS[question.table], question.start, question.count)
+
+
 def request(question: Read) -> bytes:
     """Return the frame that asks a question.
 
     Raises:
         ValueError: the question cannot be asked; the message says what can.
     """
-    _check(question)
-    body = _REQUEST.pack(question.unit, _FUNCTIONS[question.table], question.start, question.count)
+    body = asking(question)
     return body + crc16(body).to_bytes(2, "little")
 
 
@@ -103,13 +113,19 @@ def read_request(frame: bytes) -> Read:
     return question
 
 
+def _asks(heard: bytes) -> bool:
+    return len(heard) >= _REQUEST_SIZE and not crc16(heard[:_REQUEST_SIZE])
+
+
 def answer_cut(question: Read) -> Cut:
     """Return the cut that finds the answer to a question, or its refusal, among other bytes.
 
     Noise before an answer is common when a line turns around, and may look like an address or a
     function. So a frame counts only if address, function, size and checksum are all those of the answer.
+    The cut raises Garbled where another master asks the same device: what follows answers that.
     """
     address = bytes([question.unit])
+    own = request(question)
     function = _FUNCTIONS[question.table]
     size = _data_size(question)
 
@@ -123,6 +139,8 @@ def answer_cut(question: Read) -> Cut:
             whole = size + _AROUND_DATA
         elif heard[1] == function | _EXCEPTION:
             whole = _SHORTEST_ANSWER
+        elif heard[1] == function and _asks(heard) and not heard.startswith(own):
+            raise Garbled(f"another master asks unit {question.unit}; a line has one master")
         else:
             return Skip(1)
         if len(heard) < whole:
@@ -143,11 +161,16 @@ def parse(question: Read, frame: bytes) -> bytes:
         raise Garbled(f"an answer of {len(frame)} bytes")
     if crc16(frame):
         raise Garbled("checksum of the answer")
-    unit, function, size = frame[0], frame[1], frame[2]
+    return answered(question, frame[:-2])
+
+
+def answered(question: Read, answer: bytes) -> bytes:
+    """Return the data of an answer that has at least 3 bytes, without its checksum. Raises as ``parse``."""
+    unit, function, size = answer[0], answer[1], answer[2]
     asked = _FUNCTIONS[question.table]
     if unit != question.unit:
         raise Garbled(f"unit {unit} answered instead of unit {question.unit}")
-    if function == asked | _EXCEPTION and len(frame) == _SHORTEST_ANSWER:
+    if function == asked | _EXCEPTION and len(answer) == _SHORTEST_ANSWER - 2:
         reason = _REASONS.get(size, "no reason known")
         raise Refused(
             f"unit {unit} refused to read {question.count} from {question.table} {question.start}: "
@@ -156,22 +179,20 @@ def parse(question: Read, frame: bytes) -> bytes:
     if function != asked:
         raise Garbled(f"an answer to function {function}, asked was {asked}")
     expected = _data_size(question)
-    if not size == expected == len(frame) - _AROUND_DATA:
-        raise Garbled(f"an answer with {len(frame) - _AROUND_DATA} bytes of data, expected {expected}")
-    return frame[3:-2]
+    if not size == expected == len(answer) - _BEFORE_DATA:
+        raise Garbled(f"an answer with {len(answer) - _BEFORE_DATA} bytes of data, expected {expected}")
+    return answer[_BEFORE_DATA:]
 
 
 class Rtu:
-    """The registers of the Modbus devices on a line. A question is asked again ``retries`` times at most.
+    """The registers of the Modbus devices on a line.
 
     ``within`` is how long a device may take until its answer begins, in seconds; ``speed`` is for devices
     whose baud rate differs from the line's.
     """
 
-    def __init__(
-        self, line: Line, *, within: float = 1.0, retries: int = 1, speed: int | None = None
-    ) -> None:
-        self._line, self._within, self._retries, self._speed = line, within, retries, speed
+    def __init__(self, line: Line, *, within: float = 1.0, speed: int | None = None) -> None:
+        self._line, self._within, self._speed = line, within, speed
 
     async def read(self, question: Read) -> bytes:
         """Return the answer's data.
@@ -179,18 +200,11 @@ class Rtu:
         Raises:
             NoAnswer: the device stays silent.
             Garbled: no intact answer came.
-            Refused: the device says no; it is not asked again.
+            Refused: the device says no.
             BusError: the medium is gone.
             ValueError: the question cannot be asked.
         """
-        frame, cut = request(question), answer_cut(question)
-        for _ in range(self._retries):
-            try:
-                return await self._ask(question, frame, cut)
-            except (NoAnswer, Garbled):
-                continue
-        return await self._ask(question, frame, cut)
-
-    async def _ask(self, question: Read, frame: bytes, cut: Cut) -> bytes:
-        answer = await self._line.exchange(frame, cut, within=self._within, speed=self._speed)
+        answer = await self._line.exchange(
+            request(question), answer_cut(question), within=self._within, speed=self._speed
+        )
         return parse(question, answer)

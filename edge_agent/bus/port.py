@@ -1,17 +1,19 @@
-"""One serial port that may go and come back: opened when needed, reopened with back-off."""
+"""One port that may go and come back: opened when needed, reopened with back-off."""
 
 import asyncio
 import logging
 
 from edge_agent.backoff import Backoff
-from edge_agent.bus.serial import BusError, ByteStream, SerialFormat, check_port, open_stream
+from edge_agent.bus.address import Address
+from edge_agent.bus.serial import BusError, Direction, SerialFormat
+from edge_agent.bus.stream import ByteStream, open_stream
 from edge_agent.bus.tap import Tap
 
 _log = logging.getLogger(__name__)
 
 
 class Port:
-    """Holds at most one open stream to a serial port.
+    """Holds at most one open stream to a port.
 
     ``problem`` is "" while all is well, else what is wrong; ``reopened`` counts the times it came back.
     ``tap`` is told of all that passes. Each change is logged once. Tries to open move apart with jitter
@@ -21,14 +23,22 @@ class Port:
         ValueError: the name is of a kind of port that is not supported.
     """
 
-    def __init__(self, name: str, serial_format: SerialFormat, tap: Tap | None = None) -> None:
-        self.name, self.serial_format = check_port(name), serial_format
+    def __init__(
+        self, name: str, serial_format: SerialFormat, direction: Direction = "auto", tap: Tap | None = None
+    ) -> None:
+        self.name, self.serial_format = name, serial_format
+        self._address, self._direction = Address.parse(name), direction
         self.problem, self.reopened = "", 0
         self._tap = tap
         self._stream: ByteStream | None = None
         self._backoff = Backoff()
         self._next_try = 0.0
         self._closed = False
+
+    @property
+    def remote(self) -> bool:
+        """Whether a network lies between."""
+        return self._address.kind != "tty"
 
     def retry_in(self) -> float:
         """Return the seconds until opening may be tried; 0 when it may be now, or is not needed."""
@@ -48,7 +58,7 @@ class Port:
         if self.retry_in():
             raise BusError(self.problem)
         try:
-            stream = await open_stream(self.name, self.serial_format, self._lost)
+            stream = await open_stream(self._address, self.serial_format, self._direction, self._lost)
         except BusError as error:
             self._went(str(error))
             raise

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import TypeVar
 
-from edge_agent.bus.line import SerialLine, SerialStream
+from edge_agent.bus.line import SerialStream
+from edge_agent.bus.place import Place
 from edge_agent.bus.serial import BusError
 from edge_agent.collect.device import Device
 from edge_agent.collect.schedule import Schedule
@@ -21,21 +22,25 @@ L = TypeVar("L", Line, Registers)
 Q = TypeVar("Q", bytes, Read)
 
 
-async def ask(device: Device, driver: Answerer[L, Q], line: L, bus: SerialLine, interval: float) -> None:
-    """Ask a device for everything over ``line``, each ``interval`` seconds, for ever."""
+async def ask(device: Device, driver: Answerer[L, Q], line: L, place: Place, interval: float) -> None:
+    """Ask a device for everything over ``line``, each ``interval`` seconds, for ever.
+
+    ``place`` is its own on the bus.
+    """
     loop = asyncio.get_running_loop()
     spread = random.uniform(0, min(interval, _FIRST_WITHIN))  # noqa: S311 - jitter
     schedule = Schedule(interval, loop.time() + spread)
     while True:
         await asyncio.sleep(schedule.due - loop.time())
+        place.due, place.spent = schedule.due, 0.0
         try:
             device.heard(await driver.poll(line))
         except Fault as fault:
             device.fault(fault)
-            schedule.failed(loop.time())
+            schedule.failed(loop.time(), place.spent)
         except BusError as error:  # still due: asked as soon as the bus is back, however long the interval
             device.problem = str(error)
-            await asyncio.sleep(max(bus.retry_in, _BUS_PAUSE))
+            await asyncio.sleep(max(place.retry_in, _BUS_PAUSE))
         else:
             schedule.went_well(loop.time())
 

@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from edge_agent.bus.address import Address
 from edge_agent.bus.framing import Framer
 from edge_agent.bus.line import SerialLine
 from edge_agent.bus.modbus import Rtu
-from edge_agent.bus.serial import BusError, SerialFormat, open_stream
+from edge_agent.bus.serial import BusError, SerialFormat
+from edge_agent.bus.stream import open_stream
 from edge_agent.driver import Driver, Fault, Garbled, Line, NoAnswer, Read, Refused, Registers, Settings
 from edge_agent.onsite.judge import Fit, judge, ranked
 from edge_agent.onsite.plan import DEVICE_LIMIT, GAP, Asking, Listening, Plan, Trial, candidates
@@ -109,7 +111,7 @@ class Scan:
 
     async def _hear(self, listening: Listening, seconds: float) -> int:
         loop = asyncio.get_running_loop()
-        stream = await open_stream(self._port, listening.serial)
+        stream = await open_stream(Address.parse(self._port), listening.serial)
         self._usable = True
         try:
             framers = [(Framer(trial.driver.cut), trial) for trial in listening.trials if trial.driver.cut]
@@ -167,14 +169,13 @@ class Scan:
             self.found.append(Found(str(asking.serial), who, ranked(fits)))
 
     async def _ask_units(self, asking: Asking, line: SerialLine) -> None:
-        quick = Rtu(line, within=self._plan.within, retries=0)
         garbled: list[int] = []
         for unit in self._plan.addresses:
             self._step(f"{asking.serial}: Modbus unit {unit}", self._plan.address_seconds(asking))
             if self._known(asking.serial, unit):
                 continue
             try:
-                await quick.read(Read(unit, "holding", 0, 1))
+                await Rtu(line.place(), within=self._plan.within).read(Read(unit, "holding", 0, 1))
             except NoAnswer:
                 garbled.clear()
                 continue
@@ -196,7 +197,7 @@ class Scan:
                 for settings in candidates(driver, unit)
             ]
             self._step(f"{asking.serial}: Modbus unit {unit} answers; {len(trials)} profiles are tried")
-            patient = _Once(Rtu(line, within=max(_LONGEST_ANSWER, self._plan.within)))
+            patient = _Once(Rtu(line.place(), within=max(_LONGEST_ANSWER, self._plan.within)))
             self.found.append(Found(str(asking.serial), f"unit {unit}", ranked(await _fits(trials, patient))))
 
     def _known(self, serial: SerialFormat, unit: int) -> bool:

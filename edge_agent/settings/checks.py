@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from edge_agent import registry
+from edge_agent.bus.address import Address
 from edge_agent.contract.messages import RESERVED_CHANNELS
 from edge_agent.driver import Channel, Over
 from edge_agent.registry import UnknownDriverError
@@ -49,13 +50,16 @@ def check(
         if fit and device.bus in buses:
             on_bus[device.bus].append(fit)
     for name, fits in on_bus.items():
+        yield from _fitting(name, buses[name], fits)
         yield from _shared(name, buses[name], fits)
 
 
 def _ports(buses: Mapping[str, Bus]) -> Iterator[Finding]:
     owners: dict[str, str] = {}
     for name, bus in buses.items():
-        owner = owners.setdefault(os.path.realpath(bus.port), name)
+        address = Address.parse(bus.port)
+        place = f"{address.host}:{address.number}" if address.host else os.path.realpath(bus.port)
+        owner = owners.setdefault(place, name)
         if owner != name:
             yield Finding(("bus", name, "port"), f"is the port of bus {owner!r} too", "a port has one bus")
 
@@ -103,6 +107,19 @@ def _channels(name: str, device: Device, known: Mapping[str, Channel]) -> Iterat
             yield Finding(place, "is no channel of this device", near(channel, known, "it has"))
         elif told.calibrate is not None and known[channel].quantity.kind == "state":
             yield Finding((*place, "calibrate"), "is for measured numbers, and this is a state", "remove it")
+
+
+def _fitting(name: str, bus: Bus, fits: list[_Fit]) -> Iterator[Finding]:
+    """Find which devices cannot be on a bus of that kind."""
+    if Address.parse(bus.port).kind != "modbus-tcp":
+        return
+    if bus.serial is not None:
+        wrong = "has no meaning for modbus-tcp://"
+        yield Finding(("bus", name, "serial"), wrong, "remove it; the format is set at the Modbus gateway")
+    for fit in fits:
+        if fit.over is not Over.REGISTERS:
+            wrong = f"does not speak Modbus, and bus {name!r} is modbus-tcp://"
+            yield Finding(("device", fit.name, "bus"), wrong, "give it another bus")
 
 
 def _shared(name: str, bus: Bus, fits: list[_Fit]) -> Iterator[Finding]:

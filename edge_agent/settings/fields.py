@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, PlainValidator, SecretStr
 
-from edge_agent.bus.serial import SerialFormat, check_port
+from edge_agent.bus.address import Address
+from edge_agent.bus.serial import SerialFormat
 from edge_agent.settings import secret, units
 
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -55,7 +56,7 @@ def _no_folder(path: Path) -> Path:
 
 
 def _port(port: str) -> str:
-    if not check_port(port).startswith("/"):
+    if Address.parse(port).kind == "tty" and not port.startswith("/"):
         raise ValueError("is not a full path; begin it with /, such as /dev/ttyUSB0")
     return port
 
@@ -117,6 +118,7 @@ PortName = Annotated[str, AfterValidator(_port)]
 SerialText = Annotated[str, AfterValidator(_serial)]
 TopicRoot = Annotated[str, Field(max_length=200), AfterValidator(_root)]
 Duration = Annotated[float, BeforeValidator(units.duration)]
+Gap = Annotated[Duration, AfterValidator(units.within(0, 10, '"0s" to "10s"'))]
 Interval = Annotated[Duration, AfterValidator(units.within(0.1, 31 * 86_400, '"100ms" to "31d"'))]
 Size = Annotated[int, BeforeValidator(units.size)]
 Packet = Annotated[Size, AfterValidator(units.within(2000, 256e6, '"2KB" to "256MB"'))]

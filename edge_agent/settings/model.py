@@ -18,11 +18,14 @@ from pydantic import (
     model_validator,
 )
 
+from edge_agent.bus.address import Address
+from edge_agent.bus.serial import Direction
 from edge_agent.settings.fields import (
     Above,
     Bound,
     Count,
     Duration,
+    Gap,
     Id,
     Interval,
     Number,
@@ -120,11 +123,24 @@ class Uplink(_Table):
 
 
 class Bus(_Table):
-    """One shared medium with one owner. Without ``serial`` the drivers on it say its format."""
+    """One shared medium with one owner. Without ``serial`` the drivers on it say its format.
+
+    ``gap`` is the quiet time before each request; ``direction`` says who turns an RS-485 line around.
+    """
 
     port: PortName
     serial: SerialText | None = None
-    gap: Annotated[Duration, AfterValidator(within(0, 10, '"0s" to "10s"'))] = 0.02
+    gap: Gap = 0.02
+    direction: Direction = "auto"
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        if self.direction != "auto" and Address.parse(self.port).kind != "tty":
+            raise ValueError(
+                f"has direction {self.direction!r}, which is for a serial port of this machine; "
+                "remove it, and set it at the serial server"
+            )
+        return self
 
 
 class Calibrate(_Table):
@@ -175,6 +191,8 @@ class Channel(_Table):
 class Device(_Table):
     """One physical unit. ``expect`` is how often a frame is expected; without it, every ``interval``.
 
+    ``gap`` is the quiet time it needs before a request and after its answer, where its bus has less.
+
     ``settings`` are the driver's; loading has checked them. ``class_`` (in the file: class) and ``when_full``
     say what of it is given up when the outbox is full.
     """
@@ -184,6 +202,7 @@ class Device(_Table):
     settings: Mapping[str, Any] = Field(default_factory=dict)
     interval: Interval = 10.0
     expect: Interval | None = None
+    gap: Gap = 0.0
     name: Text = ""
     place: Text = ""
     labels: Annotated[Mapping[Id, Text], Field(max_length=32)] = Field(default_factory=dict)

@@ -17,7 +17,6 @@ _PLANNED: dict[str, object] = {
     "uplink.*.dialects": [],
     "bus.*.ble": _NOTHING,
     "bus.*.scan": _NOTHING,
-    "bus.*.direction": "auto",
     "device.*.channel.*.alarm": _NOTHING,
     "device.*.channel.*.hold": _NOTHING,
     "console.listen": "",

@@ -6,9 +6,12 @@ from typing import Any
 
 from edge_agent import driver as contract
 from edge_agent import registry
+from edge_agent.bus.address import Address
 from edge_agent.bus.serial import SerialFormat
 from edge_agent.settings.model import Bus, Device
 from edge_agent.settings.secret import text_or_secret
+
+_NONE = SerialFormat(9600)
 
 
 def chosen(device: Device) -> tuple[contract.Driver[Any], contract.Settings]:
@@ -43,11 +46,15 @@ def opened(device: Device) -> tuple[contract.Driver[Any], contract.Device]:
 def format_of(bus: Bus, devices: Iterable[Device]) -> SerialFormat:
     """Return the serial format a bus starts with: its own, else its devices' factory format.
 
+    Over Modbus TCP nothing depends on it.
+
     Raises:
         ValueError: it has none, and its devices have none or differ.
     """
     if bus.serial is not None:
         return SerialFormat.parse(bus.serial)
+    if Address.parse(bus.port).kind == "modbus-tcp":
+        return _NONE
     told: set[str] = set()
     for device in devices:
         driver, settings = chosen(device)

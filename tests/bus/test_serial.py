@@ -11,10 +11,17 @@ import pytest
 import serial as pyserial
 
 from edge_agent.bus import serial as door
+from edge_agent.bus import stream as streams
+from edge_agent.bus.address import Address
 from edge_agent.bus.remedy import why_not_opened
-from edge_agent.bus.serial import BusError, SerialFormat, open_stream
+from edge_agent.bus.serial import BusError, SerialFormat
+from edge_agent.bus.stream import ByteStream, open_stream
 
-FORMAT = SerialFormat(9600)
+
+async def opened(
+    port: str, on_lost: Callable[[BusError], None] = lambda _: None, baud: int = 9600
+) -> ByteStream:
+    return await open_stream(Address.parse(port), SerialFormat(baud), on_lost=on_lost)
 
 
 def descriptors() -> int:
@@ -77,7 +84,7 @@ def test_time_on_the_wire(text: str, bits: int) -> None:
 
 
 async def test_bytes_go_both_ways(far: Far) -> None:
-    stream = await open_stream(far.port, FORMAT)
+    stream = await opened(far.port)
     loop = asyncio.get_running_loop()
     await stream.write(b"\x00\r\n\x11ask")
     assert os.read(far.descriptor, 99) == b"\x00\r\n\x11ask"
@@ -85,24 +92,24 @@ async def test_bytes_go_both_ways(far: Far) -> None:
     assert await stream.read() == b"\x03\r\n\x13\xff"
     assert await stream.read(until=loop.time() + 0.01) == b""
     os.write(far.descriptor, b"stale")
-    stream.discard()
+    assert stream.take() == b"stale"
     os.write(far.descriptor, b"fresh")
     assert await stream.read() == b"fresh"
     stream.close()
 
 
-async def test_woken_for_bytes_that_were_just_discarded_is_no_loss(far: Far) -> None:
-    stream = await open_stream(far.port, FORMAT)
+async def test_woken_for_bytes_that_were_just_taken_is_no_loss(far: Far) -> None:
+    stream = await opened(far.port)
     os.write(far.descriptor, b"stale")
-    stream.discard()
+    assert stream.take() == b"stale"
     stream._hear()
     assert not stream.lost
     stream.close()
 
 
 async def test_what_nobody_reads_is_bounded(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door, "MOST_HELD", 100)
-    stream = await open_stream(far.port, FORMAT)
+    monkeypatch.setattr(streams, "MOST_HELD", 100)
+    stream = await opened(far.port)
     os.write(far.descriptor, b"".join(b"%9d\n" % number for number in range(30)))
     await until(lambda: stream.dropped == 200)
     heard = await stream.read()
@@ -112,9 +119,9 @@ async def test_what_nobody_reads_is_bounded(far: Far, monkeypatch: pytest.Monkey
 
 
 async def test_a_port_that_takes_no_bytes(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door, "WRITE_LIMIT", 0.1)
+    monkeypatch.setattr(streams, "WRITE_LIMIT", 0.1)
     told: list[BusError] = []
-    stream = await open_stream(far.port, SerialFormat(4_000_000), told.append)
+    stream = await opened(far.port, told.append, 4_000_000)
     with pytest.raises(BusError, match=rf"{far.port} is gone \(takes no bytes\)"):
         await stream.write(bytes(100_000))
     assert len(told) == 1
@@ -123,7 +130,7 @@ async def test_a_port_that_takes_no_bytes(far: Far, monkeypatch: pytest.MonkeyPa
 
 async def test_unplugged_while_waiting(far: Far) -> None:
     told: list[BusError] = []
-    stream = await open_stream(far.port, FORMAT, told.append)
+    stream = await opened(far.port, told.append)
     reading = asyncio.create_task(stream.read())
     await asyncio.sleep(0)
     far.unplug()
@@ -138,7 +145,7 @@ async def test_unplugged_while_waiting(far: Far) -> None:
 
 async def test_closing_wakes_the_reader_and_is_no_loss(far: Far) -> None:
     told: list[BusError] = []
-    stream = await open_stream(far.port, FORMAT, told.append)
+    stream = await opened(far.port, told.append)
     reading = asyncio.create_task(stream.read())
     await asyncio.sleep(0)
     stream.close()
@@ -148,31 +155,29 @@ async def test_closing_wakes_the_reader_and_is_no_loss(far: Far) -> None:
 
 
 async def test_twenty_reopenings_leak_nothing(far: Far) -> None:
-    (await open_stream(far.port, FORMAT)).close()  # the loop's and the executor's own descriptors
+    (await opened(far.port)).close()  # the loop's and the executor's own descriptors
     before = descriptors()
     for _ in range(20):
-        stream = await open_stream(far.port, FORMAT)
+        stream = await opened(far.port)
         with pytest.raises(BusError):
-            await open_stream(far.port, FORMAT)
+            await opened(far.port)
         with pytest.raises(BusError):
-            await open_stream("/dev/null", FORMAT)
+            await opened("/dev/null")
         stream.close()
     assert descriptors() == before
 
 
 async def test_why_a_port_does_not_open(far: Far, tmp_path: Path) -> None:
     with pytest.raises(BusError, match=r"is not there; (there are: /dev/|plug in)"):
-        await open_stream(str(tmp_path / "ttyUSB9"), FORMAT)
+        await opened(str(tmp_path / "ttyUSB9"))
     with pytest.raises(BusError, match="/dev/null cannot be used as a serial port"):
-        await open_stream("/dev/null", FORMAT)
+        await opened("/dev/null")
     with pytest.raises(BusError, match="cannot be used"):
-        await open_stream(str(tmp_path), FORMAT)
-    stream = await open_stream(far.port, FORMAT)
+        await opened(str(tmp_path))
+    stream = await opened(far.port)
     with pytest.raises(BusError, match=rf"{far.port} is in use by .*\(pid {os.getpid()}\)"):
-        await open_stream(far.port, FORMAT)
+        await opened(far.port)
     stream.close()
-    with pytest.raises(ValueError, match=r"socket:// is not supported yet; give a serial device"):
-        await open_stream("socket://127.0.0.1:4001", FORMAT)
 
 
 def test_a_remedy_for_each_cause() -> None:
@@ -182,7 +187,7 @@ def test_a_remedy_for_each_cause() -> None:
 
 
 async def test_an_open_that_hangs(far: Far, monkeypatch: pytest.MonkeyPatch) -> None:
-    (await open_stream(far.port, FORMAT)).close()
+    (await opened(far.port)).close()
     before = descriptors()
     go_on, really = threading.Event(), pyserial.Serial
 
@@ -193,19 +198,19 @@ async def test_an_open_that_hangs(far: Far, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(pyserial, "Serial", hang)
     monkeypatch.setattr(door, "OPEN_LIMIT", 0.05)
     with pytest.raises(BusError, match="does not open within"):
-        await open_stream(far.port, FORMAT)
+        await opened(far.port)
     with pytest.raises(BusError, match="still being opened"):
-        await open_stream(far.port, FORMAT)
+        await opened(far.port)
     go_on.set()
     monkeypatch.setattr(door, "OPEN_LIMIT", 10)
     await until(lambda: not door._under_way and descriptors() == before)
-    (await open_stream(far.port, FORMAT)).close()
+    (await opened(far.port)).close()
 
 
 async def test_cancelled_while_opening(far: Far) -> None:
-    (await open_stream(far.port, FORMAT)).close()
+    (await opened(far.port)).close()
     before = descriptors()
-    opening = asyncio.create_task(open_stream(far.port, FORMAT))
+    opening = asyncio.create_task(opened(far.port))
     await asyncio.sleep(0)
     opening.cancel()
     with pytest.raises(asyncio.CancelledError):

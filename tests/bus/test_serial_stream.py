@@ -75,7 +75,7 @@ async def test_frames_out_of_a_stream_with_noise(wire: Wire) -> None:
     await asyncio.sleep(0.05)  # it opens, and so drops what was said before
     await radar.talk(20)
     assert await taking == [REPORT] * 20
-    assert (stream.heard, stream.skipped, stream.problem) == (20, 60, "")
+    assert (stream.exchanges, stream.skipped, stream.problem) == (20, 60, "")
     await stream.close()
     radar.close()
 
@@ -127,7 +127,7 @@ async def test_closing_ends_the_reader(wire: Wire) -> None:
 
 
 async def test_a_slow_consumer_gets_the_newest(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge_agent.bus.serial.MOST_HELD", 100)
+    monkeypatch.setattr("edge_agent.bus.stream.MOST_HELD", 100)
     radar, stream = Radar(wire.far), SerialStream(str(wire.near), FORMAT, cut)
     frames = stream.frames()
     first = asyncio.ensure_future(anext(frames))
@@ -143,5 +143,5 @@ async def test_a_slow_consumer_gets_the_newest(wire: Wire, monkeypatch: pytest.M
 
 
 def test_what_is_not_supported_is_said_at_once() -> None:
-    with pytest.raises(ValueError, match="not supported yet"):
-        SerialStream("rfc2217://127.0.0.1:4001", FORMAT, cut)
+    with pytest.raises(ValueError, match="usb:// is not supported"):
+        SerialStream("usb://127.0.0.1:4001", FORMAT, cut)

@@ -80,6 +80,11 @@ def modbus(address: int) -> Any:
     return record.open(record.settings.model_validate({"profile": "xy_md02", "address": address}))
 
 
+def asking(heard: Heard, driver: Any, line: SerialLine, interval: float) -> Coroutine[Any, Any, None]:
+    place = line.place()
+    return tasks.ask(heard.device, driver, Rtu(place, within=0.1), place, interval)
+
+
 @pytest.fixture
 async def line(tmp_path: Path) -> AsyncIterator[SerialLine]:
     line = SerialLine(str(tmp_path / "near"), FORMAT, gap=0.005, lateness=0.2)
@@ -97,7 +102,7 @@ async def test_a_device_is_asked_again_and_again(line: SerialLine, tmp_path: Pat
     heard = Heard("climate-1", driver)
     with ExitStack() as stack:
         wired(stack, tmp_path, climate())
-        async with running(tasks.ask(heard.device, driver, Rtu(line, within=0.1), line, 0.1)):
+        async with running(asking(heard, driver, line, 0.1)):
             await heard.count(5)
     times = [reading.mono_ms for reading in heard.readings]
     assert times == sorted(times)
@@ -109,13 +114,9 @@ async def test_a_device_is_asked_again_and_again(line: SerialLine, tmp_path: Pat
 async def test_a_dead_device_costs_its_neighbour_little(line: SerialLine, tmp_path: Path) -> None:
     living, dead = modbus(CLIMATE), modbus(DEAD)
     heard, silent = Heard("climate-1", living), Heard("climate-2", dead)
-    registers = Rtu(line, within=0.1)
     with ExitStack() as stack:
         wired(stack, tmp_path, climate())
-        async with running(
-            tasks.ask(heard.device, living, registers, line, 0.1),
-            tasks.ask(silent.device, dead, registers, line, 0.1),
-        ):
+        async with running(asking(heard, living, line, 0.1), asking(silent, dead, line, 0.1)):
             await until(lambda: silent.device.faults["NoAnswer"] >= 3)
             before = silent.device.faults.total()
             await heard.count(30)
@@ -132,7 +133,7 @@ async def test_a_dead_device_that_comes_back_is_heard(line: SerialLine, tmp_path
     heard = Heard("climate-1", driver)
     with ExitStack() as stack:
         wired(stack, tmp_path, climate(DEAD))
-        async with running(tasks.ask(heard.device, driver, Rtu(line, within=0.1), line, 0.1)):
+        async with running(asking(heard, driver, line, 0.1)):
             await until(lambda: heard.device.faults["NoAnswer"] >= 2)
             stack.enter_context(Slaves(tmp_path / "far", [climate()]))
             await heard.count(3)
@@ -144,7 +145,7 @@ async def test_a_line_that_is_unplugged_and_comes_back_is_used_at_once(
 ) -> None:
     driver = modbus(CLIMATE)
     heard = Heard("climate-1", driver)
-    async with running(tasks.ask(heard.device, driver, Rtu(line, within=0.1), line, 0.1)):
+    async with running(asking(heard, driver, line, 0.1)):
         with ExitStack() as stack:
             wired(stack, tmp_path, climate())
             await heard.count(3)
@@ -162,7 +163,7 @@ async def test_a_long_interval_does_not_put_off_the_first_answer_of_a_bus_that_i
 ) -> None:
     driver = modbus(CLIMATE)
     heard = Heard("climate-1", driver)
-    async with running(tasks.ask(heard.device, driver, Rtu(line, within=0.1), line, 3600)):
+    async with running(asking(heard, driver, line, 3600)):
         await until(lambda: heard.device.problem)
         with ExitStack() as stack:
             wired(stack, tmp_path, climate())
@@ -173,16 +174,16 @@ async def test_devices_on_a_bus_that_is_gone_do_not_wear_out_the_board(
     line: SerialLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = 0
-    exchange = line.exchange
+    carry = line.carry
 
     async def counted(*arguments: Any, **named: Any) -> bytes:
         nonlocal asked
         asked += 1
-        return await exchange(*arguments, **named)
+        return await carry(*arguments, **named)
 
-    monkeypatch.setattr(line, "exchange", counted)
+    monkeypatch.setattr(line, "carry", counted)
     devices = [(Heard(f"climate-{address}", modbus(address)), modbus(address)) for address in range(1, 6)]
-    loops = [tasks.ask(heard.device, driver, Rtu(line, within=0.1), line, 0.1) for heard, driver in devices]
+    loops = [asking(heard, driver, line, 0.1) for heard, driver in devices]
     async with running(*loops):
         await until(lambda: all(heard.device.problem for heard, _ in devices))
         before = asked

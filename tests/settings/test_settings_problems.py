@@ -74,7 +74,23 @@ def test_planned_keys_are_refused_where_they_ask_for_something(
             "1: bus.\"A 1\": 'A 1' is not an id; write at most 63 of a-z, 0-9, - and _, the first",
         ),
         ("[bus.a]\nport = 'ttyUSB0'", "2: bus.a.port: is not a full path; begin it with /"),
-        ("[bus.a]\nport = 'socket://h:1'", "2: bus.a.port: port 'socket://h:1': socket:// is not supported"),
+        ("[bus.a]\nport = 'usb://h:1'", "2: bus.a.port: usb:// is not supported; write a serial device"),
+        (
+            "[bus.a]\nport = 'socket://h'",
+            "2: bus.a.port: socket:// needs a host and a port and nothing else;",
+        ),
+        (
+            "[bus.a]\nport = 'rfc2217://me:x@h:1'",
+            "2: bus.a.port: rfc2217:// needs a host and a port and nothing",
+        ),
+        (
+            "[bus.a]\nport = 'socket://h:1'\ndirection = 'rts'",
+            "1: bus.a: has direction 'rts', which is for a serial port of this machine; remove it",
+        ),
+        (
+            "[bus.a]\nport = 'modbus-tcp://h'\n[bus.b]\nport = 'socket://h:502'",
+            "4: bus.b.port: is the port of bus 'a' too",
+        ),
         ("[bus.a]", "1: bus.a.port: is missing; add port = ... to [bus.a]"),
         ("[bus.a]\nport = '/dev/x'\nserial = '9600'", "3: bus.a.serial: '9600' is no serial format; write"),
         (
