@@ -14,7 +14,7 @@ from typing import Annotated, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
-from edge_agent.obis import Told, obis_channels, obis_meanings, obis_values, reduced_obis
+from edge_agent.obis import Meaning, Told, obis_channels, obis_meanings, obis_values, reduced_obis
 from edge_agent.profile import ProfileError, find_profiles, profile_text, read_profile
 from edge_agent.quantity import Quantity
 
@@ -35,6 +35,7 @@ __all__ = [
     "Gatt",
     "Implausible",
     "Line",
+    "Meaning",
     "Need",
     "NoAnswer",
     "NotMine",

@@ -104,11 +104,11 @@ def obis_meanings(own: Mapping[str, str]) -> dict[str, Meaning]:
         ValueError: a channel is named after no quantity.
     """
     chosen = {reduced_obis(code): name for code, name in own.items()}
-    named = {code: Meaning(name, _quantity(name), f"OBIS {code}") for code, name in chosen.items() if name}
-    for code, name, label in (*_counters(), *_momentary()):
-        if code not in chosen:
-            named[code] = Meaning(name, _quantity(name), label)
-    return named
+    usual = {code: (name, label) for code, name, label in (*_counters(), *_momentary())}
+    labels = dict(usual.values())
+    told = {code: (name, labels.get(name, f"OBIS {code}")) for code, name in chosen.items() if name}
+    told |= {code: meant for code, meant in usual.items() if code not in chosen}
+    return {code: Meaning(name, _quantity(name), label) for code, (name, label) in told.items()}
 
 
 def obis_channels(meanings: Mapping[str, Meaning]) -> list[Meaning]:

@@ -196,13 +196,19 @@ def test_garbage_costs_a_line_one_frame_at_most(driver: Driver[Any]) -> None:
 
 
 def cut_for(driver: Driver[Any], vector: dict[str, Any]) -> Cut:
-    """Return the cut that a device hands out together with a vector's request; all else is refused."""
+    """Return the cut that a device hands out together with a vector's request.
+
+    What is recorded for another request is answered, as its way may lead over that; all else is refused.
+    """
     opened = driver.open(driver.settings.model_validate(vector.get("settings", {})))
     device = cast("Answerer[Line, bytes]", opened)
     wanted, found = bytes.fromhex(vector["request"]), list[Cut]()
+    recorded = {bytes.fromhex(other["request"]): other for other in vectors(driver) if "expect" in other}
 
     class Catching:
         async def exchange(self, request: bytes, cut: Cut, **_: object) -> bytes:
+            if request in recorded and not request.endswith(wanted):
+                return bytes.fromhex(recorded[request]["response"])
             if not request.endswith(wanted):
                 raise Refused
             found.append(cut)
