@@ -4,6 +4,7 @@ import json
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, NoReturn, cast
 
 import typer
@@ -48,7 +49,9 @@ class Given:
 
 
 def decode(  # noqa: PLR0913 - one parameter for each option
-    driver: Annotated[str, typer.Argument(help="Name of a driver; `edge-agent drivers` lists them.")],
+    driver: Annotated[
+        str, typer.Argument(help="Name of a driver; `edge-agent drivers` lists them. A capture may name it.")
+    ] = "",
     *,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of the driver.")
@@ -66,11 +69,16 @@ def decode(  # noqa: PLR0913 - one parameter for each option
     address: Annotated[str | None, typer.Option(metavar="MAC", help="Who advertised.")] = None,
     name: Annotated[str | None, typer.Option(help="The name in an advertisement.")] = None,
     rssi: Annotated[int | None, typer.Option(help="How strong an advertisement was, in dBm.")] = None,
+    capture: Annotated[Path | None, typer.Option(help="Decode all of a file of `edge-agent record`.")] = None,
 ) -> None:
-    """Decode one frame and print its samples, or the fault, as one JSON object.
+    """Decode a frame and print its samples, or the fault, as a JSON object; of a capture one for each frame.
 
-    Ends with 0 for samples, 1 for a fault, 2 when the command cannot be carried out.
+    Ends with 0 for samples, 1 for a fault or none at all, 2 when the command cannot be carried out.
+
+    Example: edge-agent decode ld2410 --frame F4F3F2F10D0002AA0251000000003B00005500F8F7F6F5
     """
+    if capture is not None:
+        _decode_capture(capture, driver, settings or [])
     try:
         given = Given(
             _hex("--frame", frame),
@@ -83,12 +91,34 @@ def decode(  # noqa: PLR0913 - one parameter for each option
     except (_UsageError, registry.UnknownDriverError) as error:
         _stop(str(error))
     print(json.dumps(result, ensure_ascii=False))
-    if "fault" in result:
+    if not result.get("samples"):
         raise typer.Exit(1)
+
+
+def _decode_capture(file: Path, name: str, settings: list[str]) -> NoReturn:
+    from edge_agent.cli.frames import meanings  # noqa: PLC0415 - which is made of the functions here
+    from edge_agent.onsite.capture import load  # noqa: PLC0415 - only for this
+
+    decoded = 0
+    try:
+        head, pieces = load(file)
+        name = name or head.driver
+        if not name:
+            _stop(f"{file} does not say whose it is; name a driver, `edge-agent drivers` lists them")
+        record = registry.load(name)
+        own = head.settings if name == head.driver else {}
+        for result in meanings(record, name, {**own, **_pairs(settings)}, pieces):
+            decoded += bool(result.get("samples"))
+            print(json.dumps(result, ensure_ascii=False))
+    except (ValueError, registry.UnknownDriverError) as error:
+        _stop(str(error))
+    raise typer.Exit(0 if decoded else 1)
 
 
 def meaning(record: Driver[Any], name: str, settings: dict[str, Any], given: Given) -> dict[str, Any]:
     """Return ``{"samples": ..}`` or ``{"fault": .., "reason": ..}`` for given bytes.
+
+    Where there are no samples, or bytes after the frame that were not looked at, it says so, too.
 
     Raises:
         ValueError: the settings do not fit, or the bytes are of the wrong kind for this driver.
@@ -101,7 +131,21 @@ def meaning(record: Driver[Any], name: str, settings: dict[str, Any], given: Giv
     except Fault as fault:
         return {"fault": type(fault).__name__, "reason": str(fault) or _first_line(type(fault))}
     units = {channel.name: channel.quantity.unit for channel in device.channels}
-    return {"samples": {said: {"value": value, "unit": units[said]} for said, value in samples}}
+    result: dict[str, Any] = {
+        "samples": {said: {"value": value, "unit": units[said]} for said, value in samples}
+    }
+    if not samples:
+        result["note"] = "none of the channels lies in what was asked"
+    if after := _after(record, given, question):
+        result["bytes_after"] = after
+    return result
+
+
+def _after(record: Driver[Any], given: Given, question: Read | None) -> int:
+    """Return how many bytes stand behind the first frame."""
+    heard = given.frame or given.response or b""
+    frame = _first(answer_cut(question) if question else record.cut, heard)
+    return len(heard) - heard.find(frame) - len(frame)
 
 
 def _samples(record: Driver[Any], device: Device, given: Given, question: Read | None) -> Sequence[Sample]:

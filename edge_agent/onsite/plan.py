@@ -13,7 +13,7 @@ from edge_agent.driver import Driver, Over, Settings
 GAP = 0.02  # seconds of quiet before a request
 DEVICE_LIMIT = 20.0  # seconds that reading one device under all its candidates may take
 _REQUEST = 8  # bytes of a Modbus request to read
-_SPOKEN_WITHIN = 2.0  # seconds in which a device that speaks unasked is heard, where its driver says no other
+_SPOKEN_WITHIN = 4.5  # seconds in which a device that speaks unasked is heard, where its driver says no other
 _OPENING = 0.1  # seconds
 
 

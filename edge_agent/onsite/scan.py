@@ -163,10 +163,13 @@ class Scan:
             self.notes.append(f"{asking.serial}: {name}: {fault}")
         except (Fault, TimeoutError):  # nobody is there
             return
+        trials: dict[str, list[Trial]] = {}
         for one in settings:
-            who = str(getattr(one, "address", ""))
-            fits = await _fits([Trial(name, driver, one)], line)
-            self.found.append(Found(str(asking.serial), who, ranked(fits)))
+            trials.setdefault(f"{name} {getattr(one, 'address', '')}".strip(), []).append(
+                Trial(name, driver, one)
+            )
+        for who, tried in trials.items():
+            self.found.append(Found(str(asking.serial), who, ranked(await _fits(tried, line))))
 
     async def _ask_units(self, asking: Asking, line: SerialLine) -> None:
         garbled: list[int] = []

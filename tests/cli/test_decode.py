@@ -55,10 +55,23 @@ def test_a_frame_of_a_talker() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [RADAR.lower(), RADAR.replace(" ", ":"), RADAR.replace(" ", ""), f" {RADAR}\n", f"00 FF F4 {RADAR} 01"],
+    [RADAR.lower(), RADAR.replace(" ", ":"), RADAR.replace(" ", ""), f" {RADAR}\n", f"00 FF F4 {RADAR}"],
 )
 def test_hex_in_any_form_and_garbage_around(text: str) -> None:
     assert run("ld2410", "--frame", text) == run("ld2410", "--frame", RADAR)
+
+
+def test_what_is_not_looked_at_is_counted() -> None:
+    code, said = run("ld2410", "--frame", f"00 FF F4 {RADAR} {RADAR} 01")
+    assert (code, said["bytes_after"]) == (0, 24)
+    code, said = run(*METER, "--request", ASKED, "--response", f"{ANSWERED} 00 00")
+    assert (code, said) == (0, WARM | {"bytes_after": 2})
+
+
+def test_an_answer_about_no_channel_is_no_success() -> None:
+    code, said = run(*METER, "--request", "01 04 00 40 00 01 30 1E", "--response", ANSWERED)
+    assert (code, said["samples"]) == (1, {})
+    assert said["note"] == "none of the channels lies in what was asked"
 
 
 def test_a_question_and_its_answer() -> None:

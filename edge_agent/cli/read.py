@@ -1,0 +1,124 @@
+"""``edge-agent read``: read one device of a configuration once."""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edge_agent.cli.ending import INTERRUPTED, duration_option, until_stopped
+
+if TYPE_CHECKING:
+    from edge_agent.bus.tap import Direction
+    from edge_agent.onsite.session import Session
+    from edge_agent.reading import Reading
+
+
+def read(
+    device: Annotated[str, typer.Argument(help="The device's name in the configuration.")],
+    config: Annotated[
+        Path, typer.Option("--config", "-c", readable=False, help="The configuration file.")
+    ] = Path("/etc/edge-agent/agent.toml"),
+    *,
+    within: Annotated[
+        str, typer.Option(metavar="DURATION", help="How long to wait at most for what speaks unasked.")
+    ] = "30s",
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the bytes, too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Read a device once, without the agent, and show every channel.
+
+    Nothing is kept or sent. Ends with 0 when there is a reading, 1 when there is none, 2 when it cannot
+    be done, 78 when the configuration is wrong.
+
+    Example: edge-agent read meter-7 --config agent.toml -v
+    """
+    from edge_agent.bus.serial import BusError  # noqa: PLC0415 - `edge-agent --help` need not wait for it
+    from edge_agent.driver import Fault  # noqa: PLC0415 - as above
+    from edge_agent.onsite.session import Session  # noqa: PLC0415 - as above
+    from edge_agent.settings.error import SettingsError  # noqa: PLC0415 - as above
+    from edge_agent.settings.load import load  # noqa: PLC0415 - as above
+
+    limit = duration_option(within) or 30.0
+    try:
+        session = Session(load(config), device, _Passing() if verbose else None)
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(os.EX_CONFIG) from None
+    except LookupError as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(2) from None
+    heard: list[Reading] = []
+
+    async def once() -> None:
+        try:
+            heard.append(await session.reading(limit))
+        finally:
+            await session.close()
+
+    try:
+        ended = until_stopped(once())
+    except (Fault, BusError) as error:
+        kind = type(error).__name__
+        if as_json:
+            print(json.dumps({"device": device, "fault": kind, "reason": str(error)}, ensure_ascii=False))
+        else:
+            print(f"{device}: {kind}: {error}", file=sys.stderr)
+        raise typer.Exit(2 if isinstance(error, BusError) else 1) from None
+    if not ended:
+        raise typer.Exit(INTERRUPTED)
+    if as_json:
+        print(json.dumps(_told(session, heard[0]), ensure_ascii=False))
+    else:
+        print("\n".join(_lines(session, heard[0])))
+
+
+class _Passing:
+    """A tap that prints what passes on stderr, with the seconds since the beginning."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+
+    def __call__(self, direction: "Direction", piece: bytes) -> None:
+        at = time.monotonic() - self._start
+        print(f"{at:8.3f} s  {direction:5}  {piece.hex(' ')}", file=sys.stderr)
+
+
+def _told(session: "Session", reading: "Reading") -> dict[str, Any]:
+    channels = {}
+    for channel in session.channels:
+        if channel.name not in reading.values and channel.name not in reading.quality:
+            continue
+        quality = reading.quality.get(channel.name)
+        channels[channel.name] = {
+            "value": reading.values.get(channel.name),
+            "unit": channel.quantity.unit,
+            "quality": [quality.grade, quality.reason] if quality else ["good", ""],
+        }
+    age = session.device.heard_s
+    return {
+        "device": reading.device,
+        "model": session.model,
+        "age_s": age,
+        "channels": channels,
+        "faults": dict(session.device.faults),
+    }
+
+
+def _lines(session: "Session", reading: "Reading") -> list[str]:
+    from edge_agent import shown  # noqa: PLC0415 - as above
+
+    told = _told(session, reading)
+    lines = [f"{reading.device}: {session.model}, {session.serial}; read {told['age_s']:.1f} s ago"]
+    width = max(map(len, told["channels"]), default=0)
+    for name, said in told["channels"].items():
+        value = shown.with_unit(said["value"], said["unit"])
+        lines.append(f"  {name:{width}}  {value:>14}  {': '.join(filter(None, said['quality']))}")
+    absent = [channel.name for channel in session.channels if channel.name not in told["channels"]]
+    if absent:
+        lines.append(f"  not reported: {', '.join(absent)}")
+    faults = [f"{count} {kind}" for kind, count in told["faults"].items()]
+    return lines + ([f"  before it: {', '.join(faults)}"] if faults else [])

@@ -1,0 +1,138 @@
+"""``edge-agent record``: write down all that passes on a port, for a bug report."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Coroutine
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from edge_agent.bus.tap import Direction
+from edge_agent.cli.ending import duration_option, until_stopped
+
+if TYPE_CHECKING:
+    from edge_agent.bus.serial import SerialFormat
+    from edge_agent.bus.tap import Tap
+    from edge_agent.onsite.capture import Recorder
+    from edge_agent.onsite.session import Session
+
+_PATIENCE = 60.0  # seconds beyond its interval that a device may take for one reading
+
+
+def record(  # noqa: PLR0913 - one parameter for each option
+    file: Annotated[Path, typer.Argument(help="The capture to write; it must not be there yet.")],
+    *,
+    port: Annotated[str, typer.Option(help="Listen on this port, and ask nobody.")] = "",
+    serial: Annotated[str, typer.Option("--speed", metavar="FORMAT", help="The port's format.")] = "9600 8N1",
+    device: Annotated[str, typer.Option(help="Read this device of the configuration at its interval.")] = "",
+    config: Annotated[
+        Path, typer.Option("--config", "-c", readable=False, help="The configuration file.")
+    ] = Path("/etc/edge-agent/agent.toml"),
+    for_: Annotated[
+        str, typer.Option("--for", metavar="DURATION", help='End by itself, such as "1m"; else Ctrl-C.')
+    ] = "",
+    max_size: Annotated[str, typer.Option(metavar="SIZE", help="End when the file has this size.")] = "10MB",
+) -> None:
+    """Record both directions of a port as JSON lines: a capture, to be sent with a bug report.
+
+    `edge-agent replay` plays it, and `edge-agent decode --capture` says what is in it. It holds the bytes and
+    the port's format, the driver and its settings, and no secret.
+
+    Example: edge-agent record meter.jsonl --device meter-7 --config agent.toml --for 1m
+    """
+    from edge_agent.bus.serial import BusError, SerialFormat  # noqa: PLC0415 - not for --help
+    from edge_agent.onsite.capture import Head, Recorder, told  # noqa: PLC0415 - as above
+    from edge_agent.onsite.session import Session  # noqa: PLC0415 - as above
+    from edge_agent.settings.error import SettingsError  # noqa: PLC0415 - as above
+    from edge_agent.settings.load import load  # noqa: PLC0415 - as above
+    from edge_agent.settings.units import size  # noqa: PLC0415 - as above
+
+    if bool(port) == bool(device):
+        _stop("give --port to listen to all that passes, or --device to read a device; one of them")
+    seconds = duration_option(for_)
+
+    def tap(direction: Direction, piece: bytes) -> None:
+        recorder(direction, piece)  # which is made when the port's format is known
+
+    work: Coroutine[Any, Any, None]
+    try:
+        most = size(max_size)
+        if device:
+            session = Session(load(config), device, tap)
+            head = Head(str(session.serial), session.settings.driver, told(session.chosen))
+            work = _ask(session)
+        else:
+            form = SerialFormat.parse(serial)
+            head, work = Head(str(form)), _listen(port, form, tap)
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(os.EX_CONFIG) from None
+    except (LookupError, ValueError) as error:
+        _stop(str(error))
+    try:
+        written = file.open(
+            "x", buffering=1, encoding="utf-8"
+        )  # line by line: whatever ends it, they are there
+    except OSError as error:
+        work.close()
+        _stop(f"{file} cannot be written ({error.strerror}); choose another name")
+    with written:
+        recorder = Recorder(written.write, head, most=most)
+        print(f"recording to {file}; Ctrl-C ends it", file=sys.stderr)
+        try:
+            until_stopped(_until_full(work, recorder), seconds)
+        except BusError as error:
+            _stop(str(error))
+        recorder.flush()
+    full = f"; it is full ({max_size}), more with --max-size" if recorder.filled.is_set() else ""
+    print(f"{recorder.bytes} bytes recorded in {file}{full}", file=sys.stderr)
+    raise typer.Exit(0 if recorder.bytes else 1)
+
+
+async def _until_full(work: Coroutine[Any, Any, None], recorder: "Recorder") -> None:
+    working = asyncio.create_task(work, name="recording")
+    filled = asyncio.create_task(recorder.filled.wait(), name="filled")
+    try:
+        await asyncio.wait((working, filled), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (working, filled):
+            task.cancel()
+        await asyncio.wait((working, filled))
+    if not working.cancelled():
+        working.result()
+
+
+async def _listen(port: str, form: "SerialFormat", tap: "Tap") -> None:
+    from edge_agent.bus.serial import open_stream  # noqa: PLC0415 - as above
+
+    stream = await open_stream(port, form)
+    stream.tap = tap
+    try:
+        while True:
+            await stream.read()
+    finally:
+        stream.close()
+
+
+async def _ask(session: "Session") -> None:
+    """Read a device at its interval; a fault is a part of what is recorded."""
+    from edge_agent.driver import Fault  # noqa: PLC0415 - as above
+
+    loop = asyncio.get_running_loop()
+    try:
+        while True:
+            due = loop.time() + session.settings.interval
+            with suppress(Fault):
+                await session.reading(session.settings.interval + _PATIENCE)
+            if session.asks:
+                await asyncio.sleep(due - loop.time())
+    finally:
+        await session.close()
+
+
+def _stop(message: str) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(2)

@@ -1,0 +1,50 @@
+"""``edge-agent replay``: play a capture on a pseudo-terminal."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge_agent.cli.ending import duration_option, until_stopped
+
+
+def replay(
+    file: Annotated[Path, typer.Argument(help="A capture that `edge-agent record` wrote.")],
+    *,
+    link: Annotated[Path | None, typer.Option(metavar="PATH", help="Give the port this name, too.")] = None,
+    speed_up: Annotated[float, typer.Option(min=0.01, max=10_000, help="Divide all times by this.")] = 1.0,
+    for_: Annotated[str, typer.Option("--for", metavar="DURATION", help="End by itself; else Ctrl-C.")] = "",
+) -> None:
+    """Play a capture on a pseudo-terminal, for a configuration whose bus has that port.
+
+    Where something was asked in it, requests are answered as they were then; else all is said once, at
+    the pace of then, when somebody opens the port. The first line on stdout is the port.
+
+    Example: edge-agent replay meter.jsonl --link /tmp/meter
+    """
+    from edge_agent.onsite.capture import CaptureError, load  # noqa: PLC0415 - not for --help
+    from edge_agent.onsite.replay import Replay  # noqa: PLC0415 - as above
+
+    seconds = duration_option(for_)
+    try:
+        head, pieces = load(file)
+    except CaptureError as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(2) from None
+    playing = Replay(pieces, speed_up=speed_up, link=link)
+
+    async def play() -> None:
+        with playing.opened() as port:
+            print(port, flush=True)
+            settings = f" with settings {json.dumps(head.settings)}" if head.settings else ""
+            device = f"driver {head.driver}{settings}, " if head.driver else ""
+            print(f"{device}serial {head.serial}; Ctrl-C ends it", file=sys.stderr)
+            await playing.run(lambda text: print(text, file=sys.stderr))
+
+    try:
+        until_stopped(play(), seconds)
+    except OSError as error:
+        print(f"{link or 'a port'} cannot be made ({error.strerror}); give another --link", file=sys.stderr)
+        raise typer.Exit(2) from None
