@@ -1,11 +1,13 @@
 """One configured device while the agent runs: what it said last, how it does, and what went wrong."""
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 
 from edge_agent.clock import Clock
 from edge_agent.driver import Channel, Fault, NotMine, Sample
+from edge_agent.processing.hold import Holds, hold, next_due, tick
 from edge_agent.processing.plan import Plan
 from edge_agent.processing.step import Memory, step
 from edge_agent.reading import Grade, Quality, Reading, Value
@@ -50,6 +52,9 @@ class Device:
         self._heard = False
         self._plan, self._clock, self._keep = plan, clock, keep
         self._memory = Memory()
+        self._holds: Holds = {}
+        self._due: int | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def heard_s(self) -> float | None:
@@ -67,14 +72,48 @@ class Device:
         quality: dict[str, Quality] = {}
         if len(values) < len(samples):
             quality = {name: _UNKNOWN for name, value in samples if value is None}
-        self._memory, reading = step(self._plan, self._memory, Reading(self.id, now, values, quality))
+        reading = Reading(self.id, now, values, quality)
+        if self._plan.holds:
+            self._holds, reading = hold(self._plan, self._holds, reading)
+            self._arm(now)
+        self._process(reading)
+
+    def close(self) -> None:
+        """End the timer of the holds."""
+        self._holds = {}
+        self._arm(0)
+
+    def _process(self, heard: Reading) -> None:
+        self._memory, reading = step(self._plan, self._memory, heard)
         if reading is not None:
             self.values.update(reading.values)
             if self.quality:
-                for name in values:
+                for name in heard.values:
                     self.quality.pop(name, None)
             self.quality.update(reading.quality)
             self._keep(reading)
+
+    def _arm(self, now: int) -> None:
+        """Let the timer go off when the next hold ends; while that stays the same, leave it alone."""
+        due = next_due(self._holds)
+        if due == self._due:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._due = due
+        self._timer = (
+            None
+            if due is None
+            else asyncio.get_running_loop().call_later(max(0, due - now) / 1000, self._tick)
+        )
+
+    def _tick(self) -> None:
+        now = self._clock.mono_ms()
+        self._due = None  # also where the clocks differ by a moment: then the timer is set anew
+        self._holds, ended = tick(self._holds, now)
+        self._arm(now)
+        if ended:
+            self._process(Reading(self.id, now, ended, {}))
 
     def fault(self, fault: Fault) -> None:
         """Count what went wrong with a frame or an answer; somebody else's frame is nobody's fault."""

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import closing
 from functools import partial
 from typing import TypeVar
 
@@ -30,19 +31,20 @@ async def ask(device: Device, driver: Answerer[L, Q], line: L, place: Place, int
     loop = asyncio.get_running_loop()
     spread = random.uniform(0, min(interval, _FIRST_WITHIN))  # noqa: S311 - jitter
     schedule = Schedule(interval, loop.time() + spread)
-    while True:
-        await asyncio.sleep(schedule.due - loop.time())
-        place.due, place.spent = schedule.due, 0.0
-        try:
-            device.heard(await driver.poll(line))
-        except Fault as fault:
-            device.fault(fault)
-            schedule.failed(loop.time(), place.spent)
-        except BusError as error:  # still due: asked as soon as the bus is back, however long the interval
-            device.problem = str(error)
-            await asyncio.sleep(max(place.retry_in, _BUS_PAUSE))
-        else:
-            schedule.went_well(loop.time())
+    with closing(device):
+        while True:
+            await asyncio.sleep(schedule.due - loop.time())
+            place.due, place.spent = schedule.due, 0.0
+            try:
+                device.heard(await driver.poll(line))
+            except Fault as fault:
+                device.fault(fault)
+                schedule.failed(loop.time(), place.spent)
+            except BusError as error:  # still due: asked as soon as the bus is back, however long that took
+                device.problem = str(error)
+                await asyncio.sleep(max(place.retry_in, _BUS_PAUSE))
+            else:
+                schedule.went_well(loop.time())
 
 
 async def listen(
@@ -53,15 +55,16 @@ async def listen(
 ) -> None:
     """Hear all that a device says, for ever. ``setup`` is for whenever the port has opened."""
     prepare = partial(_set_up, device, setup) if setup else None
-    while True:
-        try:
-            async for frame in stream.frames(prepare):
-                try:
-                    device.heard(driver.decode(frame))
-                except Fault as fault:
-                    device.fault(fault)
-        except BusError as error:  # the stream waits before it tries the port again
-            device.problem = str(error)
+    with closing(device):
+        while True:
+            try:
+                async for frame in stream.frames(prepare):
+                    try:
+                        device.heard(driver.decode(frame))
+                    except Fault as fault:
+                        device.fault(fault)
+            except BusError as error:  # the stream waits before it tries the port again
+                device.problem = str(error)
 
 
 async def _set_up(device: Device, setup: Callable[[Line], Awaitable[None]], line: Line) -> None:

@@ -4,12 +4,14 @@ import math
 import sys
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
-from edge_agent.driver import Channel
+from edge_agent.driver import Channel, Quantity
 from edge_agent.settings.model import Calibrate, Device, Report
 
+# Goes to and fro between still and both while somebody fidgets; whether there is anybody, occupancy tells.
+_RESTLESS = {Quantity.TARGET_STATE}
 _MOST = sys.float_info.max  # so that an infinity is outside of any bounds, as NaN is
 
 Curve = Callable[[float], float]
@@ -28,6 +30,7 @@ class OnChange:
     """When a reading is passed on. ``states`` are the channels where any difference counts.
 
     ``silence_ms`` is how long after the last reading the next one is passed on unchanged; it may be infinite.
+    A device that says nothing ends no silence: an old value under a new time would be a lie.
     """
 
     states: frozenset[str]
@@ -39,12 +42,14 @@ class OnChange:
 class Plan:
     """The steps for one device. ``on_change`` is None where every reading is passed on.
 
-    ``bounds`` has every channel of the device, ``curves`` those that are calibrated.
+    ``bounds`` has every channel of the device, ``curves`` those that are calibrated, ``holds`` those that are
+    held, with how long in milliseconds.
     """
 
     bounds: Mapping[str, tuple[float, float]]
     curves: Mapping[str, Curve]
     on_change: OnChange | None
+    holds: Mapping[str, int] = field(default_factory=dict)
 
 
 def plan_for(device: Device, channels: Iterable[Channel], talker: bool) -> Plan:  # noqa: FBT001 - a plain fact
@@ -53,24 +58,26 @@ def plan_for(device: Device, channels: Iterable[Channel], talker: bool) -> Plan:
     A talker speaks often and mostly says the same: a difference in a state is passed on at once, and a
     whole reading once per interval. An answerer is asked when a reading is wanted, so all is passed on.
     A ``report`` changes that: then readings are passed on for the reasons it gives, for a difference in
-    a state, and for nothing else.
+    a state, and for nothing else. A target state starts a reading only where its own report says so.
     """
     known = {channel.name: channel for channel in channels}
     told = {name: channel for name, channel in device.channel.items() if name in known}
     bounds = {name: _bounds(channel) for name, channel in known.items()}
     bounds |= {name: _finite(*channel.plausible) for name, channel in told.items() if channel.plausible}
     curves = {name: curve for name, channel in told.items() if (curve := _curve(channel.calibrate))}
+    holds = {name: round(channel.hold * 1000) for name, channel in told.items() if channel.hold}
     reports = {name: channel.report for name, channel in told.items() if channel.report}
     if not talker and device.report is None and not reports:
-        return Plan(bounds, curves, None)
-    states = frozenset(name for name, channel in known.items() if channel.quantity.kind == "state")
+        return Plan(bounds, curves, None, holds)
+    restless = {name for name, channel in known.items() if channel.quantity in _RESTLESS}
+    states = {name for name, channel in known.items() if channel.quantity.kind == "state"} - restless
     numbers = {
         name: change
-        for name in known
-        if name not in states and (change := _change(device.report, reports.get(name))) != Change()
+        for name in known.keys() - states
+        if (change := _change(None if name in restless else device.report, reports.get(name))) != Change()
     }
     silence = _silence(device, reports.values(), talker=talker)
-    return Plan(bounds, curves, OnChange(states, numbers, silence * 1000))
+    return Plan(bounds, curves, OnChange(frozenset(states), numbers, silence * 1000), holds)
 
 
 def _bounds(channel: Channel) -> tuple[float, float]:

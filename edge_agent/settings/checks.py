@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from edge_agent import registry
 from edge_agent.bus.address import Address
 from edge_agent.contract.messages import RESERVED_CHANNELS
-from edge_agent.driver import Channel, Over
+from edge_agent.driver import Channel, Over, Quantity
 from edge_agent.registry import UnknownDriverError
 from edge_agent.settings.model import Bus, Device
 from edge_agent.settings.resolve import chosen, format_of, opened
@@ -19,6 +19,7 @@ from edge_agent.settings.wording import LATER, Finding, findings, near, said
 
 _ON_A_BUS = {Over.STREAM, Over.LINE, Over.REGISTERS}
 _AGENT = "gateway"
+_HELD = (Quantity.OCCUPANCY, Quantity.MOTION, Quantity.CONTACT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,9 @@ def _channels(name: str, device: Device, known: Mapping[str, Channel]) -> Iterat
             yield Finding(place, "is no channel of this device", near(channel, known, "it has"))
         elif told.calibrate is not None and known[channel].quantity.kind == "state":
             yield Finding((*place, "calibrate"), "is for measured numbers, and this is a state", "remove it")
+        elif told.hold is not None and known[channel].quantity not in _HELD:
+            wrong = f"is for {', '.join(_HELD)}, and this is a {known[channel].quantity}"
+            yield Finding((*place, "hold"), wrong, "remove it")
 
 
 def _fitting(name: str, bus: Bus, fits: list[_Fit]) -> Iterator[Finding]:

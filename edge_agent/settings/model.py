@@ -179,6 +179,7 @@ class Channel(_Table):
     calibrate: Calibrate | None = None
     plausible: tuple[Bound, Bound] | None = None
     report: Report | None = None
+    hold: Annotated[Duration, AfterValidator(within(0.1, 86_400, '"100ms" to "1d"'))] | None = None
 
     @field_validator("plausible")
     @classmethod

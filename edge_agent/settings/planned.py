@@ -18,7 +18,6 @@ _PLANNED: dict[str, object] = {
     "bus.*.ble": _NOTHING,
     "bus.*.scan": _NOTHING,
     "device.*.channel.*.alarm": _NOTHING,
-    "device.*.channel.*.hold": _NOTHING,
     "console.listen": "",
     "console": {},
     "metrics.listen": "",

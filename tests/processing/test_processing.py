@@ -119,8 +119,17 @@ def test_a_talker_passes_on_once_per_interval_and_states_at_once() -> None:
     steps = plan(talker=True, interval="10s")
     calm = [read(at / 10, power=at, occupancy=False, target_state=0) for at in range(250)]
     assert times(steps, *calm) == [0, 10, 20]
-    lively = [read(at, power=1, occupancy=at >= 3, target_state=int(at >= 5)) for at in range(9)]
-    assert times(steps, *lively) == [0, 3, 5]
+    lively = [read(at, power=1, occupancy=at >= 3, target_state=0) for at in range(9)]
+    assert times(steps, *lively) == [0, 3]
+
+
+def test_a_restless_state_starts_a_reading_only_where_its_own_report_says_so() -> None:
+    fidgets = [read(at / 10, occupancy=True, target_state=2 + at % 2) for at in range(300)]
+    calm: Any = {"talker": True, "interval": "10s"}
+    assert times(plan(**calm), *fidgets) == [0, 10, 20]
+    assert times(plan(**calm, report={"change": 1, "silence": "10s"}), *fidgets) == [0, 10, 20]
+    told = plan(**calm, channel={"target_state": {"report": {"change": 1}}})
+    assert len(times(told, *fidgets)) == 300
 
 
 def test_a_number_is_reported_when_it_moved_far_enough_from_what_was_reported() -> None:

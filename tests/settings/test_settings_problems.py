@@ -35,7 +35,6 @@ PLANNED = "is not supported by this version (it is planned); remove it"
             '[bus.r]\nble = "hci0"\nscan = "passive"',
             [f"2: bus.r.ble: {PLANNED}", f"3: bus.r.scan: {PLANNED}"],
         ),
-        (METER + 'channel.power.hold = "30s"', [f"7: device.meter.channel.power.hold: {PLANNED}"]),
         (
             METER + "channel.power.alarm.x = { above = 1 }",
             [f"7: device.meter.channel.power.alarm: {PLANNED}"],
@@ -223,6 +222,14 @@ def test_planned_keys_are_refused_where_they_ask_for_something(
         (
             "[bus.a]\nport='/x'\n[device.r]\ndriver='ld2410'\nbus='a'\nchannel.occupancy.calibrate.scale=2",
             "6: device.r.channel.occupancy.calibrate: is for measured numbers, and this is a state;",
+        ),
+        (
+            METER + 'channel.power.hold = "30s"',
+            "7: device.meter.channel.power.hold: is for occupancy, motion, contact, and this is a power;",
+        ),
+        (
+            "[bus.a]\nport='/x'\n[device.r]\ndriver='ld2410'\nbus='a'\nchannel.occupancy.hold='10ms'",
+            '6: device.r.channel.occupancy.hold: is out of range; write "100ms" to "1d"',
         ),
     ],
 )
