@@ -139,10 +139,10 @@ class Capacity:
 
 
 def told(deliveries: Iterable[Delivery]) -> Told:
-    """Return which uplinks hear of entries now, and which entries they have acknowledged lately."""
+    """Return which entries the uplinks have taken up, and which they have acknowledged lately."""
     deliveries = tuple(deliveries)
-    uplinks = {delivery.uplink for delivery in deliveries if delivery.on_kept is not None}
-    return Told(uplinks, {id_ for delivery in deliveries for id_ in delivery.undecided()})
+    heard = {of.uplink: of.losses_taken() for of in deliveries if of.on_kept is not None}
+    return Told(heard, {id_ for delivery in deliveries for id_ in delivery.undecided()})
 
 
 def _entry(piece: Piece, lost: Part, every: int | None) -> Entry:

@@ -1,6 +1,7 @@
 """What one uplink has been given, and what it is still owed."""
 
 import sqlite3
+import sys
 from collections.abc import Callable, Sequence
 
 from edge_agent.kept import Declared, Row, Run, Stream
@@ -18,8 +19,9 @@ class Delivery:
     """One uplink's share of the log.
 
     ``backlog`` is the number of kept readings that were not acknowledged, ``last_id`` the log id of the
-    newest row on disk. The uplink sets ``on_kept``, which hears of every commit, and ``low_water``, which
-    gives the lowest log id that may still be owed: there a restart begins to read.
+    newest row on disk. The uplink sets ``on_kept``, which hears of every commit, ``low_water``, which gives
+    the lowest log id that may still be owed: there a restart begins to read; and ``losses_taken``, the ledger
+    entry up to which none may grow any more.
     """
 
     def __init__(self, name: str, opened: Opened, db: Store) -> None:
@@ -30,6 +32,7 @@ class Delivery:
         self.last_id = opened.next_id - 1
         self.on_kept: Callable[[Sequence[Run], Sequence[Declared]], None] | None = None
         self.low_water: Callable[[], int] | None = None
+        self.losses_taken: Callable[[], int] = lambda: sys.maxsize
         self._db = db
         self._shares = {
             stream: Share.read(written)
@@ -221,9 +224,9 @@ class Delivery:
             raise DamagedError(f"readings {last + 1} to {row.seq - 1} of a stream are not there")
         self._seen[row.stream] = max(last, row.seq)
 
-    async def open_losses(self) -> list[Declared]:
-        """Return the ledger entries that were not acknowledged, oldest first."""
-        return await self._db.run(transactions.open_losses, self.uplink)
+    async def open_losses(self, above: int = 0, limit: int = -1) -> list[Declared]:
+        """Return the ledger entries above one that were not acknowledged, oldest first; limit -1: all."""
+        return await self._db.run(transactions.open_losses, self.uplink, above, limit)
 
     async def count_session(self) -> int:
         """Count one more CONNECT."""

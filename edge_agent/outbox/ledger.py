@@ -1,7 +1,7 @@
 """The loss ledger: an entry for every range of readings given up, in the transaction that gives it up."""
 
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from edge_agent.kept import Declared
@@ -27,9 +27,12 @@ class Entry(NamedTuple):
 
 
 class Told(NamedTuple):
-    """Who is hearing of entries now, and which were heard of but are not marked yet: neither grows."""
+    """Which entries grow no more: by connected uplink the last that it has taken up, and settled ones.
 
-    uplinks: Collection[int] = ()
+    Those are not marked yet.
+    """
+
+    heard: Mapping[int, int] = {}
     entries: Collection[int] = ()
 
 
@@ -41,14 +44,12 @@ class Made(NamedTuple):
 
 
 def declare(db: sqlite3.Connection, entry: Entry, uplinks: Sequence[int], told: Told) -> list[Made]:
-    """Write an entry. For uplinks that hear of nothing now it is added to one that it touches."""
-    now = [uplink for uplink in uplinks if uplink in told.uplinks]
-    later = [uplink for uplink in uplinks if uplink not in told.uplinks]
-    made = [_inserted(db, entry, now)] if now or not uplinks else []
-    if later:
-        id_ = _touching(db, entry, later, told.entries)
-        made.append(_inserted(db, entry, later) if id_ is None else _grown(db, id_, entry, later))
-    return made
+    """Write an entry. It is added to one that it touches and that its uplinks have not taken up yet."""
+    if not uplinks:
+        return [_inserted(db, entry, ())]
+    now = [uplink for uplink in uplinks if uplink in told.heard]
+    later = [uplink for uplink in uplinks if uplink not in told.heard]
+    return [_added(db, entry, group, told) for group in (now, later) if group]
 
 
 def count(db: sqlite3.Connection, lost: int, *, kept: bool) -> None:
@@ -74,19 +75,26 @@ def trim(db: sqlite3.Connection) -> None:
     )
 
 
-def _touching(
-    db: sqlite3.Connection, entry: Entry, uplinks: Sequence[int], but: Collection[int]
-) -> int | None:
+def _added(db: sqlite3.Connection, entry: Entry, uplinks: Sequence[int], told: Told) -> Made:
+    id_ = _touching(db, entry, uplinks, told)
+    return _inserted(db, entry, uplinks) if id_ is None else _grown(db, id_, entry, uplinks)
+
+
+def _touching(db: sqlite3.Connection, entry: Entry, uplinks: Sequence[int], told: Told) -> int | None:
     """Find an entry of the same kind, owed to the same uplinks, right below this one.
 
     Of a thinned range the number between two that were given up may be one that was not.
     """
     found = db.execute(
-        "SELECT id FROM loss WHERE stream = ? AND to_seq BETWEEN ? AND ? AND reason = ? AND every IS ?",
-        (entry.stream, entry.from_seq - (entry.every or 1), entry.from_seq - 1, entry.reason, entry.every),
+        "SELECT id FROM loss WHERE stream = ? AND to_seq BETWEEN ? AND ? AND reason = ? AND every IS ?"
+        " AND id > ?",
+        (
+            *(entry.stream, entry.from_seq - (entry.every or 1), entry.from_seq - 1),
+            *(entry.reason, entry.every, max(told.heard.get(uplink, 0) for uplink in uplinks)),
+        ),
     ).fetchall()
     for (id_,) in found:
-        if id_ not in but and _owed(db, id_) == sorted(uplinks):
+        if id_ not in told.entries and _owed(db, id_) == sorted(uplinks):
             return int(id_)
     return None
 

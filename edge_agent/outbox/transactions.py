@@ -1,6 +1,7 @@
 """What is done in the outbox file: each function here is one transaction, or one question."""
 
 import sqlite3
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
@@ -131,7 +132,7 @@ def reject(db: sqlite3.Connection, uplink: int, row: Row, why: str) -> Declared:
     """Write one reading to the ledger of one uplink, and set a copy aside. The log row goes in its time."""
     with transaction(db):
         lost = Loss(row.stream, row.seq, row.seq, row.boot, row.mono_ms, row.mono_ms, "rejected")
-        ((declared, _),) = ledger.declare(db, _entry(lost), (uplink,), Told((uplink,)))
+        ((declared, _),) = ledger.declare(db, _entry(lost), (uplink,), Told({uplink: sys.maxsize}))
         ledger.count(db, 1, kept=True)
         db.execute("UPDATE loss SET detail = ? WHERE id = ?", (why, declared.id))
         db.execute(
@@ -202,12 +203,12 @@ def at(db: sqlite3.Connection, from_id: int) -> tuple[int, int, int] | None:
     return row.id, row.boot, row.mono_ms
 
 
-def open_losses(db: sqlite3.Connection, uplink: int) -> list[Declared]:
-    """Return the ledger entries that an uplink has not acknowledged, oldest first."""
+def open_losses(db: sqlite3.Connection, uplink: int, above: int, limit: int) -> list[Declared]:
+    """Return an uplink's open ledger entries above one, oldest first; limit -1: all."""
     rows = db.execute(
         f"SELECT {LOSS_COLUMNS} FROM loss JOIN loss_owed ON loss = id"  # noqa: S608 - no input in it
-        " WHERE uplink = ? ORDER BY id",
-        (uplink,),
+        " WHERE uplink = ? AND loss > ? ORDER BY loss LIMIT ?",
+        (uplink, above, limit),
     ).fetchall()
     return [Declared(*row) for row in rows]
 

@@ -3,9 +3,9 @@
 ``uplink`` connects again and again; each connection is a ``mqtt`` session with one ``sending``, which
 decides what goes next.
 
-- What goes: ``announcements`` and ``birth`` (status, meta, state, health, loss); ``readings`` and
-  ``payload``, from the ``lanes``: live, the backlog (``history``), and ``repairs`` of times; ``selection``
-  says which devices and channels; ``reader`` fetches them from the log.
+- What goes: ``announcements`` and ``birth`` (status, meta, state, health); ``readings`` and
+  ``payload``, from the ``lanes``: live, the backlog (``history``), ``repairs`` of times; ``losses``, which
+  take ``turns`` with the backlog; ``selection`` says which devices and channels; ``reader`` fetches them.
 - How much: ``window`` and ``flights`` (what is on its way), ``drain`` (how long the backlog will take).
 - When a broker refuses: ``refusals``, and ``rejections`` on their way to the ledger.
 - The wire: ``mqtt``, ``tls``, ``off_loop``, ``kernel``, ``topics``; small things: ``timers``, ``within``,

@@ -1,9 +1,9 @@
-"""What is said beside the readings: births, descriptions, states, losses. Each waits until there is room."""
+"""What is said beside the readings: births, descriptions, states. Each waits until there is room."""
 
 from collections import deque
 from collections.abc import Iterable
 
-from edge_agent.kept import Declared, Row, Run
+from edge_agent.kept import Row, Run
 from edge_agent.uplink import birth
 from edge_agent.uplink.mqtt import Outgoing
 from edge_agent.uplink.payload import Description
@@ -28,19 +28,17 @@ class Announcements:
         self.session = 0
         self._gateway, self._topics, self._delivery = gateway, topics, delivery
         self._descriptions = descriptions
-        self._urgent: deque[tuple[Outgoing, Declared | None]] = deque()
+        self._urgent: deque[Outgoing] = deque()
         self._states: dict[str, None] = {}  # devices, in order
         self._fresh: dict[str, None] = {}  # devices with readings since their state was last due
         self._last = last
 
-    def begin(self, losses: Iterable[Declared]) -> None:
-        """A session begins: say that we are here, what is here, and what was lost."""
+    def begin(self) -> None:
+        """A session begins: say that we are here, and what is here."""
         self.say("online")
         for device in self._gateway.metas:
-            self._urgent.append((birth.meta(self._gateway, self._topics, device), None))
+            self._urgent.append(birth.meta(self._gateway, self._topics, device))
             self._states[device] = None
-        for loss in losses:
-            self.declare(loss)
 
     def status(self, state: str) -> Outgoing:
         """Return a status message: online, stopped or offline."""
@@ -48,12 +46,7 @@ class Announcements:
 
     def say(self, state: str) -> None:
         """Publish the gateway's status."""
-        self._urgent.append((self.status(state), None))
-
-    def declare(self, loss: Declared) -> None:
-        """Publish what was given up."""
-        stream = self._delivery.streams[loss.stream]
-        self._urgent.append((birth.loss(self._gateway, self._topics, stream, loss), loss))
+        self._urgent.append(self.status(state))
 
     def state_changed(self, device: str) -> None:
         """Publish a device's state, if it is on this uplink."""
@@ -75,13 +68,13 @@ class Announcements:
         self._fresh.clear()
 
     @property
-    def urgent(self) -> tuple[Outgoing, Declared | None] | None:
-        """The next message that goes before readings, and the loss that it declares."""
-        return self._urgent[0] if self._urgent else None
+    def urgent(self) -> bool:
+        """Whether there are messages that go before readings."""
+        return bool(self._urgent)
 
-    def urgent_sent(self) -> None:
-        """That one is on its way."""
-        self._urgent.popleft()
+    def next_urgent(self) -> Outgoing:
+        """Take the next of these."""
+        return self._urgent.popleft()
 
     def health(self, drain_s: float | None) -> Outgoing:
         """Return the agent's own numbers."""
@@ -89,15 +82,14 @@ class Announcements:
         return birth.health(self._gateway, self._topics, backlog, acknowledged, drain_s)
 
     @property
-    def state(self) -> tuple[str, Outgoing] | None:
-        """The next state message, and its device."""
-        device = next(iter(self._states), None)
-        if device is None:
-            return None
+    def states(self) -> bool:
+        """Whether states wait to be published."""
+        return bool(self._states)
+
+    def next_state(self) -> Outgoing:
+        """Take the next of these."""
+        device = next(iter(self._states))
+        del self._states[device]
         row = self._last.get(device)
         last = None if row is None else (row, self._descriptions[row.meta])
-        return device, birth.state(self._gateway, self._topics, device, last)
-
-    def state_sent(self, device: str) -> None:
-        """That one is on its way."""
-        del self._states[device]
+        return birth.state(self._gateway, self._topics, device, last)

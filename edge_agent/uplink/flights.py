@@ -57,13 +57,13 @@ class Flights:
 
     @property
     def runs(self) -> int:
-        """How many messages of readings are on their way."""
-        return sum(flight.run is not None for flight in self._flying.values())
+        """How many messages of readings, or of what was lost of them, are on their way."""
+        return sum(flight.run is not None or flight.loss is not None for flight in self._flying.values())
 
     @property
     def history(self) -> bool:
         """Whether some of it is backlog."""
-        return any(flight.backlog for flight in self._flying.values())
+        return any(flight.backlog and flight.run is not None for flight in self._flying.values())
 
     def rows(self) -> list[Sequence[Row]]:
         """The rows of each message of readings on its way."""

@@ -17,6 +17,7 @@ class Delivery(Protocol):
     last_id: int
     on_kept: Callable[[Sequence[Run], Sequence[Declared]], None] | None
     low_water: Callable[[], int] | None
+    losses_taken: Callable[[], int]
 
     @property
     def scan_from(self) -> int:
@@ -58,8 +59,8 @@ class Delivery(Protocol):
     async def read(self, from_id: int, to_id: int, limit: int) -> list[Row]:
         """Read a piece of the log, both ends included, at most ``limit`` rows."""
 
-    async def open_losses(self) -> list[Declared]:
-        """Return the ledger entries that were not acknowledged, oldest first."""
+    async def open_losses(self, above: int, limit: int) -> list[Declared]:
+        """Return the ledger entries above one that were not acknowledged, oldest first."""
 
     async def count_session(self) -> int:
         """Count one more CONNECT."""

@@ -3,7 +3,7 @@
 from collections import deque
 
 from edge_agent.kept import Row
-from edge_agent.uplink.announcements import Announcements
+from edge_agent.uplink.losses import Losses
 from edge_agent.uplink.protocol import Delivery
 from edge_agent.uplink.refusals import Suspects
 
@@ -11,8 +11,8 @@ from edge_agent.uplink.refusals import Suspects
 class Rejections:
     """They are still owed until the ledger has them, and are then declared."""
 
-    def __init__(self, delivery: Delivery, said: Announcements, suspects: Suspects) -> None:
-        self._delivery, self._said, self._suspects = delivery, said, suspects
+    def __init__(self, delivery: Delivery, losses: Losses, suspects: Suspects) -> None:
+        self._delivery, self._losses, self._suspects = delivery, losses, suspects
         self._waiting: deque[tuple[Row, str]] = deque()
 
     def add(self, row: Row, why: str) -> None:
@@ -27,6 +27,7 @@ class Rejections:
         """Write all that wait to the ledger."""
         while self._waiting:
             row, why = self._waiting[0]
-            self._said.declare(await self._delivery.reject(row, why))
+            await self._delivery.reject(row, why)
+            self._losses.made()
             self._suspects.forget(row)
             self._waiting.popleft()

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from edge_agent.kept import Declared, Run
 from edge_agent.settings.model import Uplink as Settings
@@ -12,6 +13,7 @@ from edge_agent.uplink.announcements import Announcements
 from edge_agent.uplink.flights import Flight, Flights
 from edge_agent.uplink.history import History
 from edge_agent.uplink.lanes import MOST_ROWS, Lane
+from edge_agent.uplink.losses import Losses
 from edge_agent.uplink.mqtt import Connected, Outgoing, Session, SessionError
 from edge_agent.uplink.payload import Description
 from edge_agent.uplink.protocol import Delivery, Gateway
@@ -24,6 +26,7 @@ from edge_agent.uplink.repairs import Repairs
 from edge_agent.uplink.selection import passing
 from edge_agent.uplink.timers import Timers
 from edge_agent.uplink.topics import Topics
+from edge_agent.uplink.turns import Turns
 from edge_agent.uplink.window import Window
 from edge_agent.uplink.within import within
 
@@ -58,7 +61,8 @@ class Sending:
         self._said = Announcements(gateway, self._topics, delivery, self._descriptions, remembered.last)
         self.gate = Gate()
         self._hungry, self._quiet = asyncio.Event(), asyncio.Event()
-        self._rejections = Rejections(delivery, self._said, self._suspects)
+        self._losses = Losses(gateway, self._topics, delivery)
+        self._rejections = Rejections(delivery, self._losses, self._suspects)
         self._failed_id: int | None = None
         self._proved = self._finishing = False
         self._timers = Timers()
@@ -84,16 +88,18 @@ class Sending:
             session, Window(connected.receive_maximum), self._settings.ack_timeout, self._end
         )
         self._repairs = Repairs(self._gateway, self._delivery, self.flights, sizes)
+        self._beside = Turns(self._next_loss, partial(self._next_run, self._history.lane))
+        self._sources = self._losses, self._history, self._repairs
         self._proved = proved
         session.on_ack, session.on_message, session.on_closed = self._acked, self._heard, self._broke
         self._delivery.on_kept, self._delivery.low_water = self._kept, self._low_water
+        self._delivery.losses_taken = lambda: self._losses.taken
         now, delay = self._loop.time(), random.uniform(0, self._settings.spread)  # noqa: S311 - jitter
         self._hold_until = self._remembered.hold_until(now, self._gateway.clock_wait)
         try:
             session.subscribe(self._topics.status)
-            losses = await self._delivery.open_losses()
             if not self._finishing:
-                self._said.begin(losses)
+                self._said.begin()
                 self.pump()
             self._timers.after("backlog", delay, self._open_backlog)
             self._timers.after("clock", self._hold_until - now, self.pump)
@@ -103,7 +109,7 @@ class Sending:
                 problem = f"the broker does not pass {self._topics.status} back to us; allow us to write it"
                 self._timers.after("proof", self._settings.ack_timeout, lambda: self._end(problem))
             async with asyncio.TaskGroup() as tasks:
-                work = read(self._hungry, self._rejections, self._history, self._repairs, self.pump)
+                work = read(self._hungry, self._rejections, self._sources, self.pump)
                 reader = tasks.create_task(work, name="uplink.reader")
                 try:
                     return await self._ended
@@ -112,6 +118,7 @@ class Sending:
         finally:
             self._delivery.rewind()
             self._delivery.on_kept = self._delivery.low_water = None
+            self._end("over")  # an acknowledgement that is told only now would come too late
             self.flights.close()
             self._timers.close()
 
@@ -141,8 +148,8 @@ class Sending:
         return self._history.drain_s(self._loop.time()) if drains else None
 
     def _kept(self, runs: Sequence[Run], declared: Sequence[Declared]) -> None:
-        for loss in declared:
-            self._said.declare(loss)
+        if declared:
+            self._losses.made()
         if self._live.waiting + sum(len(run.rows) for run in runs) > _MOST_LIVE:
             self._live.clear()
             self._history.extend()
@@ -164,7 +171,7 @@ class Sending:
                 pass
         except SessionError as error:
             self._end(str(error))
-        if self._history.hungry or self._repairs.hungry:
+        if any(source.hungry for source in self._sources):
             self._hungry.set()
         if not self.flights:
             self._quiet.set()
@@ -177,26 +184,23 @@ class Sending:
             self._next_urgent()
             or self._next_run(self._live, self.flights.window.room)
             or (not self._finishing and self._next_state())
-            or (not self._finishing and self._next_run(self._history.lane, self.flights.window.backlog_room))
+            or (not self._finishing and self._beside.next(self.flights.window.backlog_room))
             or (not self._finishing and self._next_run(self._repairs.lane, self.flights.window.backlog_room))
         )
 
     def _next_urgent(self) -> bool:
-        if (urgent := self._said.urgent) is None:
+        if not self._said.urgent:
             return False
-        message, loss = urgent
-        if loss is not None and not self.gate.allows(self._loop.time(), self.flights.runs):
-            return False
-        self.flights.send(message, loss=loss)
-        self._said.urgent_sent()
+        self.flights.send(self._said.next_urgent())
         return True
 
+    def _next_loss(self, room: int) -> bool:
+        return room >= LEAST_ROOM and self._readings_may_go() and self._losses.send(self.flights)
+
     def _next_state(self) -> bool:
-        if self.flights.window.room < LEAST_ROOM or (state := self._said.state) is None:
+        if self.flights.window.room < LEAST_ROOM or not self._said.states:
             return False
-        device, message = state
-        self.flights.send(message)
-        self._said.state_sent(device)
+        self.flights.send(self._said.next_state())
         return True
 
     def _next_run(self, lane: Lane, room: int) -> bool:
@@ -252,7 +256,7 @@ class Sending:
                 self.pump()
                 return
         elif flight.loss is not None:
-            self._said.declare(flight.loss)
+            self._losses.put_back(flight.loss)
         problem = f"the broker refuses messages ({refusal.name}); check ACL and quota for {self._topics.base}"
         if problem != self.gate.problem:
             log.warning("%s; nothing is given up", problem)
@@ -307,7 +311,7 @@ class Sending:
         self._timers.after("health", _HEALTH_EVERY_S, self._health)
 
     def _refresh(self) -> None:
-        self._said.begin(())
+        self._said.begin()
         self._timers.after("refresh", _REFRESH_EVERY_S, self._refresh)
         self.pump()
 
