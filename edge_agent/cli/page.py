@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from edge_agent import registry
+from edge_agent.bus.advertisement import written
 from edge_agent.cli.decode import Given, meaning
 from edge_agent.driver import Channel, Driver, ProfileError, Quantity, find_profiles, profile_text
 
@@ -55,7 +56,7 @@ def settings_table(record: Driver[Any]) -> str:
         (
             f"`{key}`",
             _type(facts),
-            "" if key in required else f"`{json.dumps(facts['default'])}`",
+            "" if key in required or facts["default"] is None else f"`{json.dumps(facts['default'])}`",
             facts["description"],
         )
         for key, facts in schema["properties"].items()
@@ -70,6 +71,7 @@ def _type(facts: dict[str, Any]) -> str:
         ("to", "maximum"),
         ("below", "exclusiveMaximum"),
     )
+    facts = next((kind for kind in facts.get("anyOf", []) if kind.get("type") != "null"), facts)
     told = (f"{word} {facts[key]:g}" for word, key in bounds if key in facts)
     return " ".join([facts.get("type", "any"), *told])
 
@@ -105,7 +107,8 @@ def _ended(told: dict[str, str]) -> Iterator[tuple[str, str]]:
 
 def every_channel(record: Driver[Any]) -> list[Channel]:
     """Return all channels of a driver without profiles, whatever its settings are."""
-    variants = [sample_settings(record), *(vector.get("settings", {}) for vector in vectors(record))]
+    sample = sample_settings(record)
+    variants = [sample, *(sample | vector.get("settings", {}) for vector in vectors(record))]
     opened = (record.open(record.settings.model_validate(variant)) for variant in variants)
     return list(dict.fromkeys(channel for device in opened for channel in device.channels))
 
@@ -137,9 +140,19 @@ def _example(record: Driver[Any], name: str) -> str:
     vector = next(vector for vector in vectors(record) if "expect" in vector)
     settings = vector.get("settings", {})
     said = {kind: bytes.fromhex(vector[kind]) for kind in _KINDS if kind in vector}
-    given = Given(said.get("frame"), said.get("request"), said.get("response"))
+    broadcast = vector.get("advertisement", {})
+    given = Given(
+        said.get("frame"),
+        said.get("request"),
+        said.get("response"),
+        written(broadcast) if broadcast else None,
+    )
     options = [f"--set {key}={value}" for key, value in settings.items()]
     options += [f'--{kind} "{vector[kind]}"' for kind in said]
+    for kind, value in broadcast.items():
+        option = "--" + kind.replace("_", "-")
+        parts = [f"{key}={text}" for key, text in value.items()] if isinstance(value, dict) else [value]
+        options += [f'{option} "{part}"' for part in parts]
     command = " \\\n    ".join([f"edge-agent decode {name}", *options])
     answer = json.dumps(meaning(record, name, settings, given), ensure_ascii=False)
     return f"{vector['name']} ({vector['source']}):\n\n```console\n$ {command}\n{answer}\n```"

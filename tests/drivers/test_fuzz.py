@@ -11,10 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_agent import registry
+from edge_agent.bus.advertisement import written
 from edge_agent.bus.framing import Framer
 from edge_agent.bus.modbus import parse, read_request
 from edge_agent.driver import (
+    Advertisement,
     Answerer,
+    Beacon,
+    BeaconSettings,
     Cut,
     Driver,
     Fault,
@@ -220,7 +224,39 @@ def cut_for(driver: Driver[Any], vector: dict[str, Any]) -> Cut:
     return found[0]
 
 
+@pytest.mark.parametrize("driver", drivers(Over.ADVERTISEMENTS))
+def test_advertisement_gives_samples_or_a_fault(driver: Driver[Any]) -> None:
+    adverts = [written(vector["advertisement"]) for vector in vectors(driver)]
+    devices = [
+        driver.open(driver.settings.model_validate(beacon_settings(driver, vector)))
+        for vector in vectors(driver)
+    ]
+    payloads = [
+        payload
+        for advert in adverts
+        for payload in (*advert.service_data.values(), *advert.manufacturer_data.values())
+    ]
+
+    @EXAMPLES
+    @given(st.data(), st.sampled_from(adverts), st.sampled_from(devices))
+    def run(data: st.DataObject, advert: Advertisement, device: Beacon) -> None:
+        told = advert._replace(
+            service_data={uuid: data.draw(noise(payloads)) for uuid in advert.service_data},
+            manufacturer_data={company: data.draw(noise(payloads)) for company in advert.manufacturer_data},
+        )
+        with suppress(Fault):
+            check(device.decode(told), device.channels)
+
+    run()
+
+
+def beacon_settings(driver: Driver[Any], vector: dict[str, Any]) -> dict[str, Any]:
+    address = {"address": vector["advertisement"].get("address", "00:00:00:00:00:00")}
+    told: dict[str, Any] = vector.get("settings", {})
+    return address | told if issubclass(driver.settings, BeaconSettings) else told
+
+
 def test_every_shape_in_use_is_fuzzed() -> None:
-    fuzzed = {Over.STREAM, Over.REGISTERS, Over.LINE}
+    fuzzed = {Over.STREAM, Over.REGISTERS, Over.LINE, Over.ADVERTISEMENTS}
     used = {cast("Driver[Any]", entry.driver).over for entry in registry.entries()}
     assert used <= fuzzed, f"add a fuzz test for drivers over {', '.join(used - fuzzed)}"

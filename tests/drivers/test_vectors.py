@@ -8,9 +8,24 @@ import pytest
 
 from edge_agent import driver as contract
 from edge_agent import registry
+from edge_agent.bus.advertisement import written
 from edge_agent.bus.framing import Framer
 from edge_agent.bus.modbus import answer_cut, parse, read_request
-from edge_agent.driver import Answerer, Device, Driver, Fault, Line, Over, Read, Registers, Sample, Talker
+from edge_agent.driver import (
+    Answerer,
+    Beacon,
+    BeaconSettings,
+    Device,
+    Driver,
+    Fault,
+    Line,
+    NotMine,
+    Over,
+    Read,
+    Registers,
+    Sample,
+    Talker,
+)
 
 Vector = dict[str, Any]
 LONGEST_DEAF = 8  # good frames that a bad one may cost
@@ -28,7 +43,10 @@ def every(over: Over) -> Iterator[Any]:
 
 
 def opened(driver: Driver[Any], vector: Vector) -> Device:
-    return driver.open(driver.settings.model_validate(vector.get("settings", {})))
+    settings = vector.get("settings", {})
+    if issubclass(driver.settings, BeaconSettings):
+        settings = {"address": vector["advertisement"].get("address", "00:00:00:00:00:00")} | settings
+    return driver.open(driver.settings.model_validate(settings))
 
 
 def told(samples: Iterable[Sample]) -> dict[str, tuple[bool, object]]:
@@ -90,6 +108,29 @@ def outcome(device: Talker, frame: bytes) -> dict[str, tuple[bool, object]] | No
         return told(device.decode(frame))
     except Fault:
         return None
+
+
+@pytest.mark.parametrize(("driver", "vector"), list(every(Over.ADVERTISEMENTS)))
+def test_advertisement(driver: Driver[Any], vector: Vector) -> None:
+    said = written(vector["advertisement"])
+    device = cast("Beacon", opened(driver, vector))
+    for before in vector.get("before", []):
+        device.decode(written(vector["advertisement"] | before))
+    if "fault" in vector:
+        with pytest.raises(fault(vector)) as caught:
+            device.decode(said)
+        assert caught.type is fault(vector)
+        return
+    assert told(device.decode(said)) == expected(vector)
+    assert {channel.name for channel in device.channels} >= vector["expect"].keys()
+    bare = said._replace(service_data={}, manufacturer_data={})
+    with pytest.raises(NotMine):
+        device.decode(bare)
+    assert driver.broadcast is not None
+    heard = set(driver.broadcast.services) & set(said.service_data)
+    assert heard or set(driver.broadcast.companies) & set(said.manufacturer_data), (
+        "the radio would not pass it"
+    )
 
 
 @pytest.mark.parametrize(("driver", "vector"), list(every(Over.REGISTERS)))

@@ -35,7 +35,7 @@ DOORS = {
 }
 
 # What a driver may import beyond the contract and pydantic, because its own extra names it.
-DRIVER_EXTRAS: dict[str, set[str]] = {}
+DRIVER_EXTRAS: dict[str, set[str]] = {name: {"cryptography"} for name in ("atc", "bthome", "mibeacon")}
 
 # A driver is pure: these would let it wait, read a clock, log, start threads or touch the machine.
 IMPURE = {
