@@ -76,6 +76,13 @@ settings = {{ profile = "eastron_sdm120", address = {park.METER} }}
 interval = "2s"
 name = "Hall A feed"
 
+[device.meter-2]
+driver = "dlt645"
+bus = "cabinet-a"
+settings = {{ profile = "dlt645_2007_single", address = "{park.FLAT_METER}" }}
+interval = "5s"
+name = "Flat above hall A"
+
 [device.climate-1]
 driver = "modbus"
 bus = "cabinet-a"

@@ -14,17 +14,19 @@ from pathlib import Path
 
 from edge_agent.demo import child, radar, world
 from edge_agent.demo.broken import DemoError
+from edge_agent.demo.dlt645 import Meter
 from edge_agent.demo.slave import Slaves, unit
 from edge_agent.demo.wire import Wire
 from edge_agent.profile import profile_text
 
 CABINET_BAUD = 9600
 METER, CLIMATE = 1, 2  # addresses in the cabinet
+FLAT_METER = "000000004194"
 _READY_WITHIN = 20.0
 
 
 def cabinet_tty(directory: Path) -> Path:
-    """Return the name of the tty on which the meter and the climate sensor are reached."""
+    """Return the name of the tty on which the meters and the climate sensor are reached."""
     return directory / "tty-cabinet-a"
 
 
@@ -65,10 +67,11 @@ async def _serve(directory: Path) -> None:
         unit(METER, profile_text("modbus", "eastron_sdm120"), lambda: world.meter(time.time())),
         unit(CLIMATE, profile_text("modbus", "xy_md02"), lambda: world.climate(time.time())),
     ]
+    flat = Meter(FLAT_METER, profile_text("dlt645", "dlt645_2007_single"), lambda: world.flat(time.time()))
     with ExitStack() as stack:
         stack.enter_context(Wire(cabinet_tty(directory), cabinet, CABINET_BAUD))
         stack.enter_context(Wire(radar_tty(directory), radar_far, radar.BAUD))
-        stack.enter_context(Slaves(cabinet, units))
+        stack.enter_context(Slaves(cabinet, units, flat.hear))
         module = stack.enter_context(radar.Module(radar_far))
         print("ready", flush=True)  # noqa: T201 - the caller waits for this line
         reports = asyncio.create_task(module.watch(), name="radar")

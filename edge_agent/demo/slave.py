@@ -23,6 +23,7 @@ _ILLEGAL_FUNCTION, _ILLEGAL_ADDRESS, _ILLEGAL_VALUE = 1, 2, 3
 _REQUEST = 8  # bytes of every request this slave can grant
 _MOST_REGISTERS = 125  # in one request; application protocol, 6.3 and 6.4
 _LONGEST = 256  # bytes of any frame
+_TURN_ROUND = 0.005, 0.015  # seconds that a device thinks
 _SILENCE = 0.05  # seconds; generous, so that a busy machine does not cut a request in two
 
 
@@ -47,7 +48,7 @@ class Unit:
     address: int
     profile: Mapping[str, Any]
     values: Callable[[], Mapping[str, float]]
-    turn_round: tuple[float, float] = (0.005, 0.015)
+    turn_round: tuple[float, float] = _TURN_ROUND
 
 
 def unit(address: int, profile_toml: str, values: Callable[[], Mapping[str, float]]) -> Unit:
@@ -94,12 +95,14 @@ def answer(device: Unit, request: bytes) -> bytes:
 class Slaves:
     """The slave side of one line: hears every request, and lets the unit that is meant answer.
 
+    ``others`` share the line and speak another protocol: each takes what arrives and returns its answer.
     A context manager inside a running loop.
     """
 
-    def __init__(self, tty: Path, units: list[Unit]) -> None:
+    def __init__(self, tty: Path, units: list[Unit], *others: Callable[[bytes], bytes]) -> None:
         self._tty = TtyEnd(tty, self._hear)
         self._units = {unit.address: unit for unit in units}
+        self._others = others
         self._heard = bytearray()
         self._silence: asyncio.TimerHandle | None = None
         self._chance = random.Random()  # noqa: S311 - how long a device thinks is no secret
@@ -119,6 +122,9 @@ class Slaves:
 
     def _hear(self, arrived: bytes) -> None:
         """Take bytes from the line. A request is answered as soon as its last byte is here."""
+        for other in self._others:
+            if said := other(arrived):
+                self._say(said, _TURN_ROUND)
         for byte in arrived:
             self._heard.append(byte)
             tail = bytes(self._heard[-_REQUEST:])
@@ -141,5 +147,7 @@ class Slaves:
     def _reply(self, request: bytes) -> None:
         device = self._units[request[0]]
         frame = answer(device, request)
-        pause = self._chance.uniform(*device.turn_round)
-        asyncio.get_running_loop().call_later(pause, self._tty.send, frame + crc16(frame))
+        self._say(frame + crc16(frame), device.turn_round)
+
+    def _say(self, frame: bytes, turn_round: tuple[float, float]) -> None:
+        asyncio.get_running_loop().call_later(self._chance.uniform(*turn_round), self._tty.send, frame)

@@ -20,7 +20,7 @@ def test_the_agent_takes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert loaded.uplink["city"].username == "demo"
     assert loaded.uplink["city"].protocol == "auto"
     assert loaded.outbox.path == tmp_path / "outbox.db"
-    assert set(loaded.device) == {"meter-1", "climate-1", "radar-1"}
+    assert set(loaded.device) == {"meter-1", "meter-2", "climate-1", "radar-1"}
     assert loaded.device["meter-1"].interval == 2.0
 
 

@@ -20,7 +20,7 @@ from edge_agent.demo.login import Login
 from edge_agent.demo.run import Options, run
 
 _VERB = "import typer; from edge_agent.cli.demo import demo; typer.run(demo)"
-_DEVICES = {"meter-1", "climate-1", "radar-1"}
+_DEVICES = {"meter-1", "meter-2", "climate-1", "radar-1"}
 
 
 async def _start(*arguments: str) -> asyncio.subprocess.Process:

@@ -17,7 +17,7 @@ from tests.uplink.rig import Heard, Listener, listening
 
 pytestmark = pytest.mark.xdist_group("journey")
 
-_DEVICES = {"meter-1", "climate-1", "radar-1"}
+_DEVICES = {"meter-1", "meter-2", "climate-1", "radar-1"}
 
 
 @pytest.fixture(autouse=True)
