@@ -25,6 +25,7 @@ from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.rows import Identity, Policy
 from edge_agent.outbox.stages import Care
 from edge_agent.processing.plan import plan_for
+from edge_agent.profile import profile_note
 from edge_agent.settings import model, resolve
 from edge_agent.status import Availability, BusStatus, DeviceStatus, Status
 from edge_agent.uplink.protocol import Acknowledged, Gateway
@@ -151,9 +152,11 @@ class Agent:
         for id_, device in config.device.items():
             record, settings = resolve.chosen(device)
             opened = record.open(settings)
-            description = describe(
-                config, id_, device, record.model(settings) or record.title, tuple(opened.channels)
-            )
+            model = record.model(settings) or record.title
+            if note := profile_note(device.driver, device.settings.get("profile")):
+                log.info("%s: its profile is %s", id_, note)
+                model += " (profile of this site)"
+            description = describe(config, id_, device, model, tuple(opened.channels))
             described[id_] = description.hash, (body := description.payload().decode())
             care = Care(device.class_, device.when_full)
             await outbox.enroll(id_, description.hash, body, list(description.channels), care)

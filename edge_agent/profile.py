@@ -113,6 +113,15 @@ def find_profile(driver: str, name: str) -> ProfileFile:
     return known[name]
 
 
+def profile_note(driver: str, name: object) -> str:
+    """Say that a device's profile is the site's own; "" for a packaged one, or where a driver has none.
+
+    Raises:
+        ValueError: there is no such profile.
+    """
+    return find_profile(driver, name).note if name and isinstance(name, str) else ""
+
+
 def profile_text(driver: str, name: str) -> str:
     """Return a profile's TOML text.
 
@@ -164,8 +173,8 @@ def _parsed(name: str, text: str, path: str, model: type[P]) -> P:
         return model.model_validate(raw)
     except ValidationError as error:
         problems = [
-            Problem(path, _line(text, place), dotted(place), wrong, remedy)
-            for place, wrong, remedy in findings(error, model)
+            Problem(path, _line(text, found.path), dotted(found.path), found.wrong, found.remedy)
+            for found in findings(error, model)
         ]
         raise ProfileError(name, *sorted(problems, key=lambda problem: problem.line)) from None
 

@@ -14,7 +14,7 @@ from edge_agent.agent import Agent
 from edge_agent.backoff import Backoff
 from edge_agent.outbox.store import DamagedError, DiskError, OutboxError, ReadOnlyError
 from edge_agent.settings.error import SettingsError
-from edge_agent.settings.load import load
+from edge_agent.settings.load import load_what_runs
 
 EX_CONFIG = 78
 """A person must act: systemd does not restart (RestartPreventExitStatus=78)."""
@@ -29,11 +29,13 @@ def serve(config: Path) -> int:
     75: the disk does not let it run now, to be tried again. 78: a person must act.
     """
     try:
-        loaded = load(config)
+        loaded, left_out = load_what_runs(config)
     except SettingsError as error:
         print(error, file=sys.stderr)  # noqa: T201 - before logging is set up
         return EX_CONFIG
     logging.basicConfig(level=loaded.log.level.upper(), format=_format(), stream=sys.stderr)
+    for problem in left_out:
+        log.error("%s; the agent runs without this device", problem)
     try:
         agent = Agent(loaded, on_ready=lambda: notify("READY=1"))
         backoff = Backoff()

@@ -7,9 +7,10 @@ import math
 import struct
 from collections.abc import Mapping
 from decimal import Decimal
+from itertools import pairwise
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from edge_agent.driver import Quantity, Read, Settings, Table, read_profile
 
@@ -145,6 +146,19 @@ class Vector(Settings):
     unknown: tuple[str, ...] = ()
     requests: int | None = None
 
+    @field_validator("coil", "discrete", "input", "holding")
+    @classmethod
+    def _readable(cls, image: dict[str, str]) -> dict[str, str]:
+        for at, text in image.items():
+            try:
+                int(at, 0), bytes.fromhex(text)
+            except ValueError:
+                example = '0x0010 = "01 31"'
+                raise ValueError(
+                    f"{at} = {text!r} is no address with bytes in hex; write {example}"
+                ) from None
+        return image
+
     @model_validator(mode="after")
     def _from_somewhere(self) -> Self:
         if bool(self.source) is self.synthetic:
@@ -180,6 +194,17 @@ class Profile(Settings):
         names = [register.name for register in self.channels]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"channel {', '.join(twice)} is there twice; give each a name of its own")
+        return self
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        whole = [entry for entry in self.channels if not (entry.bits or entry.type == "bool")]
+        whole.sort(key=lambda entry: (entry.table, entry.at, entry.end))
+        for one, other in pairwise(whole):
+            if one.table == other.table and other.at < one.end and (one.at, one.end) != (other.at, other.end):
+                raise ValueError(
+                    f"{one.name} and {other.name} overlap in register {other.at}; correct at or type of one"
+                )
         return self
 
     @model_validator(mode="after")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from edge_agent.profile import profile_note
 from edge_agent.settings.error import SettingsError
 from edge_agent.settings.load import load
 
@@ -25,6 +26,9 @@ def check(
         print(error, file=sys.stderr)
         raise typer.Exit(os.EX_CONFIG) from None
     devices, buses = _count(len(found.device), "device"), _count(len(found.bus), "bus", "buses")
+    for name, device in found.device.items():
+        if note := profile_note(device.driver, profile := device.settings.get("profile")):
+            print(f"device.{name}: profile {profile!r} is {note}")
     print(f"OK: {devices} on {buses}, {_count(len(found.uplink), 'uplink')}")
 
 

@@ -30,6 +30,7 @@ from edge_agent.driver import (
     Settings,
     Talker,
 )
+from edge_agent.profile import profile_note
 
 _NOBODY = "00:00:00:00:00:00"  # an address was not told, and most formats do not need it
 
@@ -87,7 +88,10 @@ def decode(  # noqa: PLR0913 - one parameter for each option
             _advertisement(service_data or [], manufacturer_data or [], (address, name, rssi)),
         )
         record = registry.load(driver)
-        result = meaning(record, driver, _pairs(settings or []), given)
+        told = _pairs(settings or [])
+        result = meaning(record, driver, told, given)
+        if note := profile_note(driver, told.get("profile")):
+            result["profile"] = note
     except (_UsageError, registry.UnknownDriverError) as error:
         _stop(str(error))
     print(json.dumps(result, ensure_ascii=False))

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from edge_agent import registry
 from edge_agent.bus.address import Address
 from edge_agent.contract.messages import RESERVED_CHANNELS
-from edge_agent.driver import Channel, Over, Quantity
+from edge_agent.driver import Channel, Over, ProfileError, Quantity
 from edge_agent.registry import UnknownDriverError
 from edge_agent.settings.model import Bus, Device
 from edge_agent.settings.resolve import chosen, format_of, opened
@@ -76,6 +76,9 @@ def _device(name: str, device: Device) -> Generator[Finding, None, _Fit | None]:
         return None
     except ValidationError as error:
         yield from findings(error, registry.load(device.driver).settings, (*place, "settings"))
+        return None
+    except ProfileError as error:
+        yield said((*place, "settings", *_meant(device, str(error))), error)._replace(alone=name)
         return None
     except ValueError as error:
         yield said((*place, "settings", *_meant(device, str(error))), error)

@@ -29,6 +29,20 @@ def load(path: Path) -> Config:
     Raises:
         SettingsError: it cannot. The error holds every problem that was found.
     """
+    config, left_out = load_what_runs(path)
+    if left_out:
+        raise SettingsError(left_out)
+    return config
+
+
+def load_what_runs(path: Path) -> tuple[Config, tuple[Problem, ...]]:
+    """Read a configuration without the devices whose profile is broken, and what is wrong with those.
+
+    A profile is a file of its own, which somebody may have changed since the configuration was checked.
+
+    Raises:
+        SettingsError: it cannot be used. The error holds every problem that was found.
+    """
     text = _text(path)
     raw = _parsed(path, text)
     named = set(_table(raw, "bus"))
@@ -47,14 +61,17 @@ def load(path: Path) -> Config:
         _prune(raw, error)
         buses, devices = _sound(Bus, _table(raw, "bus")), _sound(Device, _table(raw, "device"))
     found += checks.check(buses, devices, named)
-    if found:
-        lines = locate(text)
-        problems = [
-            Problem(str(path), line_of(lines, place), wording.dotted(place), wrong, remedy)
-            for place, wrong, remedy in found
-        ]
-        raise SettingsError(sorted(problems, key=lambda problem: problem.line))
-    return config
+    lines = locate(text)
+    problems = [
+        Problem(str(path), line_of(lines, place), wording.dotted(place), wrong, remedy)
+        for place, wrong, remedy, _ in found
+    ]
+    problems.sort(key=lambda problem: problem.line)
+    if not all(finding.alone for finding in found):
+        raise SettingsError(problems)
+    broken = {finding.alone for finding in found}
+    kept = {name: device for name, device in config.device.items() if name not in broken}
+    return config.model_copy(update={"device": kept}) if broken else config, tuple(problems)
 
 
 def _text(path: Path) -> str:

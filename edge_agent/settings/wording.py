@@ -14,11 +14,15 @@ LATER = "is not supported by this version (it is planned)"
 
 
 class Finding(NamedTuple):
-    """One thing that is wrong, at a key path in the file."""
+    """One thing that is wrong, at a key path in the file.
+
+    ``alone`` is the device that cannot run because of it, where all others can.
+    """
 
     path: Path
     wrong: str
     remedy: str
+    alone: str = ""
 
 
 def said(path: Path, message: object, remedy: str = "correct it") -> Finding:

@@ -1,0 +1,87 @@
+"""``edge-agent profile``: list device profiles, show one, and test one against its own vectors."""
+
+import json
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from edge_agent import registry
+from edge_agent.driver import ProfileError, find_profiles, profile_text
+
+profile = typer.Typer(no_args_is_help=True, help="Device models described as data: list, show, test.")
+
+_USUAL_DRIVER = "modbus"
+
+Kind = Annotated[
+    str, typer.Option("--driver", help="Whose profile it is; else its folder tells, else modbus.")
+]
+
+
+@profile.command("list")
+def list_(*, driver: Annotated[str, typer.Option(help="Only this driver's profiles.")] = "") -> None:
+    """List all profiles: packaged ones, and the site's own in /etc/edge-agent/profiles/DRIVER."""
+    try:
+        for name in [driver] if driver else registry.names():
+            for found, file in find_profiles(name).items():
+                print(f"{name} {found}" + (f" ({file.note})" if file.note else ""))
+    except ProfileError as error:
+        _stop(str(error))
+
+
+@profile.command()
+def show(name: Annotated[str, typer.Argument(help="Name of a profile.")], *, driver: Kind = "") -> None:
+    """Print a profile, such as to begin one's own with it."""
+    try:
+        print(profile_text(_driver_of(name, driver), name), end="")
+    except ValueError as error:
+        _stop(str(error))
+
+
+@profile.command("test")
+def try_(
+    file: Annotated[str, typer.Argument(help="A profile's file, or the name of one that is there.")],
+    *,
+    driver: Kind = "",
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Test a profile: its rules, its vectors, and what one poll costs on the line.
+
+    Ends with 0 when it is in order, 1 when it is not, 2 when it cannot be tested.
+
+    Example: edge-agent profile test ./acme_m1.toml
+    """
+    from edge_agent.cli.trial import try_profile  # noqa: PLC0415 - `edge-agent --help` need not wait for it
+
+    name = str(Path(file).absolute()) if file.endswith(".toml") else file
+    try:
+        kind = _driver_of(name, driver)
+        record = registry.load(kind)
+        if not find_profiles(kind):
+            _stop(f"driver {kind} has no profiles; give the one that has with --driver")
+        profile_text(kind, name)
+    except (registry.UnknownDriverError, ValueError) as error:
+        _stop(str(error))
+    trial = try_profile(kind, record, name)
+    if as_json:
+        print(json.dumps(trial.as_dict(), ensure_ascii=False))
+    else:
+        print("\n".join(trial.lines()))
+    if not trial.ok:
+        raise typer.Exit(1)
+
+
+def _driver_of(file: str, driver: str) -> str:
+    """Return the driver that is given, else that of the file's folder or of the profile, else modbus."""
+    if driver:
+        return driver
+    names = registry.names()
+    if "/" in file:
+        above = reversed(Path(file).parent.parts)
+        return next((part for part in above if part in names), _USUAL_DRIVER)
+    return next((name for name in names if file in find_profiles(name)), _USUAL_DRIVER)
+
+
+def _stop(message: str) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(2)
