@@ -154,5 +154,8 @@ def _example(record: Driver[Any], name: str) -> str:
         parts = [f"{key}={text}" for key, text in value.items()] if isinstance(value, dict) else [value]
         options += [f'{option} "{part}"' for part in parts]
     command = " \\\n    ".join([f"edge-agent decode {name}", *options])
-    answer = json.dumps(meaning(record, name, settings, given), ensure_ascii=False)
+    try:
+        answer = json.dumps(meaning(record, name, settings, given), ensure_ascii=False)
+    except ValueError as error:  # the site's own profile of that name is broken
+        return f"{vector['name']}: {error}"
     return f"{vector['name']} ({vector['source']}):\n\n```console\n$ {command}\n{answer}\n```"

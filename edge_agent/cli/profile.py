@@ -22,11 +22,12 @@ Kind = Annotated[
 def list_(*, driver: Annotated[str, typer.Option(help="Only this driver's profiles.")] = "") -> None:
     """List all profiles: packaged ones, and the site's own in /etc/edge-agent/profiles/DRIVER."""
     try:
-        for name in [driver] if driver else registry.names():
-            for found, file in find_profiles(name).items():
-                print(f"{name} {found}" + (f" ({file.note})" if file.note else ""))
+        found = {name: find_profiles(name) for name in ([driver] if driver else registry.names())}
     except ProfileError as error:
         _stop(str(error))
+    for name, profiles in found.items():
+        for one, file in profiles.items():
+            print(f"{name} {one}" + (f" ({file.note})" if file.note else ""))
 
 
 @profile.command()

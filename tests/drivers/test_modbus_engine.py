@@ -147,8 +147,8 @@ def test_a_slow_line_favours_several_requests() -> None:
 
 
 def test_tables_are_read_apart_in_order_of_address() -> None:
-    found = blocks({"at": 5}, {"at": 3, "table": "input"}, {"at": 4, "type": "u32"}, {"at": 2})
-    assert found == [("holding", 2, 4), ("input", 3, 1)]
+    found = blocks({"at": 6}, {"at": 3, "table": "input"}, {"at": 4, "type": "u32"}, {"at": 2})
+    assert found == [("holding", 2, 5), ("input", 3, 1)]
 
 
 def test_no_request_is_longer_than_the_device_takes() -> None:
