@@ -57,7 +57,8 @@ async def open_socket(address: Address) -> Socket:
     except OSError as error:
         if error.errno in {errno.EMFILE, errno.ENFILE}:
             raise
-        reason = error.strerror or str(error)
+        named = isinstance(error, socket.gaierror)
+        reason = (error.strerror if named or not error.errno else os.strerror(error.errno)) or str(error)
     raise BusError(
         f"{address.text} cannot be reached ({reason}); check the address, the network and that the device "
         "is on; many take only one connection at a time"

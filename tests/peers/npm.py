@@ -28,6 +28,15 @@ def run(*command: str) -> str:
     return done.stdout
 
 
+def libmodbus_slave(folder: Path) -> Path:
+    """Compile the slave in C, of Debian's libmodbus, into a folder."""
+    compiler, config = needs("cc", "gcc"), needs("pkg-config", "pkg-config")
+    flags = run(config, "--cflags", "--libs", "libmodbus").split()
+    slave = folder / "libmodbus_slave"
+    run(compiler, "-Wall", "-Werror", "-O1", "-o", str(slave), str(HERE / "libmodbus_slave.c"), *flags)
+    return slave
+
+
 def node() -> str:
     """Return where node is, the packages of package.json being installed. None of their scripts is run."""
     program, npm = needs("node", "nodejs"), needs("npm", "npm")

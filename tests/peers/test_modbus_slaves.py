@@ -12,7 +12,7 @@ from edge_agent.bus.modbus import Rtu
 from edge_agent.bus.serial import SerialFormat
 from edge_agent.demo.wire import Wire
 from edge_agent.driver import NoAnswer, Read, Refused, Table
-from tests.peers.npm import HERE, needs, node, run
+from tests.peers.npm import HERE, libmodbus_slave, node
 
 UNIT = 7
 
@@ -20,11 +20,7 @@ UNIT = 7
 @pytest.fixture(scope="session")
 def libmodbus(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """A slave in C, of Debian's libmodbus."""
-    compiler, config = needs("cc", "gcc"), needs("pkg-config", "pkg-config")
-    flags = run(config, "--cflags", "--libs", "libmodbus").split()
-    slave = tmp_path_factory.mktemp("peer") / "libmodbus_slave"
-    run(compiler, "-Wall", "-Werror", "-O1", "-o", str(slave), str(HERE / "libmodbus_slave.c"), *flags)
-    return [str(slave)]
+    return [str(libmodbus_slave(tmp_path_factory.mktemp("peer")))]
 
 
 @pytest.fixture(scope="session")

@@ -220,6 +220,15 @@ def test_planned_keys_are_refused_where_they_ask_for_something(
             "9: device.radar.bus: speaks unasked and needs bus 'a' for itself, and shares it with meter;",
         ),
         (
+            "[bus.a]\nport = 'modbus-tcp://plc'\nserial = '9600 8N1'\n"
+            "[device.radar]\ndriver = 'ld2410'\nbus = 'a'",
+            "3: bus.a.serial: has no meaning for modbus-tcp://; remove it",
+        ),
+        (
+            "[bus.a]\nport = 'modbus-tcp://plc'\n[device.radar]\ndriver = 'ld2410'\nbus = 'a'",
+            "5: device.radar.bus: does not speak Modbus, and bus 'a' is modbus-tcp://; give it another bus",
+        ),
+        (
             "[bus.a]\nport='/x'\n[device.r]\ndriver='ld2410'\nbus='a'\nchannel.occupancy.calibrate.scale=2",
             "6: device.r.channel.occupancy.calibrate: is for measured numbers, and this is a state;",
         ),
