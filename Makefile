@@ -38,7 +38,8 @@ bench: $(VENV)/.dev ## Measure the figures of docs/performance.md, 10 min; ARGS=
 	$(BIN)/python -m benchmarks.tables $(ARGS)
 
 soak: needs $(VENV)/.dev ## Run the scenarios of failure in their long forms too (hours), and write docs/reliability.md
-	EDGE_AGENT_RELIABILITY=docs/reliability.md $(BIN)/pytest -m soak -n 2 --dist loadgroup tests/faults $(ARGS)
+	$(BIN)/pip install -q atheris || echo "atheris does not install here: nothing is fuzzed" >&2
+	EDGE_AGENT_RELIABILITY=docs/reliability.md $(BIN)/pytest -m soak -n 2 --dist loadgroup -rs tests/faults tests/fuzz $(ARGS)
 
 new-driver: $(VENV)/.dev ## Begin a driver: make new-driver NAME=foo
 	@$(BIN)/python scripts/new_driver.py "$(NAME)"

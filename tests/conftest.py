@@ -1,4 +1,4 @@
-"""Where CI is set, a test that was skipped has failed: nothing passes by not being run."""
+"""Where CI is set, a test that was skipped has failed: nothing passes by not being run. Long forms wait."""
 
 import os
 from collections.abc import Generator
@@ -7,6 +7,21 @@ from typing import TypeVar
 import pytest
 
 R = TypeVar("R", pytest.TestReport, pytest.CollectReport)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare what marks a long form."""
+    config.addinivalue_line("markers", "soak: a long form, which only `pytest -m soak` runs")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the long forms out unless they are asked for."""
+    if "soak" in config.option.markexpr:
+        return
+    long = [item for item in items if item.get_closest_marker("soak")]
+    config.hook.pytest_deselected(items=long)
+    items[:] = [item for item in items if not item.get_closest_marker("soak")]
 
 
 def _failed_if_skipped(report: R) -> R:

@@ -1,8 +1,7 @@
 """What the scenarios share: a rig or gateways alone; long forms apart; one table of counts.
 
-``pytest -m soak tests/faults`` runs everything here; without it the long forms are deselected. The counts of
-every scenario stand at the end of the run,
-and with ``EDGE_AGENT_RELIABILITY=docs/reliability.md`` in that file.
+``pytest -m soak tests/faults`` runs everything here. The counts of every scenario stand at the end of the
+run, and with ``EDGE_AGENT_RELIABILITY=docs/reliability.md`` in that file.
 """
 
 import os
@@ -21,20 +20,12 @@ _HERE = Path(__file__).parent
 _PROPERTY = "counts"
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "soak: a long form, run by `pytest -m soak tests/faults` alone")
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if "soak" in config.option.markexpr:
         for item in items:
             if item.path.is_relative_to(_HERE):
                 item.add_marker("soak")  # the table of a soak has every scenario
-        return
-    long = [item for item in items if item.get_closest_marker("soak")]
-    config.hook.pytest_deselected(items=long)
-    items[:] = [item for item in items if not item.get_closest_marker("soak")]
 
 
 @pytest.fixture
