@@ -134,25 +134,25 @@ def parse(question: Question, frame: bytes) -> Answer:
 def answer_cut(question: Question) -> Cut:
     """Return the cut that finds the answer to a question, or its refusal, among other bytes.
 
-    An intact answer is found at once, even behind something that begins like one and whose end is not here
-    yet: a length that was damaged would else swallow the frames behind it.
+    It looks at least once a frame for an intact answer also behind something that begins like one and whose
+    end is not here yet: else a length that was damaged would swallow the frames behind it.
     """
 
     def cut(heard: bytes) -> Frame | Need | Skip:
-        begun = -1
+        begun, wanted = -1, 0
         at = heard.find(_START)
         while at >= 0:
             piece = heard[at : at + _HEAD + _MOST_DATA + _TAIL]
             if _may_begin(question, piece):
-                size = _HEAD + piece[_HEAD - 1] + _TAIL if len(piece) >= _HEAD else len(piece) + 1
+                size = _HEAD + (piece[_HEAD - 1] if len(piece) >= _HEAD else 0) + _TAIL
                 if len(piece) >= size and _answers(question, piece[:size]):
                     return Skip(at) if at else Frame(size)
                 if len(piece) < size and begun < 0:
-                    begun = at
+                    begun, wanted = at, size
             at = heard.find(_START, at + 1)
         if begun < 0:
             return Skip(len(heard))
-        return Skip(begun) if begun else Need(len(heard) + 1)
+        return Skip(begun) if begun else Need(min(wanted, len(heard) + _HEAD + _TAIL))
 
     return cut
 
