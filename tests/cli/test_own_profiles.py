@@ -175,6 +175,8 @@ async def test_a_running_agent_says_it(own: Path, config: Path) -> None:
         process.terminate()
         async with asyncio.timeout(30):
             assert await process.wait() == 0
+        kept = b"".join(file.read_bytes() for file in config.parent.glob("outbox.db*"))
+        assert b"sensor with SHT20 (profile of this site)" in kept, "what meta tells of the device"
     finally:
         if process.returncode is None:
             process.kill()

@@ -26,9 +26,9 @@ def table(name: str, image: dict[str, str]) -> list[SimData]:
     if name in {"coil", "discrete"}:
         bits = [False] * (max((int(at, 0) for at in image), default=0) + BEYOND)
         for at, text in image.items():
-            run = int.from_bytes(bytes.fromhex(text), "little")
-            for place in range(run.bit_length()):
-                bits[int(at, 0) + place] = bool(run >> place & 1)
+            packed = int.from_bytes(bytes.fromhex(text), "little")
+            for place in range(packed.bit_length()):
+                bits[int(at, 0) + place] = bool(packed >> place & 1)
         return [SimData(0, values=bits, datatype=DataType.BITS)]
     starts = [int(at, 0) for at in image]
     first = min(starts, default=0)
