@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent import __version__
-from edge_agent.bus.address import Address
 from edge_agent.bus.line import SerialLine, SerialStream
-from edge_agent.bus.mbap import Mbap
-from edge_agent.bus.modbus import Rtu
+from edge_agent.bus.mbap import registers_at
 from edge_agent.clock import Clock, SystemClock, told_of_steps
 from edge_agent.collect import tasks
 from edge_agent.collect.device import Device
@@ -222,8 +220,7 @@ class Agent:
         place = line.place(device.gap)
         if record.over is Over.LINE:
             return tasks.ask(made, opened, place, place, device.interval)
-        registers = Mbap(place) if Address.parse(bus.port).kind == "modbus-tcp" else Rtu(place)
-        return tasks.ask(made, opened, registers, place, device.interval)
+        return tasks.ask(made, opened, registers_at(bus.port, place), place, device.interval)
 
     def _clock_set(self) -> None:
         if self._outbox is not None:

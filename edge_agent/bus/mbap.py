@@ -12,7 +12,8 @@ import struct
 from itertools import count
 
 from edge_agent.bus import modbus
-from edge_agent.driver import Cut, Frame, Line, Need, Read, Skip
+from edge_agent.bus.address import Address
+from edge_agent.driver import Cut, Frame, Line, Need, Read, Registers, Skip
 
 _HEADER = struct.Struct(">HHH")
 _transactions = count(1)  # for all connections, so that none has two of a number under way
@@ -50,3 +51,8 @@ class Mbap:
         cut = answer_cut(transaction, question.unit)
         answer = await self._line.exchange(request, cut, within=self._within)
         return modbus.answered(question, answer[_HEADER.size :])
+
+
+def registers_at(port: str, line: Line) -> Registers:
+    """Return the registers of the devices on a line to that port: framed for TCP, or as on any line."""
+    return Mbap(line) if Address.parse(port).kind == "modbus-tcp" else modbus.Rtu(line)

@@ -106,9 +106,10 @@ async def _until_full(work: Coroutine[Any, Any, None], recorder: "Recorder") -> 
 
 
 async def _listen(port: str, form: "SerialFormat", tap: "Tap") -> None:
-    from edge_agent.bus.serial import open_stream  # noqa: PLC0415 - as above
+    from edge_agent.bus.address import Address  # noqa: PLC0415 - as above
+    from edge_agent.bus.stream import open_stream  # noqa: PLC0415 - as above
 
-    stream = await open_stream(port, form)
+    stream = await open_stream(Address.parse(port), form)
     stream.tap = tap
     try:
         while True:

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from edge_agent.bus.line import SerialLine, SerialStream
-from edge_agent.bus.modbus import Rtu
+from edge_agent.bus.mbap import registers_at
 from edge_agent.bus.tap import Tap
 from edge_agent.clock import SystemClock
 from edge_agent.collect.device import Device
@@ -51,7 +51,10 @@ class Session:
             assert self.driver.cut is not None
             self._stream = SerialStream(bus.port, self.serial, self.driver.cut, tap=tap)
         else:
-            self._line = SerialLine(bus.port, self.serial, gap=bus.gap, tap=tap)
+            self._line = SerialLine(bus.port, self.serial, gap=bus.gap, direction=bus.direction, tap=tap)
+            place = self._line.place(settings.gap)
+            over_registers = self.driver.over is Over.REGISTERS
+            self._asked: Any = registers_at(bus.port, place) if over_registers else place
 
     @property
     def asks(self) -> bool:
@@ -80,9 +83,7 @@ class Session:
                 await bus.close()
 
     async def _ask(self) -> None:
-        assert self._line is not None
-        line = Rtu(self._line) if self.driver.over is Over.REGISTERS else self._line
-        self.device.heard(await self._opened.poll(line))
+        self.device.heard(await self._opened.poll(self._asked))
 
     async def _hear(self) -> None:
         assert self._stream is not None

@@ -220,8 +220,10 @@ def test_planned_keys_are_refused_where_they_ask_for_something(
             "9: device.radar.bus: speaks unasked and needs bus 'a' for itself, and shares it with meter;",
         ),
         (
-            "[bus.a]\nport = 'modbus-tcp://plc'\nserial = '9600 8N1'\n"
-            "[device.radar]\ndriver = 'ld2410'\nbus = 'a'",
+            (
+                "[bus.a]\nport = 'modbus-tcp://plc'\nserial = '9600 8N1'\n"
+                "[device.a]\ndriver = 'modbus'\nbus = 'a'\nsettings = { profile = 'xy_md02', address = 1 }"
+            ),
             "3: bus.a.serial: has no meaning for modbus-tcp://; remove it",
         ),
         (
