@@ -14,6 +14,7 @@ from typing import Annotated, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
+from edge_agent.fault import Fault, Garbled, Implausible, NoAnswer, NotMine, Refused
 from edge_agent.obis import Meaning, Told, obis_channels, obis_meanings, obis_values, reduced_obis
 from edge_agent.profile import ProfileError, find_profiles, profile_text, read_profile
 from edge_agent.quantity import Quantity
@@ -84,30 +85,6 @@ class Sample(NamedTuple):
 
     channel: str
     value: float | int | bool | str | None
-
-
-class Fault(Exception):  # noqa: N818 - the word of the design
-    """Something about this frame or answer; never about the program."""
-
-
-class NotMine(Fault):
-    """A well-formed frame that is for someone else, or is no measurement. Ignored without a trace."""
-
-
-class Garbled(Fault):
-    """Wrong length, bad checksum, bad signature. Counted, then dropped."""
-
-
-class Implausible(Fault):
-    """Intact, but impossible. Counted, and shown to people."""
-
-
-class NoAnswer(Fault):
-    """Nothing came back in time. Leads to back-off."""
-
-
-class Refused(Fault):
-    """The device answered that it will not or cannot. Leads to back-off."""
 
 
 class Frame(NamedTuple):
@@ -313,12 +290,17 @@ class Probe(Generic[S]):
     What is polled or decoded is what ``open`` makes of each candidate: ``candidates`` returns the settings to
     try, such as one per profile, for the unit address given (0 over a stream). Those whose values are within
     the quantities' plausible bounds are shown to the person, who decides.
+
+    Where a driver over a line has a ``cut`` for requests and answers alike, ``edge-agent listen`` shows the
+    talk of another master with its devices: ``overheard`` returns the settings under which a device may be
+    the one that gave an answer, from two frames that followed each other; none, if they are no such pair.
     """
 
     formats: tuple[str, ...] = ()
     candidates: Callable[[int], Iterable[S]] | None = None
     search: Callable[[Line], Awaitable[Iterable[S]]] | None = None
     within: float = 2.0
+    overheard: Callable[[bytes, bytes], Iterable[S]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from drivers.dlt645.frame import (
     Command,
     Question,
     answer_cut,
+    cut,
     parse,
     read_request,
     request,
@@ -26,6 +27,7 @@ from drivers.dlt645.profile import Item, Profile, load, place
 from edge_agent.driver import (
     Channel,
     Driver,
+    Fault,
     Garbled,
     Line,
     NoAnswer,
@@ -239,6 +241,16 @@ async def _search(line: Line) -> Iterable[MeterSettings]:
     return []
 
 
+def _overheard(request: bytes, answer: bytes) -> Iterator[MeterSettings]:
+    """Name a meter that another master reads, from what it was asked and what it answered."""
+    try:
+        question = read_request(request)
+        address = parse(question, answer).address
+        yield MeterSettings(profile=f"dlt645_{question.command.edition}_three", address=address)
+    except (Fault, ValueError):
+        return
+
+
 async def _has_phase_b(line: Line, edition: int) -> bool:
     """Tell whether whoever is there measures a voltage of phase B."""
     item = "02010200" if edition == 2007 else "B612"  # noqa: PLR2004 - the editions are named by their years
@@ -257,7 +269,11 @@ driver = Driver(
     open=lambda settings: Meter(settings, load(settings.profile)),
     serial=lambda settings: load(settings.profile).serial,
     model=lambda settings: load(settings.profile).title,
+    cut=cut,
     probe=Probe(
-        formats=("2400 8E1", "9600 8E1", "1200 8E1", "4800 8E1", "9600 8N1"), search=_search, within=4.0
+        formats=("2400 8E1", "9600 8E1", "1200 8E1", "4800 8E1", "9600 8N1"),
+        search=_search,
+        within=4.0,
+        overheard=_overheard,
     ),
 )

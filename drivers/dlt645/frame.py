@@ -157,6 +157,25 @@ def answer_cut(question: Question) -> Cut:
     return cut
 
 
+def cut(heard: bytes) -> Frame | Need | Skip:
+    """Find any intact frame, a request or an answer, among other bytes."""
+    at = heard.find(_START)
+    if at:
+        return Skip(at if at > 0 else len(heard))
+    if len(heard) < _HEAD:
+        return Need(_HEAD) if heard[7:8] in {b"", _START} else Skip(1)
+    size = _HEAD + heard[_HEAD - 1] + _TAIL
+    if heard[_HEAD - 1] > _MOST_DATA:
+        return Skip(1)
+    if len(heard) < size:
+        return Need(size)
+    try:
+        _open(heard[:size])
+    except Garbled:
+        return Skip(1)
+    return Frame(size)
+
+
 def _open(frame: bytes) -> tuple[str, int, bytes]:
     """Return address, control code and data of a frame, with all that can be verified verified."""
     frame = frame.lstrip(_PREAMBLE)

@@ -7,6 +7,7 @@ from edge_agent.cli.contract import contract
 from edge_agent.cli.decode import decode
 from edge_agent.cli.demo import demo
 from edge_agent.cli.drivers import drivers
+from edge_agent.cli.listen import listen
 from edge_agent.cli.profile import profile
 from edge_agent.cli.read import read
 from edge_agent.cli.record import record
@@ -21,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for verb in (run, check, read, record, replay, demo, decode, drivers, version):
+for verb in (run, check, read, listen, record, replay, demo, decode, drivers, version):
     app.command()(verb)
 app.add_typer(scan, name="scan")
 app.add_typer(contract, name="contract")

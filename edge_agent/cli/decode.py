@@ -88,7 +88,7 @@ def decode(  # noqa: PLR0913 - one parameter for each option
             _advertisement(service_data or [], manufacturer_data or [], (address, name, rssi)),
         )
         record = registry.load(driver)
-        told = _pairs(settings or [])
+        told = pairs(settings or [])
         result = meaning(record, driver, told, given)
         if note := profile_note(driver, told.get("profile")):
             result["profile"] = note
@@ -111,7 +111,7 @@ def _decode_capture(file: Path, name: str, settings: list[str]) -> NoReturn:
             _stop(f"{file} does not say whose it is; name a driver, `edge-agent drivers` lists them")
         record = registry.load(name)
         own = head.settings if name == head.driver else {}
-        for result in meanings(record, name, {**own, **_pairs(settings)}, pieces):
+        for result in meanings(record, name, {**own, **pairs(settings)}, pieces):
             decoded += bool(result.get("samples"))
             print(json.dumps(result, ensure_ascii=False))
     except (ValueError, registry.UnknownDriverError) as error:
@@ -223,7 +223,12 @@ def _wrong_settings(name: str, model: type[Settings], error: ValidationError) ->
     return f"driver {name}: " + "; ".join(lines)
 
 
-def _pairs(texts: list[str]) -> dict[str, Any]:
+def pairs(texts: list[str]) -> dict[str, Any]:
+    """Read the ``--set KEY=VALUE`` of a command line.
+
+    Raises:
+        ValueError: one of them is none.
+    """
     return {key: _value(value) for key, value in (_split("--set", "KEY=VALUE", text) for text in texts)}
 
 

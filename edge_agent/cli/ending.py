@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import os
 import signal
+import sys
 from collections.abc import Coroutine
 from typing import Any
 
@@ -29,8 +31,11 @@ def until_stopped(work: Coroutine[Any, Any, None], seconds: float | None = None)
         if not ended:
             task.cancel()
             await asyncio.wait((task,))
-        if not task.cancelled():
-            task.result()
+        try:
+            if not task.cancelled():
+                task.result()
+        except BrokenPipeError:  # nobody reads what is printed any more, which is an end like any other
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return not stopped.is_set()
 
     logging.getLogger("edge_agent").addHandler(logging.NullHandler())  # the verb says what is wrong itself

@@ -63,8 +63,8 @@ class Plan:
         return self.listening[index].seconds if index else self.longest_listening
 
     def address_seconds(self, asking: Asking) -> float:
-        """Return what a silent address costs: the request, and twice the wait for what is late."""
-        return asking.serial.seconds(_REQUEST) + 2 * self.within + GAP
+        """Return what a silent address costs."""
+        return asking.serial.seconds(_REQUEST) + self.within + GAP
 
     def asking_seconds(self, asking: Asking) -> float:
         """Return what one format costs where nobody answers."""

@@ -138,7 +138,7 @@ class Scan:
         line = SerialLine(self._port, asking.serial, gap=GAP, lateness=0.0)
         try:
             for name, driver in asking.searches:
-                await self._search(asking, name, driver, line)
+                await self._search(asking, name, driver, line.place())
             if asking.registers:
                 await self._ask_units(asking, line)
         except BusError as error:

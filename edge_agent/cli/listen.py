@@ -1,0 +1,139 @@
+"""``edge-agent listen``: show what passes on a port, decoded where it can be."""
+
+import asyncio
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from edge_agent.cli.ending import duration_option, until_stopped
+
+if TYPE_CHECKING:
+    from edge_agent.bus.serial import SerialFormat
+    from edge_agent.onsite.dissect import Known, Passed
+
+_QUIET = 0.3  # seconds after which a frame that is not whole will not become so
+
+
+def listen(  # noqa: PLR0913 - one parameter for each option
+    port: Annotated[str, typer.Argument(help="The port; `edge-agent scan serial` lists those there are.")],
+    *,
+    driver: Annotated[str, typer.Option(help="Decode with this driver alone, and show its faults.")] = "",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of the driver.")
+    ] = None,
+    speed: Annotated[
+        str, typer.Option(metavar="FORMAT", help="Serial format; else the driver's, else 9600 8N1.")
+    ] = "",
+    for_: Annotated[
+        str, typer.Option("--for", metavar="DURATION", help='End by itself, such as "30s"; else Ctrl-C.')
+    ] = "",
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the bytes of frames, too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON object per frame.")] = False,
+) -> None:
+    """Listen to a port and show every frame as it comes; nothing is sent.
+
+    Without a driver, all that speaks unasked is known, and the talk of another Modbus or DL/T 645 master
+    with its devices. The rest is shown in hex. Ends with 0 when a frame was told, 1 when none was.
+
+    Example: edge-agent listen /dev/ttyUSB0 --speed "9600 8N1" --for 30s
+    """
+    from edge_agent.bus.serial import BusError  # noqa: PLC0415 - `edge-agent --help` need not wait for it
+    from edge_agent.onsite.dissect import Dissector  # noqa: PLC0415 - as above
+    from edge_agent.registry import UnknownDriverError  # noqa: PLC0415 - as above
+
+    seconds = duration_option(for_)
+    try:
+        known, form = _known(driver, settings or [], speed)
+    except (UnknownDriverError, ValueError) as error:
+        _stop(str(error))
+    dissector = Dissector(known)
+    told = 0
+
+    def show(at: float, passed: "Iterable[Passed]") -> None:
+        nonlocal told
+        for one in passed:
+            told += bool(one.who)
+            print(_json(at, one) if as_json else _line(at, one, verbose=verbose), flush=True)
+
+    async def work() -> None:
+        from edge_agent.bus.address import Address  # noqa: PLC0415 - as above
+        from edge_agent.bus.stream import open_stream  # noqa: PLC0415 - as above
+
+        loop = asyncio.get_running_loop()
+        stream = await open_stream(Address.parse(port), form)
+        start = loop.time()
+        try:
+            while True:
+                piece = await stream.read(loop.time() + _QUIET)
+                show(loop.time() - start, dissector.feed(piece) if piece else dissector.quiet())
+        finally:
+            stream.close()
+            show(loop.time() - start, dissector.quiet())
+
+    typer.echo(f"listening to {port} at {form}; Ctrl-C ends it", err=True)
+    try:
+        until_stopped(work(), seconds)
+    except BusError as error:
+        _stop(str(error))
+    raise typer.Exit(0 if told else 1)
+
+
+def _known(name: str, settings: list[str], speed: str) -> "tuple[list[Known], SerialFormat]":
+    from edge_agent import registry  # noqa: PLC0415 - as above
+    from edge_agent.bus.serial import SerialFormat  # noqa: PLC0415 - as above
+    from edge_agent.cli.decode import pairs  # noqa: PLC0415 - as above
+    from edge_agent.driver import Over  # noqa: PLC0415 - as above
+    from edge_agent.onsite.dissect import Asked, Modbus, Unasked  # noqa: PLC0415 - as above
+    from edge_agent.onsite.plan import candidates, factory  # noqa: PLC0415 - as above
+
+    usual = "9600 8N1"
+    known: list[Known] = []
+    drivers = (
+        [(name, registry.load(name))]
+        if name
+        else [(entry.name, entry.driver) for entry in registry.entries() if entry.driver]
+    )
+    for each, record in drivers:
+        if record.over is Over.STREAM and record.cut:
+            tried = [record.settings(**pairs(settings))] if settings else candidates(record, 0)
+            for one in tried:
+                known.append(Unasked(each, record, one, alone=bool(name)))
+                usual = factory(record, one) or usual if name else usual
+        elif record.over is Over.LINE and record.cut:
+            known.append(Asked(each, record))
+            usual = next(iter(record.probe.formats), usual) if name and record.probe else usual
+        elif record.over is Over.REGISTERS and each == (name or each):
+            known.append(Modbus())
+    if not known:
+        raise ValueError(
+            f"driver {name} tells nothing by listening; leave out --driver, or read it with `edge-agent read`"
+        )
+    return known, SerialFormat.parse(speed or usual)
+
+
+def _line(at: float, passed: "Passed", *, verbose: bool) -> str:
+    from edge_agent import shown  # noqa: PLC0415 - as above
+
+    if not passed.who:
+        return f"{at:9.3f} s  ?  {len(passed.content)} bytes: {passed.content.hex(' ')}"
+    values = ", ".join(f"{name} {shown.with_unit(*said)}" for name, said in passed.samples.items())
+    content = f"  [{passed.content.hex(' ')}]" if verbose else ""
+    return f"{at:9.3f} s  {passed.who}  {values or passed.text}{content}"
+
+
+def _json(at: float, passed: "Passed") -> str:
+    told: dict[str, Any] = {"t": round(at, 3), "who": passed.who, "hex": passed.content.hex()}
+    if passed.text:
+        told["text"] = passed.text
+    if passed.samples:
+        told["samples"] = {
+            name: {"value": value, "unit": unit} for name, (value, unit) in passed.samples.items()
+        }
+    return json.dumps(told, ensure_ascii=False)
+
+
+def _stop(message: str) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(2)
