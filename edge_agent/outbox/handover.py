@@ -83,11 +83,11 @@ class Handover:
         """How many readings wait."""
         return len(self._waiting)
 
-    def add(self, stream: int, mono_ms: int, meta: int, body: bytes) -> None:
-        """Let a reading wait. Where there is no room the oldest is given up."""
+    def add(self, stream: int, mono_ms: int, meta: int, body: bytes) -> int:
+        """Let a reading wait; return how many do. Where there is no room the oldest is given up."""
         self._waiting.append((stream, mono_ms, meta, body))
-        if len(self._waiting) <= self._most:
-            return
+        if (waiting := len(self._waiting)) <= self._most:
+            return waiting
         if not self.overflowing:
             self.overflowing = True
             log.error(
@@ -97,6 +97,7 @@ class Handover:
             )
         stream, mono_ms, _, _ = self._waiting.popleft()
         self.overflow(stream, 1, mono_ms, mono_ms)
+        return self._most
 
     def overflow(self, stream: int, count: int, first_ms: int, last_ms: int) -> None:
         """Count readings that had no room, before all that wait."""

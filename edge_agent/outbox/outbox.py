@@ -162,9 +162,9 @@ class Outbox:
     def keep(self, reading: Reading, *, immediate: bool = False) -> None:
         """Take a reading over. It is on disk within the window, or at once when ``immediate``."""
         enrolled = self._enrolled[reading.device]
-        self._handover.add(enrolled.stream, reading.mono_ms, enrolled.meta, enrolled.body(reading))
+        waiting = self._handover.add(enrolled.stream, reading.mono_ms, enrolled.meta, enrolled.body(reading))
         self._something.set()
-        if immediate or len(self._handover) >= MOST_PER_COMMIT:
+        if immediate or waiting >= MOST_PER_COMMIT:
             self._now.set()
 
     async def run(self) -> None:

@@ -20,6 +20,7 @@ MAJOR = 1
 APPLICATION_ID = 0x50415247  # "PARG"
 PAGE_SIZE = 1024  # a commit of few readings writes few bytes
 _CHECKPOINT_PAGES = 4096  # 4 MB
+_CACHE_KB = 512  # a commit; what is written and read goes by once
 _STOP_WITHIN = 10.0  # seconds
 _CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT)
 
@@ -171,6 +172,7 @@ def prepare(db: sqlite3.Connection, path: Path) -> None:
         db.execute(f"PRAGMA page_size={PAGE_SIZE}")
     db.execute("PRAGMA journal_mode=WAL")
     db.execute("PRAGMA synchronous=FULL")
+    db.execute(f"PRAGMA cache_size=-{_CACHE_KB}")
     db.execute("PRAGMA foreign_keys=OFF")  # the references are for the reader; ids come from this process
     db.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
     if empty:

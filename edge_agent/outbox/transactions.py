@@ -15,7 +15,7 @@ from edge_agent.outbox.store import DamagedError
 from edge_agent.outbox.timeline import MOST_PIECES
 
 MOST_QUARANTINED = 1_000
-_ROWS_PER_STATEMENT = 256
+_ROWS_PER_STATEMENT = (1024, 256, 64, 16, 4, 1)  # few: each statement is remembered, any number takes 15 MB
 # Named wherever they are used: a later minor version may have added columns.
 LOG_COLUMNS = "id, stream, seq, boot, mono, meta, body, sum"
 
@@ -119,13 +119,15 @@ def _entry(loss: Loss) -> Entry:
 
 def insert(db: sqlite3.Connection, rows: Sequence[Row]) -> None:
     """Append rows to the log."""
-    for at in range(0, len(rows), _ROWS_PER_STATEMENT):
-        part = rows[at : at + _ROWS_PER_STATEMENT]
-        places = ",".join(("(?,?,?,?,?,?,?,?)",) * len(part))
-        db.execute(
-            f"INSERT INTO log ({LOG_COLUMNS}) VALUES {places}",  # noqa: S608 - no input in it
-            tuple(chain.from_iterable(part)),
-        )
+    at = 0
+    for size in _ROWS_PER_STATEMENT:
+        while len(rows) - at >= size:
+            places = ",".join(("(?,?,?,?,?,?,?,?)",) * size)
+            db.execute(
+                f"INSERT INTO log ({LOG_COLUMNS}) VALUES {places}",  # noqa: S608 - no input in it
+                tuple(chain.from_iterable(rows[at : at + size])),
+            )
+            at += size
 
 
 def reject(db: sqlite3.Connection, uplink: int, row: Row, why: str) -> Declared:
@@ -175,11 +177,11 @@ def ran_to(db: sqlite3.Connection, boot: int, mono_ms: int) -> None:
 
 def read(db: sqlite3.Connection, from_id: int, to_id: int, limit: int) -> list[Row]:
     """Read a piece of the log, in its order, both ends included."""
-    rows = db.execute(
+    found = db.execute(
         f"SELECT {LOG_COLUMNS} FROM log WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",  # noqa: S608 - no input in it
         (from_id, to_id, limit),
-    ).fetchall()
-    made = list(map(Row._make, rows))
+    )
+    made = list(map(Row._make, found))
     if not all(map(intact, made)):
         raise DamagedError(f"a row between {from_id} and {made[-1].id} is not as it was written")
     if len(made) < limit:  # a damaged page ends the way forward, and looks like the end: so look backward

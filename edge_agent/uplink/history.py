@@ -5,7 +5,7 @@ from edge_agent.uplink.drain import Drain
 from edge_agent.uplink.lanes import Backlog, Lane
 from edge_agent.uplink.protocol import Delivery
 
-_READ_ROWS = 4_000
+_READ_ROWS = 2_000
 
 
 class History:
