@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 from edge_agent.fault import Fault, Garbled, Implausible, NoAnswer, NotMine, Refused
 from edge_agent.obis import Meaning, Told, obis_channels, obis_meanings, obis_values, reduced_obis
 from edge_agent.profile import ProfileError, find_profiles, profile_text, read_profile
-from edge_agent.quantity import Quantity
+from edge_agent.quantity import Quantity, quantity_of
 
 __all__ = [
     "API",
@@ -58,6 +58,7 @@ __all__ = [
     "obis_meanings",
     "obis_values",
     "profile_text",
+    "quantity_of",
     "read_profile",
     "reduced_obis",
     "service",

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
-from edge_agent.quantity import Quantity
+from edge_agent.quantity import Quantity, quantity_of
 
 _TARIFFS = 4
 _PHASES = (1, 2, 3)
@@ -84,17 +84,6 @@ def _momentary() -> Iterator[tuple[str, str, str]]:
         yield older, *_MOMENTARY[16]
 
 
-def _quantity(channel: str) -> Quantity:
-    """Return the quantity that a channel is named after: ``energy_import`` of ``energy_import_t3``."""
-    fitting = [quantity for quantity in Quantity if f"{channel}_".startswith(f"{quantity.value}_")]
-    if not fitting:
-        raise ValueError(
-            f"channel {channel!r} is named after no quantity; write one with a suffix, such as "
-            "energy_import_t5 or power_pv"
-        )
-    return max(fitting, key=lambda quantity: len(quantity.value))
-
-
 def obis_meanings(own: Mapping[str, str]) -> dict[str, Meaning]:
     """Return what each code means, with an operator's ``own`` channels by code; "" takes a code out.
 
@@ -108,7 +97,7 @@ def obis_meanings(own: Mapping[str, str]) -> dict[str, Meaning]:
     labels = dict(usual.values())
     told = {code: (name, labels.get(name, f"OBIS {code}")) for code, name in chosen.items() if name}
     told |= {code: meant for code, meant in usual.items() if code not in chosen}
-    return {code: Meaning(name, _quantity(name), label) for code, (name, label) in told.items()}
+    return {code: Meaning(name, quantity_of(name), label) for code, (name, label) in told.items()}
 
 
 def obis_channels(meanings: Mapping[str, Meaning]) -> list[Meaning]:

@@ -88,3 +88,18 @@ class Quantity(StrEnum):
     BATTERY_VOLTAGE = "battery_voltage", "V", "Battery voltage", (0, 60)
     SIGNAL = "signal", "dBm", "Signal strength", (-150, 30)
     COUNT = "count", "1", "Count", (0, None)
+
+
+def quantity_of(channel: str) -> Quantity:
+    """Return the quantity that a channel is named after, such as ``energy_import`` of ``energy_import_t3``.
+
+    Raises:
+        ValueError: it is named after none.
+    """
+    fitting = [quantity for quantity in Quantity if f"{channel}_".startswith(f"{quantity.value}_")]
+    if not fitting:
+        raise ValueError(
+            f"channel {channel!r} is named after no quantity; write one with a suffix, such as "
+            "energy_import_t5 or power_pv"
+        )
+    return max(fitting, key=lambda quantity: len(quantity.value))
