@@ -14,8 +14,8 @@ from typing import Annotated, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
+from edge_agent import obis
 from edge_agent.fault import Fault, Garbled, Implausible, NoAnswer, NotMine, Refused
-from edge_agent.obis import Meaning, Told, obis_channels, obis_meanings, obis_values, reduced_obis
 from edge_agent.profile import ProfileError, find_profiles, profile_text, read_profile
 from edge_agent.quantity import Quantity, quantity_of
 
@@ -36,7 +36,6 @@ __all__ = [
     "Gatt",
     "Implausible",
     "Line",
-    "Meaning",
     "Need",
     "NoAnswer",
     "NotMine",
@@ -52,15 +51,11 @@ __all__ = [
     "Skip",
     "Table",
     "Talker",
-    "Told",
     "find_profiles",
-    "obis_channels",
-    "obis_meanings",
-    "obis_values",
+    "obis",
     "profile_text",
     "quantity_of",
     "read_profile",
-    "reduced_obis",
     "service",
 ]
 

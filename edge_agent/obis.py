@@ -60,7 +60,7 @@ class Meaning(NamedTuple):
     label: str
 
 
-def reduced_obis(code: str) -> str:
+def reduced(code: str) -> str:
     """Return a code as meters shorten it, ``1-0:1.8.0*255`` as ``1.8.0``. Another medium's stays whole."""
     code = code.removesuffix("*255")
     return code[4:] if code.startswith(_HERE) else code
@@ -84,7 +84,7 @@ def _momentary() -> Iterator[tuple[str, str, str]]:
         yield older, *_MOMENTARY[16]
 
 
-def obis_meanings(own: Mapping[str, str]) -> dict[str, Meaning]:
+def meanings(own: Mapping[str, str]) -> dict[str, Meaning]:
     """Return what each code means, with an operator's ``own`` channels by code; "" takes a code out.
 
     Where a meter tells several codes of one channel, those of the operator win, then the more usual one.
@@ -92,7 +92,7 @@ def obis_meanings(own: Mapping[str, str]) -> dict[str, Meaning]:
     Raises:
         ValueError: a channel is named after no quantity.
     """
-    chosen = {reduced_obis(code): name for code, name in own.items()}
+    chosen = {reduced(code): name for code, name in own.items()}
     usual = {code: (name, label) for code, name, label in (*_counters(), *_momentary())}
     labels = dict(usual.values())
     told = {code: (name, labels.get(name, f"OBIS {code}")) for code, name in chosen.items() if name}
@@ -100,8 +100,8 @@ def obis_meanings(own: Mapping[str, str]) -> dict[str, Meaning]:
     return {code: Meaning(name, quantity_of(name), label) for code, (name, label) in told.items()}
 
 
-def obis_channels(meanings: Mapping[str, Meaning]) -> list[Meaning]:
-    """Return each channel once that ``obis_values`` can give."""
+def channels(meanings: Mapping[str, Meaning]) -> list[Meaning]:
+    """Return each channel once that ``values`` can give."""
     by_name: dict[str, Meaning] = {}
     for meaning in meanings.values():
         by_name.setdefault(meaning.name, meaning)
@@ -111,7 +111,7 @@ def obis_channels(meanings: Mapping[str, Meaning]) -> list[Meaning]:
     return list(by_name.values())
 
 
-def obis_values(told: Mapping[str, Told], meanings: Mapping[str, Meaning]) -> dict[str, float | None]:
+def values(told: Mapping[str, Told], meanings: Mapping[str, Meaning]) -> dict[str, float | None]:
     """Return the values by channel, in canonical units. Codes that mean nothing are left out.
 
     A value without a unit is taken to be in the canonical one. Where a meter tells power in and out instead
@@ -120,18 +120,18 @@ def obis_values(told: Mapping[str, Told], meanings: Mapping[str, Meaning]) -> di
     Raises:
         ValueError: a value comes in a unit that is none of its quantity's.
     """
-    values: dict[str, Decimal | None] = {}
+    found: dict[str, Decimal | None] = {}
     for code, meaning in meanings.items():
-        if code in told and meaning.name not in values:
-            values[meaning.name] = _converted(code, told[code], meaning)
+        if code in told and meaning.name not in found:
+            found[meaning.name] = _converted(code, told[code], meaning)
     for net, into, out in _nets():
-        if net in values or into not in values:
+        if net in found or into not in found:
             continue
-        if out in values:
-            values[net] = _difference(values[into], values[out])
+        if out in found:
+            found[net] = _difference(found[into], found[out])
         else:
-            values[net] = values.pop(into)
-    return {name: None if value is None else float(value) for name, value in values.items()}
+            found[net] = found.pop(into)
+    return {name: None if value is None else float(value) for name, value in found.items()}
 
 
 def _nets() -> Iterator[tuple[str, str, str]]:

@@ -26,8 +26,7 @@ from edge_agent.driver import (
     Sample,
     Settings,
     Skip,
-    obis_channels,
-    obis_meanings,
+    obis,
 )
 
 _BEGIN, _END = b"/", b"!"
@@ -57,8 +56,8 @@ class D0Meter:
 
     def __init__(self, settings: D0Settings) -> None:
         self._needs_checksum = settings.interface == "p1"
-        self._meanings = obis_meanings(settings.obis)
-        self.channels = [Channel(*meaning, optional=True) for meaning in obis_channels(self._meanings)]
+        self._meanings = obis.meanings(settings.obis)
+        self.channels = [Channel(*meaning, optional=True) for meaning in obis.channels(self._meanings)]
 
     def decode(self, frame: bytes) -> Sequence[Sample]:
         """Turn one telegram into samples; one without a known value is NotMine."""

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from edge_agent.driver import Garbled, Implausible, Meaning, Sample, Told, obis_values, reduced_obis
+from edge_agent.driver import Garbled, Implausible, Sample, obis
 
 LONGEST = 4000
 """Bytes of a telegram, or of a data block; those of meters have 100 to 3000."""
@@ -25,28 +25,28 @@ def seven_bits(heard: bytes) -> bytes:
     return heard.translate(_SEVEN_BITS)
 
 
-def read(text: str) -> dict[str, Told]:
+def read(text: str) -> dict[str, obis.Told]:
     """Return the values by their reduced code; of a code with several values, the one with a unit.
 
     Raises:
         Garbled: a line is none of codes and values, or has bytes that are no text.
     """
-    told: dict[str, Told] = {}
+    told: dict[str, obis.Told] = {}
     for line in text.splitlines():
         if not line.isprintable() or not _LINE.fullmatch(line.strip()):
             raise Garbled(f"a line that is none of codes and values: {line[:40]!r}")
         for code, values in _SET.findall(line.strip()):
-            told.setdefault(reduced_obis(code), _value(values[1:-1].split(")(")))
+            told.setdefault(obis.reduced(code), _value(values[1:-1].split(")(")))
     return told
 
 
-def _value(values: list[str]) -> Told:
+def _value(values: list[str]) -> obis.Told:
     chosen = next((value for value in values if "*" in value), values[0])
     number = _NUMBER.fullmatch(chosen)
-    return Told(Decimal(number[1]), number[2] or "") if number else Told(None, chosen)
+    return obis.Told(Decimal(number[1]), number[2] or "") if number else obis.Told(None, chosen)
 
 
-def samples(told: Mapping[str, Told], meanings: Mapping[str, Meaning]) -> Sequence[Sample]:
+def samples(told: Mapping[str, obis.Told], meanings: Mapping[str, obis.Meaning]) -> Sequence[Sample]:
     """Return the values that mean something.
 
     Raises:
@@ -55,12 +55,12 @@ def samples(told: Mapping[str, Told], meanings: Mapping[str, Meaning]) -> Sequen
     """
     known = {code: _checked(code, one) for code, one in told.items() if code in meanings}
     try:
-        return [Sample(*pair) for pair in obis_values(known, meanings).items()]
+        return [Sample(*pair) for pair in obis.values(known, meanings).items()]
     except ValueError as error:
         raise Implausible(str(error)) from error
 
 
-def _checked(code: str, told: Told) -> Told:
+def _checked(code: str, told: obis.Told) -> obis.Told:
     if told.value is None and not _UNKNOWN.fullmatch(told.unit.partition("*")[0]):
         raise Garbled(f"{code} is no number: {told.unit[:40]!r}")
-    return told if told.value is not None else Told(None, "")
+    return told if told.value is not None else obis.Told(None, "")

@@ -30,8 +30,7 @@ from edge_agent.driver import (
     Sample,
     Settings,
     Skip,
-    obis_channels,
-    obis_meanings,
+    obis,
 )
 
 _SIGN_ON_SPEED = 300
@@ -67,8 +66,8 @@ class ModeCMeter:
     def __init__(self, settings: ModeCSettings) -> None:
         self._sign_on = b"/?" + settings.address.encode("ascii") + b"!\r\n"
         self._stay_slow = settings.stay_slow
-        self._meanings = obis_meanings(settings.obis)
-        self.channels = [Channel(*meaning, optional=True) for meaning in obis_channels(self._meanings)]
+        self._meanings = obis.meanings(settings.obis)
+        self.channels = [Channel(*meaning, optional=True) for meaning in obis.channels(self._meanings)]
 
     async def poll(self, line: Line) -> Sequence[Sample]:
         """Sign on, take the speed that the meter offers, and read it out."""

@@ -12,21 +12,7 @@ from pydantic import Field
 
 from drivers.sml.transport import cut, messages
 from drivers.sml.tree import Node, Number, read
-from edge_agent.driver import (
-    Channel,
-    Driver,
-    Garbled,
-    Implausible,
-    NotMine,
-    Over,
-    Sample,
-    Settings,
-    Told,
-    obis_channels,
-    obis_meanings,
-    obis_values,
-    reduced_obis,
-)
+from edge_agent.driver import Channel, Driver, Garbled, Implausible, NotMine, Over, Sample, Settings, obis
 
 _GET_LIST_RES = 0x0701
 _MESSAGE, _BODY, _LIST, _ENTRY = 6, 2, 7, 7  # elements of each
@@ -62,12 +48,12 @@ class SmlMeter:
 
     def __init__(self, settings: SmlSettings) -> None:
         self._settings = settings
-        self._meanings = obis_meanings(settings.obis)
-        self.channels = [Channel(*meaning, optional=True) for meaning in obis_channels(self._meanings)]
+        self._meanings = obis.meanings(settings.obis)
+        self.channels = [Channel(*meaning, optional=True) for meaning in obis.channels(self._meanings)]
 
     def decode(self, frame: bytes) -> Sequence[Sample]:
         """Turn one telegram into samples; one without a list of values is NotMine."""
-        told: dict[str, Told] = {}
+        told: dict[str, obis.Told] = {}
         outward = not self._settings.dzg_sign
         for entry in _entries(read(messages(frame, kermit_too=self._settings.kermit_checksum))):
             name, status, _, unit, scaler, value, _ = entry
@@ -79,11 +65,11 @@ class SmlMeter:
                 raise Garbled(f"{code} is no number")
             if value is not None and code == _POWER and not outward:
                 value = _drawn(value)
-            told.setdefault(code, Told(None if value is None else _scaled(value, scaler), _unit(unit)))
+            told.setdefault(code, obis.Told(None if value is None else _scaled(value, scaler), _unit(unit)))
         if not told:
             raise NotMine("a telegram without a known value")
         try:
-            return [Sample(*pair) for pair in obis_values(told, self._meanings).items()]
+            return [Sample(*pair) for pair in obis.values(told, self._meanings).items()]
         except ValueError as error:
             raise Implausible(str(error)) from error
 
@@ -111,7 +97,7 @@ def _code(name: Node) -> str:
     if not isinstance(name, bytes) or len(name) != len("ABCDEF"):
         raise Garbled("an entry without an OBIS code")
     a, b, c, d, e, f = name
-    return reduced_obis(f"{a}-{b}:{c}.{d}.{e}*{f}")
+    return obis.reduced(f"{a}-{b}:{c}.{d}.{e}*{f}")
 
 
 def _scaled(value: Number, scaler: Node) -> Decimal:

@@ -4,17 +4,17 @@ from decimal import Decimal
 
 import pytest
 
-from edge_agent.driver import Told, obis_channels, obis_meanings, obis_values, reduced_obis
+from edge_agent.driver import obis
 
 
 def values(own: dict[str, str] | None = None, /, **told: tuple[str | None, str]) -> dict[str, float | None]:
     read = {
-        code.removeprefix("c").replace("_", "."): Told(None if number is None else Decimal(number), unit)
+        code.removeprefix("c").replace("_", "."): obis.Told(None if number is None else Decimal(number), unit)
         for code, (number, unit) in told.items()
     }
-    meanings = obis_meanings(own or {})
-    found = obis_values(read, meanings)
-    assert found.keys() <= {meaning.name for meaning in obis_channels(meanings)}
+    meanings = obis.meanings(own or {})
+    found = obis.values(read, meanings)
+    assert found.keys() <= {meaning.name for meaning in obis.channels(meanings)}
     return found
 
 
@@ -30,7 +30,7 @@ def values(own: dict[str, str] | None = None, /, **told: tuple[str | None, str])
     ],
 )
 def test_codes_are_reduced(code: str, short: str) -> None:
-    assert reduced_obis(code) == short
+    assert obis.reduced(code) == short
 
 
 def test_units_are_canonical() -> None:
@@ -57,7 +57,7 @@ def test_what_the_meter_does_not_know_stays_unknown() -> None:
 
 def test_the_operator_adds_and_removes() -> None:
     own = {"1-0:1.8.5*255": "energy_import_t5", "1-0:1.8.0*255": "", "0-1:24.2.1": "count_gas"}
-    meanings = obis_meanings(own)
+    meanings = obis.meanings(own)
     assert "1.8.0" not in meanings
     assert meanings["1.8.5"].quantity.value == "energy_import"
     assert meanings["0-1:24.2.1"].quantity.value == "count"
@@ -65,6 +65,6 @@ def test_the_operator_adds_and_removes() -> None:
 
 def test_a_channel_is_named_after_a_quantity() -> None:
     with pytest.raises(ValueError, match="'gas' is named after no quantity"):
-        obis_meanings({"0-1:24.2.1": "gas"})
+        obis.meanings({"0-1:24.2.1": "gas"})
     with pytest.raises(ValueError, match=r"comes in V, and energy_import is in kW\.h"):
         values(c1_8_0=("230", "V"))
