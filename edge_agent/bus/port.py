@@ -38,7 +38,7 @@ class Port:
     @property
     def remote(self) -> bool:
         """Whether a network lies between."""
-        return self._address.kind != "tty"
+        return bool(self._address.host)
 
     def retry_in(self) -> float:
         """Return the seconds until opening may be tried; 0 when it may be now, or is not needed."""

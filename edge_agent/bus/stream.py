@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from edge_agent.bus.address import Address
+from edge_agent.bus.contact import open_contact, open_gpio
 from edge_agent.bus.rfc2217 import open_rfc2217
 from edge_agent.bus.serial import BusError, Direction, SerialFormat, open_tty
 from edge_agent.bus.tap import Tap
@@ -240,5 +241,9 @@ async def open_stream(
             medium = await open_rfc2217(address, serial_format)
         case "socket" | "modbus-tcp":
             medium = await open_socket(address)
-    paced = None if address.kind == "modbus-tcp" else serial_format
+        case "contact":
+            medium = await open_contact(address)
+        case "gpio":
+            medium = await open_gpio(address)
+    paced = None if address.kind == "modbus-tcp" or address.is_contact else serial_format
     return ByteStream(address.text, medium, paced, on_lost)

@@ -118,7 +118,10 @@ def _channels(name: str, device: Device, known: Mapping[str, Channel]) -> Iterat
 
 def _fitting(name: str, bus: Bus, fits: list[_Fit]) -> Iterator[Finding]:
     """Find which devices cannot be on a bus of that kind."""
-    if Address.parse(bus.port).kind != "modbus-tcp":
+    address = Address.parse(bus.port)
+    if address.is_contact:
+        yield from _contact(name, bus, fits)
+    if address.kind != "modbus-tcp":
         return
     if bus.serial is not None:
         wrong = "has no meaning for modbus-tcp://"
@@ -127,6 +130,17 @@ def _fitting(name: str, bus: Bus, fits: list[_Fit]) -> Iterator[Finding]:
         if fit.over is not Over.REGISTERS:
             wrong = f"does not speak Modbus, and bus {name!r} is modbus-tcp://"
             yield Finding(("device", fit.name, "bus"), wrong, "give it another bus")
+
+
+def _contact(name: str, bus: Bus, fits: list[_Fit]) -> Iterator[Finding]:
+    """Find which devices are more than a contact."""
+    if bus.serial is not None:
+        yield Finding(("bus", name, "serial"), "has no meaning for a contact", "remove it")
+    for fit in fits:
+        driver, settings = chosen(fit.device)
+        if fit.over is not Over.STREAM or driver.serial(settings):
+            wrong = f"speaks over a serial line, and bus {name!r} is a contact"
+            yield Finding(("device", fit.name, "bus"), wrong, "give it another bus, or another driver")
 
 
 def _shared(name: str, bus: Bus, fits: list[_Fit]) -> Iterator[Finding]:

@@ -46,14 +46,15 @@ def opened(device: Device) -> tuple[contract.Driver[Any], contract.Device]:
 def format_of(bus: Bus, devices: Iterable[Device]) -> SerialFormat:
     """Return the serial format a bus starts with: its own, else its devices' factory format.
 
-    Over Modbus TCP nothing depends on it.
+    Over Modbus TCP and at a contact nothing depends on it.
 
     Raises:
         ValueError: it has none, and its devices have none or differ.
     """
     if bus.serial is not None:
         return SerialFormat.parse(bus.serial)
-    if Address.parse(bus.port).kind == "modbus-tcp":
+    address = Address.parse(bus.port)
+    if address.kind == "modbus-tcp" or address.is_contact:
         return _NONE
     told: set[str] = set()
     for device in devices:

@@ -235,6 +235,22 @@ def test_planned_keys_are_refused_where_they_ask_for_something(
             "6: device.r.channel.occupancy.calibrate: is for measured numbers, and this is a state;",
         ),
         (
+            "[bus.a]\nport='contact:///dev/ttyUSB0?line=cts'\n[device.r]\ndriver='ld2410'\nbus='a'",
+            "5: device.r.bus: speaks over a serial line, and bus 'a' is a contact; give it another bus",
+        ),
+        (
+            METER.replace("/dev/ttyUSB0", "gpio://gpiochip0/17"),
+            "5: device.meter.bus: speaks over a serial line, and bus 'a' is a contact; give it another bus",
+        ),
+        (
+            "[bus.a]\nport='gpio://gpiochip0/7'\nserial='9600 8N1'\n[device.r]\ndriver='contact'\nbus='a'",
+            "3: bus.a.serial: has no meaning for a contact; remove it",
+        ),
+        (
+            "[bus.a]\nport='gpio://17'",
+            "2: bus.a.port: 'gpio://17' is no contact; write contact:///dev/ttyUSB0?line=cts (or dsr",
+        ),
+        (
             METER + 'channel.power.hold = "30s"',
             "7: device.meter.channel.power.hold: is for occupancy, motion, contact, and this is a power;",
         ),
