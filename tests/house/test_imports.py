@@ -21,8 +21,8 @@ APART = ("bus", "processing", "outbox", "uplink")
 DOORS = {
     "aiosqlite": ["edge_agent/outbox/store.py"],
     "amqtt": ["edge_agent/demo/*"],
-    "bleak": ["edge_agent/bus/ble.py"],
-    "dbus_fast": ["edge_agent/bus/ble.py"],
+    "bleak": ["edge_agent/bus/ble/*"],
+    "dbus_fast": ["edge_agent/bus/ble/*", "edge_agent/demo/bluez/*"],
     "gpiod": ["edge_agent/bus/contact.py"],
     "orjson": ["edge_agent/*"],
     "paho": ["edge_agent/uplink/mqtt.py"],
