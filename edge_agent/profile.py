@@ -72,10 +72,15 @@ def _packaged(driver: str) -> dict[str, ProfileFile]:
     return found
 
 
+def _site() -> Path:
+    return Path(os.environ.get("EDGE_AGENT_PROFILES") or FOLDER)
+
+
 def _own(driver: str) -> Iterator[Path]:
-    folder = Path(os.environ.get("EDGE_AGENT_PROFILES") or FOLDER) / driver
+    folder = _site() / driver
     try:
-        yield from (file for file in folder.iterdir() if file.suffix == ".toml")
+        # editors keep unfinished copies beside a file, under names that begin with a dot
+        yield from (file for file in folder.iterdir() if file.suffix == ".toml" and file.name[0] != ".")
     except FileNotFoundError:
         return
     except OSError as error:
@@ -109,6 +114,8 @@ def find_profile(driver: str, name: str) -> ProfileFile:
     if name not in known:
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
         hint = f"did you mean {' or '.join(near)}?" if near else "`edge-agent drivers` lists them"
+        if (stray := _site() / f"{name}.toml").is_file():
+            hint = f"move {stray} into the driver's folder there, {driver}"
         raise ValueError(f"there is no profile {name!r}; {hint}")
     return known[name]
 
@@ -133,8 +140,11 @@ def profile_text(driver: str, name: str) -> str:
         with path.open("rb") as file:
             content = file.read(_LARGEST + 1)
     except OSError as error:
-        wrong, remedy = f"cannot be read ({error.strerror})", "let the agent's user read it"
-        raise ProfileError(name, Problem(str(path), 0, "", wrong, remedy)) from None
+        gone = isinstance(error, FileNotFoundError)
+        remedy = "give the path of a profile's file" if gone else "let the agent's user read it"
+        raise ProfileError(
+            name, Problem(str(path), 0, "", f"cannot be read ({error.strerror})", remedy)
+        ) from None
     try:
         text = content.decode("utf-8-sig")  # some editors begin a file with a byte order mark
     except UnicodeDecodeError:

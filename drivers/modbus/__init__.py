@@ -29,7 +29,7 @@ _GENERAL = 248
 class ModbusSettings(Settings):
     """Which device, and where on the bus."""
 
-    profile: str = Field(description="The device model: the name of a profile.")
+    profile: str = Field(description="The device model: the name of a profile, or the whole path of one.")
     address: int = Field(
         ge=1,
         le=_GENERAL,

@@ -104,6 +104,15 @@ def test_a_change_is_seen_at_once(own: Path) -> None:
     assert json.loads(run(*words).stdout) == {"samples": {"temperature": {"value": 30.5, "unit": "Cel"}}}
 
 
+def test_one_that_lies_beside_the_drivers_folder_is_pointed_at(own: Path) -> None:
+    stray = own.parent / "acme_m1.toml"
+    stray.write_text(profile_text("modbus", "pzem_004t_v3"), "utf-8")
+    (own / ".xy_md01.toml").write_text("an editor's copy", "utf-8")
+    said = run("profile", "test", "acme_m1").stderr
+    assert said == f"there is no profile 'acme_m1'; move {stray} into the driver's folder there, modbus\n"
+    assert {name for name, file in find_profiles("modbus").items() if file.own} == {"xy_md02"}
+
+
 def test_a_broken_one_is_told_with_file_line_key_and_remedy(own: Path, config: Path) -> None:
     text = profile_text("modbus", "xy_md02").replace('type = "i16"', 'type = "i17"')
     (own / "xy_md02.toml").write_text(text, "utf-8")

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from drivers.modbus import ModbusDevice, ModbusSettings
 from drivers.modbus.plan import plan
-from drivers.modbus.profile import Profile, Register
+from drivers.modbus.profile import Profile, Register, load
 from edge_agent.driver import Garbled, Read
 
 
@@ -122,6 +122,22 @@ def test_ratios_multiply_marked_channels() -> None:
     device = ModbusDevice(settings(ct_ratio=40, pt_ratio=1.5), meter)
     samples = device.decode(bytes.fromhex("08 FC 00 6C 00 02 00 05"), Read(1, "holding", 0, 4))
     assert dict(samples) == {"count_0": 345.0, "count_1": 4.32, "count_2": 120.0, "count_3": 5}
+
+
+def test_the_ratios_of_a_meter_behind_transformers() -> None:
+    """Acrel's values are secondary: CT 200/5 and PT 10/0.1 kV multiply current, voltage, and both the rest."""
+    meter = ModbusDevice(settings(ct_ratio=40, pt_ratio=100), load("acrel_dtsd1352"))
+    instant = meter.decode(bytes.fromhex("03 E8 03 E9 03 EA 00 64 00 65 00 66"), Read(1, "holding", 0x61, 6))
+    assert dict(instant) == {
+        "voltage_l1": 10_000.0, "voltage_l2": 10_010.0, "voltage_l3": 10_020.0,
+        "current_l1": 40.0, "current_l2": 40.4, "current_l3": 40.8,
+    }  # fmt: skip
+    assert dict(meter.decode(bytes.fromhex("FF FF FF 9C"), Read(1, "holding", 0x16A, 2))) == {
+        "power": -400_000
+    }
+    energy = meter.decode(bytes.fromhex("00 00 30 39"), Read(1, "holding", 0x0A, 2))
+    assert dict(energy) == {"energy_import": 493_800.0}
+    assert dict(meter.decode(bytes.fromhex("13 88"), Read(1, "holding", 0x77, 1))) == {"frequency": 50.0}
 
 
 def test_a_ratio_that_multiplies_nothing_is_refused() -> None:
