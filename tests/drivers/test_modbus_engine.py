@@ -125,7 +125,7 @@ def test_ratios_multiply_marked_channels() -> None:
 
 
 def test_the_ratios_of_a_meter_behind_transformers() -> None:
-    """Acrel's values are secondary: CT 200/5 and PT 10/0.1 kV multiply current, voltage, and both the rest."""
+    """Acrel's values are secondary: CT 200/5 multiplies current, PT 10/0.1 kV voltage, and both the rest."""
     meter = ModbusDevice(settings(ct_ratio=40, pt_ratio=100), load("acrel_dtsd1352"))
     instant = meter.decode(bytes.fromhex("03 E8 03 E9 03 EA 00 64 00 65 00 66"), Read(1, "holding", 0x61, 6))
     assert dict(instant) == {
