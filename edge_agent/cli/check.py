@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 
 from edge_agent.profile import profile_note
-from edge_agent.settings.error import SettingsError
+from edge_agent.settings.error import Problem, SettingsError
+from edge_agent.settings.lines import line_of, locate
 from edge_agent.settings.load import load
+from edge_agent.settings.model import Config
 
 _CONFIG = Path("/etc/edge-agent/agent.toml")
 
@@ -19,9 +21,15 @@ def check(
         Path, typer.Option("--config", "-c", readable=False, help="The configuration file.")
     ] = _CONFIG,
 ) -> None:
-    """Say OK, or all that is wrong with a configuration, with the line and what to do."""
+    """Say OK, or all that is wrong with a configuration, with the line and what to do.
+
+    Ends with 0 when it can be used, 78 when not.
+
+    Example: edge-agent check --config agent.toml
+    """
     try:
         found = load(config)
+        _check_certificates(config, found)
     except SettingsError as error:
         print(error, file=sys.stderr)
         raise typer.Exit(os.EX_CONFIG) from None
@@ -30,6 +38,32 @@ def check(
         if note := profile_note(device.driver, profile := device.settings.get("profile")):
             print(f"device.{name}: profile {profile!r} is {note}")
     print(f"OK: {devices} on {buses}, {_count(len(found.uplink), 'uplink')}")
+
+
+def _check_certificates(file: Path, found: Config) -> None:
+    """Make what TLS will need, as the agent does when it connects.
+
+    Raises:
+        SettingsError: an uplink's files cannot be used.
+    """
+    with_tls = {
+        name: uplink for name, uplink in found.uplink.items() if any(one.tls for one in uplink.servers)
+    }
+    if not with_tls:
+        return
+    from edge_agent.uplink.tls import context  # noqa: PLC0415 - OpenSSL only where it is used
+
+    lines, problems = locate(file.read_text("utf-8-sig")), []
+    for name, uplink in with_tls.items():
+        try:
+            context(uplink)
+        except OSError as error:
+            wrong, _, remedy = str(error).partition("; ")
+            key = next((key for key in ("cert", "ca") if getattr(uplink, key)), "servers")
+            place = ("uplink", name, key)
+            problems.append(Problem(str(file), line_of(lines, place), ".".join(place), wrong, remedy))
+    if problems:
+        raise SettingsError(problems)
 
 
 def _count(number: int, one: str, many: str = "") -> str:

@@ -19,6 +19,7 @@ from edge_agent.agent import Agent
 from edge_agent.demo import broker, config, park, report, screen
 from edge_agent.demo.broken import DemoError
 from edge_agent.settings.load import load
+from edge_agent.settings.model import Config
 from edge_agent.status import Status
 
 _REFRESH, _LINE_EVERY = 0.5, 1.0
@@ -89,20 +90,23 @@ async def run(options: Options) -> None:
                 title, login, directory, config.TOPICS, temporary=options.directory is None
             )
             file = config.write(directory, login, served.protocol if served else "auto")
-            if not ending.is_set():
-                await _run_agent(options, heading, file, devices.wait, served, ending)
+            os.environ["CREDENTIALS_DIRECTORY"] = str(config.secrets_folder(directory))
+            settings = load(file)
+            if ending.is_set():  # nothing was kept, and a program is told so, too
+                unused = Agent(settings).status()
+                report.Lines(as_json=options.as_json, gone=ending.set).summary(unused)
+                return
+            await _run_agent(options, heading, settings, devices.wait, served, ending)
 
 
 async def _run_agent(  # noqa: PLR0913, PLR0917 - what was made for it, one by one
     options: Options,
     heading: screen.Heading,
-    file: Path,
+    settings: Config,
     park_ended: Callable[[], Awaitable[int]],
     served: broker.Broker | None,
     ending: asyncio.Event,
 ) -> None:
-    os.environ["CREDENTIALS_DIRECTORY"] = str(config.secrets_folder(heading.directory))
-    settings = load(file)
     lines = report.Lines(as_json=options.as_json, gone=ending.set)
     agent = Agent(settings, on_acknowledged=lines.acknowledged if options.as_json else None)
     async with asyncio.TaskGroup() as group:
@@ -155,7 +159,7 @@ async def _show(
     console = Console()
     with Live(console=console, auto_refresh=False) as live:
         while True:
-            live.update(screen.render(status(), heading, console.height), refresh=True)
+            live.update(screen.fitted(status(), heading, console), refresh=True)
             await asyncio.sleep(_REFRESH)
 
 

@@ -1,9 +1,9 @@
 """What the demo shows: a live table on a terminal, else a line a second. Pure: a status in, text out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rich.console import Group
+from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
@@ -84,6 +84,19 @@ def render(status: Status, heading: Heading, height: int) -> Group:
     channels = sum(max(len(device.units), 1) for device in status.devices)
     table = _wide(status) if channels + _AROUND <= height else _narrow(status)
     return Group(_head(status, heading), table, *_foot(status))
+
+
+def fitted(status: Status, heading: Heading, console: Console) -> Group:
+    """Return the screen for a console, with as many devices as it has room for, and how many are hidden."""
+    group, room = render(status, heading, console.height), console.height
+    for count in range(len(status.devices), -1, -1):
+        if len(console.render_lines(group)) <= room:
+            return group
+        table = _narrow(replace(status, devices=status.devices[:count]))
+        without = len(status.devices) - count
+        hidden = [Text(f"{without} of {len(status.devices)} devices are hidden", "yellow")] if without else []
+        group = Group(table, *hidden, *_foot(status)[1:])
+    return group
 
 
 def _head(status: Status, heading: Heading) -> Text:

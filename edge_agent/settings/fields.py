@@ -74,6 +74,8 @@ def _root(root: str) -> str:
 
 
 def _readable(path: Path) -> Path:
+    if path.is_fifo():
+        raise ValueError("is a pipe; write a file")
     try:
         path.open("rb").close()
     except OSError as error:

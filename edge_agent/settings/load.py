@@ -75,6 +75,8 @@ def load_what_runs(path: Path) -> tuple[Config, tuple[Problem, ...]]:
 
 
 def _text(path: Path) -> str:
+    if path.exists() and not path.is_file() and not path.is_dir():  # a pipe would be waited for
+        _refuse(path, 0, "is no file, but a pipe or a device", "give the file with --config")
     try:
         with path.open("rb") as file:
             content = file.read(_LARGEST + 1)

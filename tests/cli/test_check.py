@@ -70,3 +70,25 @@ def test_a_file_without_permission_too(verb: str, tmp_path: Path, monkeypatch: p
     result = CliRunner().invoke(edge_agent, [verb, "--config", str(file)])
     assert result.exit_code == 78
     assert f"{file}:1: config: " in result.stderr
+
+
+@pytest.mark.parametrize("verb", ["check", "run"])
+def test_a_pipe_or_a_device_is_no_configuration(verb: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for file in (tmp_path / "pipe", Path("/dev/zero")):
+        result = CliRunner().invoke(edge_agent, [verb, "--config", str(file)])
+        remedy = "is no file, but a pipe or a device; give the file with --config"
+        assert (result.exit_code, result.stderr) == (78, f"{file}: {remedy}\n")
+
+
+def test_certificates_are_tried(app: Typer, tmp_path: Path) -> None:
+    ca, file = tmp_path / "ca.pem", tmp_path / "agent.toml"
+    ca.write_text("no certificate\n", "utf-8")
+    file.write_text(f'{GOOD}[uplink.city]\nservers = ["mqtts://broker.example"]\nca = "{ca}"\n', "utf-8")
+    result = CliRunner().invoke(app, ["--config", str(file)])
+    assert (result.exit_code, result.stdout) == (78, "")
+    assert result.stderr.startswith(f"{file}:11: uplink.city.ca: ca, cert or key cannot be used (")
+    assert result.stderr.endswith("; write PEM files, a key that belongs to cert, and no passphrase\n")
+    ca.unlink()
+    os.mkfifo(ca)
+    assert "ca: is a pipe; write a file" in CliRunner().invoke(app, ["--config", str(file)]).stderr

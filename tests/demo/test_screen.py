@@ -132,3 +132,19 @@ def test_it_says_whether_the_files_stay() -> None:
     assert "agent.toml" in screen.opening(_HEADING)
     removed = "/tmp/x  (removed at the end; keep them with --dir DIR)"
     assert removed in screen.opening(replace(_HEADING, temporary=True))
+
+
+def test_a_small_terminal_says_how_many_devices_it_hides() -> None:
+    many = replace(_STATUS, devices=tuple(replace(_METER, id=f"meter-{at}") for at in range(20)))
+    for height in (6, 12, 20):
+        console = Console(width=100, height=height, color_system=None)
+        with console.capture() as capture:
+            console.print(screen.fitted(many, _HEADING, console))
+        shown = capture.get()
+        assert len(shown.splitlines()) <= height
+        assert shown.count("meter-") == 20 - int(shown.partition(" of 20 devices are hidden")[0].split()[-1])
+        assert "kept 43" in shown
+    console = Console(width=120, height=60, color_system=None)
+    assert len(console.render_lines(screen.fitted(_STATUS, _HEADING, console))) == len(
+        console.render_lines(screen.render(_STATUS, _HEADING, 60))
+    )
