@@ -40,7 +40,7 @@ def test_all_problems_go_to_stderr_one_per_line(app: Typer, tmp_path: Path) -> N
     result = CliRunner().invoke(app, ["--config", str(file)])
     assert (result.exit_code, result.stdout) == (78, "")
     assert result.stderr.splitlines() == [
-        f"{file}:6: device.meter.driver: there is no driver 'modbuss'; did you mean modbus?",
+        f"{file}:6: device.meter.driver: there is no driver 'modbuss'; did you mean modbus or mbus?",
         f"{file}:7: device.meter.bus: there is no bus 'b'; buses of this file: a",
     ]
 

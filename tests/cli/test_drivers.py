@@ -71,7 +71,7 @@ def test_sample_and_page_are_printed_as_they_are(name: str) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("page", "modbuss"), "there is no driver 'modbuss'; did you mean modbus?"),
+        (("page", "modbuss"), "there is no driver 'modbuss'; did you mean modbus or mbus?"),
         (
             ("sample",),
             f"`edge-agent drivers sample` needs a driver; installed: {', '.join(registry.names())}",

@@ -141,7 +141,7 @@ async def test_somebody_elses_talk_is_told_and_never_taken_for_a_device(wire: Wi
         (("--addresses", "0-4"), "Modbus addresses are 1 to 247"),
         (("--addresses", "some"), "is no list of addresses; write 1-32 or 1,7,20-29"),
         (("--speeds", "fast"), "is no serial format"),
-        (("--driver", "modbuss"), "did you mean modbus?"),
+        (("--driver", "modbuss"), "did you mean modbus or mbus?"),
         (("--within", "0s"), "is no time at all"),
         (("--json", "--toml"), "cannot be given together"),
         ((), "/dev/none is not there"),

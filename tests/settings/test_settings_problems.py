@@ -149,7 +149,7 @@ def test_planned_keys_are_refused_where_they_ask_for_something(
         ),
         (
             METER.replace('"modbus"', '"modbuss"'),
-            "4: device.meter.driver: there is no driver 'modbuss'; did you mean modbus?",
+            "4: device.meter.driver: there is no driver 'modbuss'; did you mean modbus or mbus?",
         ),
         (
             METER.replace('bus = "a"', 'bus = "aa"'),
