@@ -18,6 +18,7 @@ from edge_agent import obis
 from edge_agent.fault import Fault, Garbled, Implausible, NoAnswer, NotMine, Refused
 from edge_agent.profile import ProfileError, find_profiles, profile_text, read_profile
 from edge_agent.quantity import Quantity, quantity_of
+from edge_agent.ratio import CtRatio, PtRatio, Ratio, ratios
 
 __all__ = [
     "API",
@@ -28,6 +29,7 @@ __all__ = [
     "BindKey",
     "Broadcast",
     "Channel",
+    "CtRatio",
     "Cut",
     "Driver",
     "Fault",
@@ -42,7 +44,9 @@ __all__ = [
     "Over",
     "Probe",
     "ProfileError",
+    "PtRatio",
     "Quantity",
+    "Ratio",
     "Read",
     "Refused",
     "Registers",
@@ -55,6 +59,7 @@ __all__ = [
     "obis",
     "profile_text",
     "quantity_of",
+    "ratios",
     "read_profile",
     "service",
 ]

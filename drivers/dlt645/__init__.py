@@ -7,7 +7,6 @@ code.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from decimal import Decimal
 from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -26,6 +25,7 @@ from drivers.dlt645.frame import (
 from drivers.dlt645.profile import Item, Profile, load, place
 from edge_agent.driver import (
     Channel,
+    CtRatio,
     Driver,
     Fault,
     Garbled,
@@ -34,9 +34,11 @@ from edge_agent.driver import (
     NotMine,
     Over,
     Probe,
+    PtRatio,
     Refused,
     Sample,
     Settings,
+    ratios,
 )
 
 _WITHIN = 0.75  # seconds; a meter answers after 20 to 500 ms; DL/T 645-2007, 5.3.3
@@ -75,18 +77,8 @@ class MeterSettings(Settings):
         description="The 12 digits on the meter's label. AA stands for two leading digits that are not "
         "known, as in AAAAAAAA4194; AAAAAAAAAAAA asks a meter that is alone on its bus."
     )
-    ct_ratio: float = Field(
-        default=1.0,
-        gt=0,
-        le=1e6,
-        description="Ratio of an external current transformer that the meter does not know of.",
-    )
-    pt_ratio: float = Field(
-        default=1.0,
-        gt=0,
-        le=1e6,
-        description="Ratio of an external voltage transformer that the meter does not know of.",
-    )
+    ct_ratio: CtRatio = 1.0
+    pt_ratio: PtRatio = 1.0
     preamble: int = Field(
         default=MOST_PREAMBLE,
         ge=0,
@@ -111,17 +103,12 @@ class Meter:
     def __init__(self, settings: MeterSettings, profile: Profile) -> None:
         self._address, self._preamble = settings.address, settings.preamble
         self._read_command, self._more_command = _COMMANDS[profile.edition]
-        self._ratios = {
-            "": Decimal(1),
-            "ct": (ct := Decimal(repr(settings.ct_ratio))),
-            "pt": (pt := Decimal(repr(settings.pt_ratio))),
-            "ct*pt": ct * pt,
-        }
-        for kind, ratio in (("ct", ct), ("pt", pt)):
-            if ratio != 1 and not any(kind in entry.ratio for entry in profile.channels):
-                raise ValueError(
-                    f"{settings.profile} has no channel that {kind}_ratio multiplies; leave it out"
-                )
+        self._ratios = ratios(
+            settings.ct_ratio,
+            settings.pt_ratio,
+            profile=settings.profile,
+            used={entry.ratio for entry in profile.channels},
+        )
         self._singles = {entry.item: _Ask(entry.item, {0: entry}) for entry in profile.channels}
         self._blocks = {ask.item: ask for ask in _blocks(profile)}
         self._pauses = Counter[str]()
@@ -169,16 +156,16 @@ class Meter:
 
     async def _read(self, line: Line, item: str) -> bytes:
         """Return an item's data, however many frames it comes in."""
-        question = Question(self._address, self._read_command, item)
-        answer = await _exchange(line, question, self._preamble)
-        data = answer.data
-        for part in range(1, _MOST_PARTS):
-            if not answer.more:
-                return data
+        answer = await _exchange(line, Question(self._address, self._read_command, item), self._preamble)
+        data, part = answer.data, 0
+        while answer.more:
+            part += 1
+            if part == _MOST_PARTS:
+                raise Garbled(f"an answer about {item} that does not end after {_MOST_PARTS} frames")
             question = Question(self._address, self._more_command, item, part)
             answer = await _exchange(line, question, self._preamble)
             data += answer.data
-        raise Garbled(f"an answer about {item} that does not end after {_MOST_PARTS} frames")
+        return data
 
     def decode(self, frame: bytes, request: bytes) -> Sequence[Sample]:
         """Turn the answer to a request into samples."""

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from edge_agent.driver import Implausible, Quantity, Settings, read_profile
+from edge_agent.driver import Implausible, Quantity, Ratio, Settings, read_profile
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^([0-9A-F]{4}|[0-9A-F]{8})$")]
 _SIGN = 0x80
@@ -30,7 +30,7 @@ class Item(Settings):
     digits: str = Field(pattern=r"^X+(\.X+)?$", max_length=17)
     signed: bool = False
     scale: float = Field(default=1, gt=0, allow_inf_nan=False)
-    ratio: Literal["", "ct", "pt", "ct*pt"] = ""
+    ratio: Ratio = ""
     label: str = ""
     label_zh: str = ""
 

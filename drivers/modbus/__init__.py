@@ -4,7 +4,6 @@ MODBUS Application Protocol V1.1b3, 6.1 to 6.4: function codes 01 to 04, one for
 """
 
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
 
 from pydantic import Field
 
@@ -12,15 +11,18 @@ from drivers.modbus.plan import plan
 from drivers.modbus.profile import Profile, Register, load
 from edge_agent.driver import (
     Channel,
+    CtRatio,
     Driver,
     Garbled,
     Over,
     Probe,
+    PtRatio,
     Read,
     Registers,
     Sample,
     Settings,
     find_profiles,
+    ratios,
 )
 
 _GENERAL = 248
@@ -36,18 +38,8 @@ class ModbusSettings(Settings):
         description="1 to 247, as set at the device. 248 asks a device that is alone on its bus, where "
         "the profile has a general address.",
     )
-    ct_ratio: float = Field(
-        default=1.0,
-        gt=0,
-        le=1e6,
-        description="Ratio of an external current transformer that the meter does not know of.",
-    )
-    pt_ratio: float = Field(
-        default=1.0,
-        gt=0,
-        le=1e6,
-        description="Ratio of an external voltage transformer that the meter does not know of.",
-    )
+    ct_ratio: CtRatio = 1.0
+    pt_ratio: PtRatio = 1.0
 
 
 class ModbusDevice:
@@ -56,17 +48,12 @@ class ModbusDevice:
     def __init__(self, settings: ModbusSettings, profile: Profile) -> None:
         if settings.address == _GENERAL and not profile.general_address:
             raise ValueError(f"{settings.profile} has no general address; give its own, 1 to 247")
-        self._ratios = {
-            "": Decimal(1),
-            "ct": (ct := Decimal(repr(settings.ct_ratio))),
-            "pt": (pt := Decimal(repr(settings.pt_ratio))),
-            "ct*pt": ct * pt,
-        }
-        for kind, ratio in (("ct", ct), ("pt", pt)):
-            if ratio != 1 and not any(kind in register.ratio for register in profile.channels):
-                raise ValueError(
-                    f"{settings.profile} has no channel that {kind}_ratio multiplies; leave it out"
-                )
+        self._ratios = ratios(
+            settings.ct_ratio,
+            settings.pt_ratio,
+            profile=settings.profile,
+            used={entry.ratio for entry in profile.channels},
+        )
         self._registers = profile.channels
         self._plan = list(plan(profile, settings.address))
         self.channels = [Channel(entry.name, entry.quantity, entry.label) for entry in profile.channels]

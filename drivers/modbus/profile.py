@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from edge_agent.driver import Quantity, Read, Settings, Table, read_profile
+from edge_agent.driver import Quantity, Ratio, Read, Settings, Table, read_profile
 
 MOST_REGISTERS = 125  # in one request; MODBUS Application Protocol V1.1b3, 6.3
 _FORMATS = {
@@ -52,7 +52,7 @@ class Register(Settings):
     bit: int = Field(default=0, ge=0, le=63)
     bits: int = Field(default=0, ge=0, le=63)
     enum: Mapping[str, bool | int | float | str] = Field(default_factory=dict)
-    ratio: Literal["", "ct", "pt", "ct*pt"] = ""
+    ratio: Ratio = ""
     label: str = ""
     label_zh: str = ""
 
