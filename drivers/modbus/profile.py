@@ -211,6 +211,8 @@ class Profile(Settings):
     def _covered(self) -> Self:
         asked = [Read(0, block.table, block.at, block.count) for block in self.blocks]
         left = [entry.name for entry in self.channels if not any(map(entry.inside, asked))]
+        if any(block.count > self.max_registers for block in self.blocks if block.table not in _BIT_TABLES):
+            raise ValueError(f"a block has more than {self.max_registers} registers; split it")
         if asked and left:
             raise ValueError(f"no block covers channel {', '.join(left)}; add one, or leave blocks out")
         return self

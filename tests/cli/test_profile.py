@@ -140,7 +140,10 @@ def test_what_is_only_unusual_is_a_remark(good: Path) -> None:
             ("xy_md02", "--driver", "ld2410"),
             "driver ld2410 has no profiles; give the one that has with --driver",
         ),
-        (("./xy_md02.toml", "--driver", "modbuss"), "there is no driver 'modbuss'; did you mean modbus or mbus?"),
+        (
+            ("./xy_md02.toml", "--driver", "modbuss"),
+            "there is no driver 'modbuss'; did you mean modbus or mbus?",
+        ),
     ],
 )
 def test_what_cannot_be_tested_is_said(words: tuple[str, ...], message: str) -> None:

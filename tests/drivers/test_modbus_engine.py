@@ -186,6 +186,8 @@ def test_blocks_are_read_as_they_stand() -> None:
     assert asked == [("holding", 0, 20), ("input", 9, 3)]
     with pytest.raises(ValidationError, match="no block covers channel count_0; add one"):
         profile({"at": 19, "type": "u32"}, blocks=given)
+    with pytest.raises(ValidationError, match="a block has more than 10 registers; split it"):
+        profile({"at": 5}, blocks=given, max_registers=10)
 
 
 def test_a_vector_says_where_it_is_from() -> None:
