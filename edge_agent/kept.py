@@ -25,16 +25,17 @@ class Row(NamedTuple):
     check: int = 0
 
 
-def checksum(content: tuple[int, int, int, int, int, int, bytes]) -> int:
+def checksum(  # noqa: PLR0913, PLR0917 - a row's fields, in their order
+    id_: int, stream: int, seq: int, boot: int, mono_ms: int, meta: int, body: bytes
+) -> int:
     """Return what a row's ``check`` must be, from all that stands before it."""
-    id_, stream, seq, boot, mono_ms, meta, body = content
     return crc32(body, crc32(_NUMBERS.pack(id_, stream, seq, boot, mono_ms, meta)))
 
 
 def intact(row: Row) -> bool:
     """Say whether a row is as it was written."""
     try:
-        return row.check == checksum(row[:7])
+        return row.check == checksum(*row[:7])
     except (TypeError, struct.error):  # damage has made something else of a number, or of the body
         return False
 

@@ -156,6 +156,7 @@ class Handover:
                 one = Loss(stream, seq, seq, boot, mono_ms, mono_ms, "capacity")
                 not_kept[stream] = not_kept.get(stream, one)._replace(to_seq=seq, to_mono=mono_ms)
                 continue
-            content = (first_id + len(rows), stream, seq, boot, mono_ms, meta, body)
-            rows.append(_row((*content, checksum(content))))
+            id_ = first_id + len(rows)
+            check = checksum(id_, stream, seq, boot, mono_ms, meta, body)
+            rows.append(_row((id_, stream, seq, boot, mono_ms, meta, body, check)))
         return rows, [*losses, *not_kept.values()], next_seq

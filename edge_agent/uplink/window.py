@@ -3,7 +3,7 @@
 MOST_MESSAGES = 20
 LEAST_BYTES = 8 * 1024
 MOST_BYTES = 1024 * 1024
-_SLACK_S = 0.02  # a difference in latency below this is noise
+_SLACK_S = 0.1  # a difference in latency below this is noise: a busy gateway itself takes that long
 
 
 class Window:
