@@ -243,7 +243,7 @@ async def _has_phase_b(line: Line, edition: int) -> bool:
     item = "02010200" if edition == 2007 else "B612"  # noqa: PLR2004 - the editions are named by their years
     try:
         answer = await _exchange(line, Question(_ANYBODY, _COMMANDS[edition][0], item))
-    except Refused:
+    except (NoAnswer, Garbled, Refused):
         return False
     return any(byte not in {0x00, 0xFF} for byte in answer.data)
 

@@ -116,6 +116,15 @@ async def test_a_search_finds_a_meter(items: Items, edition: int, profile: str) 
     assert {question.control for question in line.asked} <= {0x01, 0x11, 0x13}
 
 
+async def test_a_meter_that_only_tells_its_address_is_found() -> None:
+    line = Table({})
+    line.script = lambda question: (
+        [(0, frame(0x93, bytes.fromhex(ADDRESS)[::-1]))] if question.control == 0x13 else []
+    )
+    (found,) = await search(line)
+    assert (found.address, found.profile) == (ADDRESS, "dlt645_2007_single")
+
+
 async def test_a_search_finds_nobody_where_it_is_silent() -> None:
     line = Table({})
     line.script = lambda _: []

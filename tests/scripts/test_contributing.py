@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 NAME = "acme_tx20"
-PARTS = ("edge_agent", "drivers", "scripts", "tests/drivers", "pyproject.toml")
+PARTS = ("edge_agent", "drivers", "scripts", "tests/drivers", "tests/fuzz", "pyproject.toml")
 
 
 def run(tree: Path, *command: str) -> subprocess.CompletedProcess[str]:
