@@ -21,7 +21,9 @@ from edge_agent.driver import service
 MAC = "A4:C1:38:00:00:01"
 HUMIDITY = service(0x2A6F)
 BTHOME = service(0xFCD2)
-PATTERNS = [OrPattern(0, AdvertisementDataType.SERVICE_DATA_UUID16, b"\xd2\xfc")]
+PATTERNS: list[OrPattern | tuple[int, AdvertisementDataType, bytes]] = [
+    OrPattern(0, AdvertisementDataType.SERVICE_DATA_UUID16, b"\xd2\xfc")
+]
 
 
 @pytest.fixture
