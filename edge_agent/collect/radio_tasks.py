@@ -1,0 +1,56 @@
+"""The loops around BLE devices: hear one that broadcasts, or connect to one on a schedule."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, closing
+
+from edge_agent.collect.device import Device
+from edge_agent.collect.schedule import Schedule
+from edge_agent.driver import Advertisement, Answerer, Beacon, Channel, Fault, Gatt, Quantity, Sample
+
+SIGNAL = Channel("signal", Quantity.SIGNAL, "Signal strength at this gateway")
+"""What every broadcast says beside what its sender means: how strong it was heard."""
+
+_FIRST_WITHIN = 60.0  # seconds over which the first connections are spread
+_SHORTEST_INTERVAL = 60.0  # a connection costs the device's battery
+
+
+def hear(device: Device, beacon: Beacon) -> Callable[[Advertisement, bool], None]:
+    """Return what is told the advertisements of a device, and whether they say anything new."""
+
+    def tell(advert: Advertisement, new: bool) -> None:  # noqa: FBT001 - a plain fact
+        if not new:
+            device.present()
+            return
+        try:
+            device.heard([*beacon.decode(advert), Sample(SIGNAL.name, advert.rssi)])
+        except Fault as fault:
+            device.fault(fault)
+
+    return tell
+
+
+async def connect(
+    device: Device,
+    driver: Answerer[Gatt, str],
+    connected: Callable[[], AbstractAsyncContextManager[Gatt]],
+    interval: float,
+) -> None:
+    """Connect to a device each ``interval`` seconds, a minute at least, and ask for everything, for ever."""
+    loop = asyncio.get_running_loop()
+    interval = max(interval, _SHORTEST_INTERVAL)
+    spread = random.uniform(0, min(interval, _FIRST_WITHIN))  # noqa: S311 - jitter
+    schedule = Schedule(interval, loop.time() + spread)
+    with closing(device):
+        while True:
+            await asyncio.sleep(schedule.due - loop.time())
+            began = loop.time()
+            try:
+                async with connected() as gatt:
+                    device.heard(await driver.poll(gatt))
+            except Fault as fault:
+                device.fault(fault)
+                schedule.failed(loop.time(), loop.time() - began)
+            else:
+                schedule.went_well(loop.time())
