@@ -46,7 +46,9 @@ class TtyEnd:
             asyncio.get_running_loop().remove_reader(self._descriptor)
 
     def set_speed(self, baud: int) -> None:
-        """Speak and hear at another speed, on a wire that minds it."""
+        """Speak and hear at another speed, on a wire that minds it; after closing, do nothing."""
+        if self._descriptor < 0:
+            return
         settings = termios.tcgetattr(self._descriptor)
         settings[4] = settings[5] = getattr(termios, f"B{baud}")
         termios.tcsetattr(self._descriptor, termios.TCSANOW, settings)
