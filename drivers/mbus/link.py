@@ -19,7 +19,7 @@ _SHORT, _LONG, _STOP = 0x10, 0x68, 0x16
 _INITIALISE = 0x40  # SND_NKE
 _READ = (0x7B, 0x5B)  # REQ_UD2, frame count bit set first, then clear
 _ANSWER, _ANSWER_MASK = 0x08, 0xCF  # RSP_UD, but for its bits of access demand and data flow
-_SHORT_SIZE, _LEAST, _AROUND = 5, 3, 6
+_SHORT_SIZE, _HEAD, _LEAST, _AROUND = 5, 6, 3, 6
 
 
 class Answer(NamedTuple):
@@ -64,14 +64,14 @@ def parse(frame: bytes, address: int) -> Answer:
         Garbled: it is none.
         NotMine: it is somebody else's, or no answer.
     """
-    if len(frame) < _AROUND + _LEAST or frame[0] != _LONG or frame[3] != _LONG or frame[-1] != _STOP:
+    if len(frame) < _AROUND + _LEAST or frame[0] != _LONG or frame[3] != _LONG:
         raise Garbled(f"{len(frame)} bytes that are no long frame: {frame[:8].hex(' ') or 'nothing'}")
     if not frame[1] == frame[2] == len(frame) - _AROUND:
         raise Garbled(f"{len(frame) - _AROUND} bytes inside, its lengths say {frame[1]} and {frame[2]}")
-    if sum(frame[4:-2]) & 0xFF != frame[-2]:
-        raise Garbled(f"checksum {frame[-2]:02x}, expected {sum(frame[4:-2]) & 0xFF:02x}")
+    if not _is_sound(frame):
+        raise Garbled(f"its checksum or its end is wrong: {frame[-2:].hex(' ')}")
     control, who, kind = frame[4:7]
-    if control & _ANSWER_MASK != _ANSWER or address not in {who, ANYBODY}:
+    if not _is_answer(control, who, address):
         raise NotMine(f"control {control:02x} of address {who}")
     return Answer(who, kind, frame[7:-2])
 
@@ -88,23 +88,22 @@ def cut_answer(address: int) -> Cut:
         start = heard.find(_LONG)
         if start:
             return Skip(start if start > 0 else len(heard))
-        if len(heard) < _AROUND:
-            return Need(_AROUND)
-        size = heard[1] + _AROUND
-        if heard[1] != heard[2] or heard[3] != _LONG or heard[1] < _LEAST:
+        if len(heard) < _HEAD:
+            return Need(_HEAD)
+        _, size, again, mark, control, who = heard[:_HEAD]
+        if size != again or size < _LEAST or mark != _LONG or not _is_answer(control, who, address):
             return Skip(1)
+        size += _AROUND
         if len(heard) < size:
             return Need(size)
-        return _judged(heard[:size], address)
+        return Frame(size) if _is_sound(heard[:size]) else Skip(1)
 
     return cut
 
 
-def _judged(frame: bytes, address: int) -> Frame | Skip:
-    try:
-        parse(frame, address)
-    except Garbled:
-        return Skip(1)
-    except NotMine:
-        return Skip(len(frame))
-    return Frame(len(frame))
+def _is_answer(control: int, who: int, address: int) -> bool:
+    return control & _ANSWER_MASK == _ANSWER and address in {who, ANYBODY}
+
+
+def _is_sound(frame: bytes) -> bool:
+    return frame[-1] == _STOP and sum(frame[4:-2]) & 0xFF == frame[-2]
