@@ -53,6 +53,10 @@ class Mbap:
         return modbus.answered(question, answer[_HEADER.size :])
 
 
-def registers_at(port: str, line: Line) -> Registers:
-    """Return the registers of the devices on a line to that port: framed for TCP, or as on any line."""
-    return Mbap(line) if Address.parse(port).kind == "modbus-tcp" else modbus.Rtu(line)
+def registers_at(port: str, line: Line, within: float = 1.0) -> Registers:
+    """Return the registers of the devices on a line to that port: framed for TCP, or as on any line.
+
+    ``within`` is how long a device may take until its answer begins, in seconds.
+    """
+    framed = Mbap if Address.parse(port).kind == "modbus-tcp" else modbus.Rtu
+    return framed(line, within=within)

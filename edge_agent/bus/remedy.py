@@ -6,15 +6,17 @@ import grp
 import os
 from pathlib import Path
 
-_NAMES = ("serial/by-id/*", "serial0", "ttyUSB*", "ttyACM*", "ttyAMA*")
+from edge_agent.bus.ports import serial_ports
+
 _MOST_SHOWN = 8
+_AGENT = "edge-agent"
 
 
 def why_not_opened(port: str, error: Exception) -> str:
     """Return one sentence that names the port, the cause and the remedy. Looks at /dev and /proc."""
     code = error.errno if isinstance(error, OSError) else None
     if code == errno.ENOENT:
-        there = ", ".join(serial_ports())
+        there = ", ".join(known.name for known in serial_ports()[:_MOST_SHOWN])
         return (
             f"{port} is not there; {f'there are: {there}' if there else 'plug in an adapter, none is there'}"
         )
@@ -24,18 +26,16 @@ def why_not_opened(port: str, error: Exception) -> str:
             f"`sudo usermod -aG {_group(port)} {_user()}`, then log in or start the service again"
         )
     if code in {errno.EBUSY, errno.EAGAIN}:
-        who = ", ".join(holders(port)) or "another program"
-        return f"{port} is in use by {who}; stop that, or give this bus another port"
+        found = holders(port)
+        who = ", ".join(found) or "another program"
+        if any(holder.startswith(_AGENT) for holder in found):
+            remedy = f"stop the agent with `systemctl stop {_AGENT}`, and start it again afterwards"
+        else:
+            remedy = "stop that, or give this bus another port"
+        return f"{port} is in use by {who}; {remedy}"
     if code in {errno.EIO, errno.ENXIO, errno.ENODEV}:
         return f"{port} has no device behind it; check its plug and cable"
     return f"{port} cannot be used as a serial port ({error}); check the port's name and format"
-
-
-def serial_ports() -> list[str]:
-    """Return the serial ports that are there now, those with a lasting name first."""
-    device = Path("/dev")
-    found = [str(path) for name in _NAMES for path in sorted(device.glob(name))]
-    return found[:_MOST_SHOWN]
 
 
 def holders(port: str) -> list[str]:

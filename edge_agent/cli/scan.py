@@ -51,9 +51,13 @@ def serial(  # noqa: PLR0913 - one parameter for each option
     Only requests to read are sent. Ctrl-C ends it and shows what was found so far. Ends with 0 when something
     was found, 1 when not, 2 when it cannot be done.
 
+    PORT is a serial device, or socket://, rfc2217:// or modbus-tcp:// with host and port; where the serial
+    format is a matter of the far end, the one that is shown is assumed.
+
     Example: edge-agent scan serial /dev/ttyUSB0 --speeds "9600 8N1" --addresses 1-10
     """
-    from edge_agent.bus.serial import BusError  # noqa: PLC0415 - `edge-agent --help` need not wait for it
+    from edge_agent.bus.address import Address  # noqa: PLC0415 - `edge-agent --help` need not wait for it
+    from edge_agent.bus.serial import BusError  # noqa: PLC0415 - as above
     from edge_agent.onsite.plan import DEVICE_LIMIT, plan_scan  # noqa: PLC0415 - as above
     from edge_agent.onsite.scan import Scan  # noqa: PLC0415 - as above
     from edge_agent.registry import UnknownDriverError  # noqa: PLC0415 - as above
@@ -67,13 +71,14 @@ def serial(  # noqa: PLR0913 - one parameter for each option
     if not seconds:
         _stop("--within is no time at all; give more, such as 200ms")
     try:
-        plan = plan_scan(driver or [], _formats(speeds), _addresses(addresses), seconds)
+        kind = Address.parse(port).kind
+        plan = plan_scan(driver or [], _formats(speeds), _addresses(addresses), seconds, kind)
     except (UnknownDriverError, ValueError) as error:
         _stop(str(error))
     with _Shown(quiet=as_json or as_toml) as shown:
         work = Scan(port, plan, fast=fast, tell=shown.step)
         shown.line(
-            f"scanning {port}: {len(plan.asking)} serial formats, addresses {addresses}; takes at most "
+            f"scanning {port}: serial formats: {len(plan.asking)}, addresses: {addresses}; takes at most "
             f"{_time(plan.seconds)}, and up to {DEVICE_LIMIT:g} s for each device found; Ctrl-C ends it"
         )
         try:
@@ -124,7 +129,7 @@ class _Shown:
 
 
 def _print(port: str, work: "Scan", *, as_json: bool, as_toml: bool) -> None:
-    from edge_agent.onsite.ports import lasting  # noqa: PLC0415 - as above
+    from edge_agent.bus.ports import lasting  # noqa: PLC0415 - as above
     from edge_agent.onsite.snippet import snippet  # noqa: PLC0415 - as above
 
     if as_json:
@@ -168,7 +173,7 @@ def _lines(one: "Found") -> Iterator[str]:
 
 
 def _list_ports(*, as_json: bool) -> None:
-    from edge_agent.onsite.ports import serial_ports  # noqa: PLC0415 - as above
+    from edge_agent.bus.ports import serial_ports  # noqa: PLC0415 - as above
 
     ports = serial_ports()
     if as_json:

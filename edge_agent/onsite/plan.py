@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from edge_agent import registry
+from edge_agent.bus.address import Kind
 from edge_agent.bus.serial import SerialFormat
 from edge_agent.driver import Driver, Over, Settings
 
@@ -14,6 +15,7 @@ GAP = 0.02  # seconds of quiet before a request
 DEVICE_LIMIT = 20.0  # seconds that reading one device under all its candidates may take
 _REQUEST = 8  # bytes of a Modbus request to read
 _SPOKEN_WITHIN = 4.5  # seconds in which a device that speaks unasked is heard, where its driver says no other
+_ASSUMED = SerialFormat(9600)  # of a line whose format is set elsewhere
 _OPENING = 0.1  # seconds
 
 
@@ -80,15 +82,26 @@ class Plan:
 
 
 def plan_scan(
-    drivers: Collection[str], formats: Sequence[SerialFormat], addresses: Sequence[int], within: float
+    drivers: Collection[str],
+    formats: Sequence[SerialFormat],
+    addresses: Sequence[int],
+    within: float,
+    kind: Kind = "tty",
 ) -> Plan:
     """Plan a scan for these drivers (all, if none is named) in these formats (else in those they name).
+
+    The far end of a plain connection has its own serial format, so that one pass is enough there; and over
+    Modbus TCP only registers are asked.
 
     Raises:
         UnknownDriverError: a driver that is named is not there, or cannot be used.
     """
+    if kind in {"socket", "modbus-tcp"}:
+        formats = formats[:1] or [_ASSUMED]
     named = [(name, registry.load(name)) for name in drivers]
     known = named or [(entry.name, entry.driver) for entry in registry.entries() if entry.driver]
+    if kind == "modbus-tcp":
+        known = [(name, driver) for name, driver in known if driver.over is Over.REGISTERS]
     listening, asking = _listening(known, formats), _asking(known, formats)
     return Plan(tuple(listening), tuple(asking), addresses, within)
 

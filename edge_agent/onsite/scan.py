@@ -12,7 +12,7 @@ from typing import Any
 from edge_agent.bus.address import Address
 from edge_agent.bus.framing import Framer
 from edge_agent.bus.line import SerialLine
-from edge_agent.bus.modbus import Rtu
+from edge_agent.bus.mbap import registers_at
 from edge_agent.bus.serial import BusError, SerialFormat
 from edge_agent.bus.stream import open_stream
 from edge_agent.driver import Driver, Fault, Garbled, Line, NoAnswer, Read, Refused, Registers, Settings
@@ -178,7 +178,7 @@ class Scan:
             if self._known(asking.serial, unit):
                 continue
             try:
-                await Rtu(line.place(), within=self._plan.within).read(Read(unit, "holding", 0, 1))
+                await self._registers(line, self._plan.within).read(Read(unit, "holding", 0, 1))
             except NoAnswer:
                 garbled.clear()
                 continue
@@ -200,8 +200,11 @@ class Scan:
                 for settings in candidates(driver, unit)
             ]
             self._step(f"{asking.serial}: Modbus unit {unit} answers; {len(trials)} profiles are tried")
-            patient = _Once(Rtu(line.place(), within=max(_LONGEST_ANSWER, self._plan.within)))
+            patient = _Once(self._registers(line, max(_LONGEST_ANSWER, self._plan.within)))
             self.found.append(Found(str(asking.serial), f"unit {unit}", ranked(await _fits(trials, patient))))
+
+    def _registers(self, line: SerialLine, within: float) -> Registers:
+        return registers_at(self._port, line.place(), within)
 
     def _known(self, serial: SerialFormat, unit: int) -> bool:
         """Say whether a unit answered at this speed: stop bits and parity of others may do for it, too."""

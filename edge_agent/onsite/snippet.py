@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from edge_agent.bus.address import Address
 from edge_agent.onsite.judge import Fit
 from edge_agent.onsite.scan import Found
 
@@ -30,7 +31,7 @@ def snippet(port: str, found: Sequence[Found]) -> str:
         "",
         f"[bus.{bus}]",
         f"port = {_value(port)}",
-        f"serial = {_value(serial)}",
+        *([] if Address.parse(port).kind == "modbus-tcp" else [f"serial = {_value(serial)}"]),
     ]
     names: Counter[str] = Counter()
     for one in found:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 from edge_agent.bus.modbus import read_request
 from edge_agent.cli import app
 from edge_agent.demo import radar, world
+from edge_agent.demo.dlt645 import Meter
 from edge_agent.demo.slave import Slaves, Unit, unit
 from edge_agent.demo.tty_end import TtyEnd
 from edge_agent.demo.wire import Wire
@@ -68,6 +70,64 @@ async def test_three_profiles_on_one_bus(wire: Wire, tmp_path: Path) -> None:
         {"profile": "xy_md02", "address": 3},
     ]
     assert "# in doubt: others fit as well" in snippet.out
+
+
+async def test_a_meter_tells_its_address(wire: Wire) -> None:
+    """A DL/T 645 meter shares the line with a Modbus unit; both are found."""
+    meter = Meter("000012345678", profile_text("dlt645", "dlt645_2007_single"), lambda: world.flat(1000.0))
+    with Slaves(wire.far, [device(1, "eastron_sdm120", world.meter(1000.0))], meter.hear):
+        said = await verb(
+            *("scan", "serial", str(wire.near), *NARROW, "--driver", "dlt645", "--addresses", "1", "--json")
+        )
+    assert said.code == 0, said.err
+    found = json.loads(said.out)["found"]
+    assert [one["who"] for one in found] == ["dlt645 000012345678", "unit 1"]
+    (fit,) = found[0]["fits"]
+    assert fit["settings"] == {"profile": "dlt645_2007_single", "address": "000012345678"}
+    assert fit["values"]["voltage_a"] == [pytest.approx(world.flat(1000.0)["voltage_a"], abs=0.1), "V"]
+
+
+async def test_a_unit_behind_modbus_tcp(tmp_path: Path) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while len(asked := await reader.read(12)) == 12:
+            unit, function, start, count = asked[6], asked[7], asked[9], asked[11]
+            words = bytes([0x01, 0x31, 0x01, 0xE6]) if (function, start, count) == (4, 1, 2) else b""
+            said = bytes([unit, 4, len(words)]) + words if words else bytes([unit, function | 0x80, 2])
+            if unit == 3:
+                writer.write(asked[:4] + len(said).to_bytes(2) + said)
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1") as server:
+        port = f"modbus-tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        said = await verb("scan", "serial", port, "--addresses", "2-3", "--json")
+        snippet = await verb("scan", "serial", port, "--addresses", "3", "--toml")
+    assert best(json.loads(said.out)) == {"unit 3": "xy_md02"}
+    config = tmp_path / "agent.toml"
+    config.write_text(snippet.out, "utf-8")
+    assert [bus.port for bus in load(config).bus.values()] == [port]
+
+
+async def test_the_agent_that_has_the_port_is_named(wire: Wire, tmp_path: Path) -> None:
+    config = tmp_path / "agent.toml"
+    outbox = f'[outbox]\npath = "{tmp_path}/outbox.db"\n'
+    bus = f'[bus.a]\nport = "{wire.near}"\n[device.it]\ndriver = "ld2410"\nbus = "a"\n'
+    config.write_text(f'config = 1\ngateway = {{ site = "s", id = "g" }}\n{outbox}{bus}', "utf-8")
+    words = ("scan", "serial", str(wire.near), *NARROW, "--addresses", "1")
+    agent = await asyncio.create_subprocess_exec(
+        str(Path(sys.executable).with_name("edge-agent")),
+        *("run", "--config", str(config)),
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        async with asyncio.timeout(30):
+            said = await verb(*words)
+            while said.code != 2:
+                said = await verb(*words)
+    finally:
+        agent.terminate()
+        await agent.wait()
+    assert f"edge-agent (pid {agent.pid})" in said.err
+    assert "stop the agent with `systemctl stop edge-agent`, and start it again afterwards" in said.err
 
 
 async def test_a_radar_is_heard_and_nobody_is_asked(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from edge_agent.onsite.ports import lasting, serial_ports
+from edge_agent.bus.ports import lasting, serial_ports
 
 
 def test_a_port_is_told_by_its_lasting_name_and_its_adapter(tmp_path: Path) -> None:
