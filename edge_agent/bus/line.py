@@ -8,6 +8,7 @@ from contextlib import suppress
 from edge_agent.bus.busy import Busy
 from edge_agent.bus.echo import PastEcho
 from edge_agent.bus.framing import Framer
+from edge_agent.bus.overheard import Overheard
 from edge_agent.bus.owing import Exchange, Owing
 from edge_agent.bus.place import Place
 from edge_agent.bus.port import Port
@@ -41,7 +42,7 @@ class SerialLine:
     An answer that comes too late must never be taken for the answer to another question, which in Modbus RTU
     looks the same. For ``lateness`` seconds (or twice ``within``) from the end of a request that failed or
     was cancelled, its place sends nothing else than the same again, while others go on; and what another
-    place hears, but could be that answer, is nobody's.
+    place hears, but could be that answer, is nobody's. Nor is what follows the question of another master.
 
     ``exchanges`` counts requests sent, ``failures`` what became of some by kind, ``skipped`` bytes that were
     in no answer. ``busy`` is the share of time in which the line was taken.
@@ -63,7 +64,7 @@ class SerialLine:
         self._gap, self._lateness = gap, lateness
         self._turns = Turns()
         self._anyone = Place(self)
-        self._owing = Owing()
+        self._owing, self._overheard = Owing(), Overheard()
         self._last_quiet = 0.0
         self._busy = Busy()
         self._silent = 0
@@ -121,56 +122,56 @@ class SerialLine:
         loop = asyncio.get_running_loop()
         while True:
             await self._turns.take(place.due)
+            began = loop.time()
             try:
-                wait = self._owing.free_at(place, exchange.request) - loop.time()
-                if wait <= 0:
-                    return await self._hold(place, exchange)
+                stream = await self._port.stream()
+                await self._wait_for_quiet(stream, place)
+                free_at = self._free_at(place, exchange)
+                if free_at <= loop.time():
+                    return await self._ask(stream, place, exchange)
+            except (Fault, BusError) as fault:
+                self.failures[type(fault).__name__] += 1
+                raise
             finally:
+                ended = loop.time()
+                place.spent += ended - began
+                self._busy.add(began, ended)
                 self._turns.give()
-            await asyncio.sleep(wait)
+            await asyncio.sleep(free_at - loop.time())  # others have the line meanwhile
 
     async def close(self) -> None:
         """Give the port back. An exchange that is under way raises BusError."""
         self._port.close()
 
-    async def _hold(self, place: Place, exchange: Exchange) -> bytes:
-        """Carry out one exchange, and keep the books."""
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        try:
-            stream = await self._port.stream()
-            await self._wait_for_quiet(stream, place, exchange)
-            _set_speed(stream, exchange.speed or self._port.serial_format.baud)
-            self._last_quiet = place.quiet
-            return await self._ask(stream, place, exchange)
-        except (Fault, BusError) as fault:
-            self.failures[type(fault).__name__] += 1
-            raise
-        finally:
-            ended = loop.time()
-            place.spent += ended - began
-            self._busy.add(began, ended)
-
-    async def _wait_for_quiet(self, stream: ByteStream, place: Place, exchange: Exchange) -> None:
+    async def _wait_for_quiet(self, stream: ByteStream, place: Place) -> None:
         loop = asyncio.get_running_loop()
         gap = max(self._gap, place.quiet, self._last_quiet, stream.seconds(QUIET_CHARACTERS))
-        give_up = loop.time() + max(BABBLE, 2 * gap, exchange.within + gap)
-        overheard = stream.take()
-        while True:
-            answered_by = stream.heard_at + exchange.within if _contended(exchange.cut, overheard) else 0.0
-            quiet_at = max(stream.heard_at + gap, answered_by)
-            if quiet_at <= loop.time():
-                break
+        give_up = loop.time() + max(BABBLE, 2 * gap)
+        self._overhear(stream.take(), stream)
+        while (quiet_at := stream.heard_at + gap) > loop.time():
             if loop.time() > give_up:
                 raise Garbled(
                     f"{stream.port} is never quiet; look for a second master, or for a device that "
                     "speaks unasked or at another speed"
                 )
-            overheard += await stream.read(quiet_at)
-        self.skipped += len(overheard)
+            self._overhear(await stream.read(quiet_at), stream)
+
+    def _overhear(self, piece: bytes, stream: ByteStream) -> None:
+        self.skipped += len(piece)
+        self._overheard.add(piece, stream.heard_at)
+
+    def _free_at(self, place: Place, exchange: Exchange) -> float:
+        """Return when nobody's answer can be taken for the one to this."""
+        now = asyncio.get_running_loop().time()
+        return max(
+            self._owing.free_at(place, exchange.request),
+            self._overheard.answered_by(exchange.cut, exchange.within, now),
+        )
 
     async def _ask(self, stream: ByteStream, place: Place, exchange: Exchange) -> bytes:
         loop = asyncio.get_running_loop()
+        _set_speed(stream, exchange.speed or self._port.serial_format.baud)
+        self._last_quiet = place.quiet
         now, on_wire = loop.time(), stream.seconds(len(exchange.request))
         late = max(self._lateness, 2 * exchange.within)
         self._owing.forget(now)
@@ -194,25 +195,29 @@ class SerialLine:
         heard = bytearray()
         latest = answer_by + max(stream.seconds(exchange.longest), 2 * BYTE_GAP)
         frames: list[bytes] = []
-        while not frames and len(heard) < exchange.longest:
-            until = max(answer_by, stream.heard_at + BYTE_GAP) if heard else answer_by
-            piece = await stream.read(min(until, latest), framer.missing)
-            heard += piece
-            frames = framer.feed(piece)
-            if not piece:
-                break
-        self.skipped += framer.skipped - len(exchange.request) * cut.heard
-        before = bytes(heard).partition(frames[0])[0] if frames else bytes(heard)
-        if cut.heard:
-            before = before.replace(exchange.request, b"", 1)
-        if frames and not _contended(exchange.cut, before):
+        try:
+            while not frames and len(heard) < exchange.longest:
+                until = max(answer_by, stream.heard_at + BYTE_GAP) if heard else answer_by
+                piece = await stream.read(min(until, latest), framer.missing)
+                heard += piece
+                frames = framer.feed(piece)
+                if not piece:
+                    break
+        finally:
+            strays = bytes(heard)
+            for known in ([exchange.request] if cut.heard else []) + frames[:1]:
+                strays = strays.replace(known, b"", 1)
+            self._overhear(strays, stream)
+        if frames:
             self._silent = 0
+            if self._overheard.answered_by(exchange.cut, exchange.within, stream.heard_at) > stream.heard_at:
+                raise Garbled(f"an answer on {stream.port} that may be for another master; a line has one")
             return frames[0]
         if not heard:
             self._tell_silence(stream)
-        if not before.strip(b"\x00\xff"):  # what a line does by itself when it turns around
+        if not strays.strip(b"\x00\xff"):  # what a line does by itself when it turns around
             raise NoAnswer(f"no answer on {stream.port} within {exchange.within:g} s")
-        raise Garbled(f"{len(before)} bytes on {stream.port} without an answer: {before[:32].hex(' ')}")
+        raise Garbled(f"{len(strays)} bytes on {stream.port} without an answer: {strays[:32].hex(' ')}")
 
     def _tell_silence(self, stream: ByteStream) -> None:
         """A network's connection may be open and dead, though its machine acknowledges: make it anew."""
@@ -220,15 +225,6 @@ class SerialLine:
         if self._port.remote and self._silent >= _SILENT:
             self._silent = 0
             stream.lose(f"not a byte in {_SILENT} exchanges")
-
-
-def _contended(cut: Cut, heard: bytes) -> bool:
-    """Whether a cut finds another master's question to the same device in what was heard."""
-    try:
-        Framer(cut).feed(heard)
-    except Garbled:
-        return True
-    return False
 
 
 def _set_speed(stream: ByteStream, speed: int) -> None:
