@@ -103,7 +103,7 @@ async def both() -> tuple[measure.Told, measure.Told]:
 
 def imported() -> tuple[dict[str, float], float]:
     """Return the milliseconds that importing takes, by who is imported, and all that a start takes."""
-    command = [sys.executable, "-X", "importtime", "-c", "import edge_agent.cli.run, edge_agent.service"]
+    command = [sys.executable, "-X", "importtime", "-c", "import edge_agent.__main__, edge_agent.service"]
     tries = []
     for _ in range(3):
         said = subprocess.run(command, check=True, stderr=subprocess.PIPE, timeout=60).stderr.decode()
