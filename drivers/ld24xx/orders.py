@@ -19,6 +19,7 @@ from edge_agent.driver import Cut, Frame, Garbled, Line, Need, NoAnswer, Refused
 Baud = Literal[9600, 19200, 38400, 57600, 115200, 230400, 256000, 460800]
 _BAUDS = (9600, 19200, 38400, 57600, 115200, 230400, 256000, 460800)  # numbered from 1
 _WITHIN = 1.0  # seconds; a radar acknowledges after some 10 ms (Tasmota, xsns_102_ld2410)
+_STARTING = 2  # orders that go unheard while it starts, for a second or two
 _SHORTEST_ACK = 4  # bytes inside: order and status
 
 
@@ -65,7 +66,6 @@ async def set_up(line: Line, *, baud: Baud, factory: Baud, engineering: bool | N
         if baud == factory:
             raise
         await _change_speed(line, baud, factory)
-        await _enable(line)
     try:
         if engineering is not None:
             await _tell(line, Order.ENGINEERING_ON if engineering else Order.ENGINEERING_OFF)
@@ -74,6 +74,7 @@ async def set_up(line: Line, *, baud: Baud, factory: Baud, engineering: bool | N
 
 
 async def _change_speed(line: Line, baud: Baud, factory: Baud) -> None:
+    """Change the speed of a radar that has its factory's, and leave it in configuration."""
     await _enable(line, factory)
     index = _BAUDS.index(baud) + 1
     try:
@@ -82,8 +83,10 @@ async def _change_speed(line: Line, baud: Baud, factory: Baud) -> None:
         await _tell(line, Order.END_CONFIGURATION, speed=factory)
         raise
     await _tell(line, Order.RESTART, speed=factory)
-    with suppress(NoAnswer, Garbled):  # it starts for a second, and hears nothing: time goes by
-        await _enable(line)
+    for _ in range(_STARTING):
+        with suppress(NoAnswer, Garbled):
+            return await _enable(line)
+    return await _enable(line)
 
 
 async def _enable(line: Line, speed: Baud | None = None) -> None:

@@ -143,10 +143,8 @@ async def test_the_speed_is_changed_where_the_module_has_its_factory_s(
 ) -> None:
     monkeypatch.setattr(radar, "BAUD", 115_200)
     listening = Listening(tmp_path, "ld2412", set_up=True, baud=57_600)
-    reports = [
-        bytes.fromhex("F4F3F2F10B0002AA02000000A000645500F8F7F6F5"),
-    ]
-    monkeypatch.setattr(radar, "report", lambda *_, **__: reports[0])
+    someone = bytes.fromhex("F4F3F2F10B0002AA02000000A000645500F8F7F6F5")
+    monkeypatch.setattr(radar, "report", lambda *_, **__: someone)
     with (
         Wire(tmp_path / "near", tmp_path / "far", None),
         TtyEnd(tmp_path / "far") as end,
@@ -161,6 +159,21 @@ async def test_the_speed_is_changed_where_the_module_has_its_factory_s(
     assert there.orders[-1] == END
     assert listening.device.not_set_up == ""
     assert listening.readings[-1].values["still_distance"] == 1.6
+
+
+async def test_a_tracking_radar_takes_its_orders_between_its_reports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    someone = bytes.fromhex("AAFF03000E03B1861000400100000000000000000000000000000000 55CC".replace(" ", ""))
+    monkeypatch.setattr(radar, "report", lambda *_, **__: someone)
+    monkeypatch.setattr(radar, "_PERIOD", 0.05)
+    listening = Listening(tmp_path, "ld2450", set_up=True)
+    async with module(tmp_path) as there, listening.running():
+        await listening.heard()
+        assert there.orders == [ENABLE, END]
+    assert listening.readings[-1].values["target_count"] == 1
+    assert listening.device.not_set_up == ""
+    assert not listening.device.faults
 
 
 async def test_a_stop_in_the_middle_does_not_leave_the_module_silent(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ async def test_nothing_else_is_ever_told_and_configuration_is_always_ended(
         line, _ = await play(*script, baud=baud, **told)
         orders = [order for order, _ in line.told]
         assert set(orders) <= HARMLESS
-        assert len(orders) <= 8
+        assert len(orders) <= 9
         enabled = any(order == ENABLE and reply == "ok" for order, reply in zip(orders, script, strict=False))
         assert not enabled or orders[-1] in {END, Order.RESTART, ENABLE}
         if enabled and orders[-1] == ENABLE:  # it has restarted since, and so is not in configuration
@@ -105,9 +105,17 @@ async def test_a_module_at_its_factory_speed_is_moved() -> None:
         (Order.SET_BAUD, FACTORY),
         (Order.RESTART, FACTORY),
         (ENABLE, None),
-        (ENABLE, None),
         (END, None),
     ]
+
+
+async def test_a_module_that_starts_is_waited_for_but_not_for_ever() -> None:
+    line, well = await play("silent", "ok", "ok", "ok", "silent", "silent", "ok", baud=9600)
+    assert well
+    assert line.told[-4:] == [(ENABLE, None), (ENABLE, None), (ENABLE, None), (END, None)]
+    line, well = await play("silent", "ok", "ok", "ok", *["silent"] * 9, baud=9600)
+    assert not well
+    assert len(line.told) == 7
 
 
 async def test_a_module_that_says_no_is_a_fault() -> None:
