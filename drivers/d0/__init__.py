@@ -23,6 +23,7 @@ from edge_agent.driver import (
     Need,
     NotMine,
     Over,
+    Probe,
     Sample,
     Settings,
     Skip,
@@ -115,4 +116,5 @@ driver = Driver(
     open=D0Meter,
     serial=lambda settings: _FORMATS[settings.interface],
     cut=cut,
+    probe=Probe(candidates=lambda _: (D0Settings(), D0Settings(interface="p1"))),
 )

@@ -16,7 +16,7 @@ LONGEST = 4000
 _SEVEN_BITS = bytes(byte & 0x7F for byte in range(256))
 _LINE = re.compile(r"(?:[^()]*(?:\([^()]*\))+)*")
 _SET = re.compile(r"([^()]*)((?:\([^()]*\))+)")
-_NUMBER = re.compile(r"([+-]?\d{1,18}(?:\.\d{0,12})?)(?:\*?([A-Za-z]{1,8})|\*)?")  # some leave out the *
+_NUMBER = re.compile(r"([+-]?\d{1,18}(?:\.\d{0,12})?)(?:\*?([A-Za-z]{1,8}[23]?)|\*)?")  # some leave out the *
 _UNKNOWN = re.compile(r"[-*. ]*")
 
 
