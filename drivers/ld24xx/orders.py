@@ -57,16 +57,17 @@ def acknowledged(order: Order) -> Cut:
 async def set_up(line: Line, *, baud: Baud, factory: Baud, engineering: bool | None = None) -> None:
     """Make a radar speak at ``baud``, which the line has, and report as ``engineering`` says.
 
-    A radar that does not answer at that speed is asked at its factory's, and told to change. It is never
-    left in configuration, where it would report nothing. Raises NoAnswer, Garbled or Refused.
+    A radar that does not answer at that speed is asked at its factory's, and told to change. In any case
+    the last order ends the configuration, in which it would report nothing: an enable that seems unheard may
+    have been heard. Raises NoAnswer, Garbled or Refused.
     """
     try:
-        await _enable(line)
-    except (NoAnswer, Garbled):
-        if baud == factory:
-            raise
-        await _change_speed(line, baud, factory)
-    try:
+        try:
+            await _enable(line)
+        except (NoAnswer, Garbled):
+            if baud == factory:
+                raise
+            await _change_speed(line, baud, factory)
         if engineering is not None:
             await _tell(line, Order.ENGINEERING_ON if engineering else Order.ENGINEERING_OFF)
     finally:
@@ -74,15 +75,17 @@ async def set_up(line: Line, *, baud: Baud, factory: Baud, engineering: bool | N
 
 
 async def _change_speed(line: Line, baud: Baud, factory: Baud) -> None:
-    """Change the speed of a radar that has its factory's, and leave it in configuration."""
-    await _enable(line, factory)
+    """Change the speed of a radar that has its factory's, and leave it in configuration at the new one."""
     index = _BAUDS.index(baud) + 1
+    restarts = False
     try:
+        await _enable(line, factory)
         await _tell(line, Order.SET_BAUD, index.to_bytes(2, "little"), factory)
-    except (NoAnswer, Garbled, Refused):
-        await _tell(line, Order.END_CONFIGURATION, speed=factory)
-        raise
-    await _tell(line, Order.RESTART, speed=factory)
+        await _tell(line, Order.RESTART, speed=factory)
+        restarts = True
+    finally:
+        if not restarts:
+            await _tell(line, Order.END_CONFIGURATION, speed=factory)
     for _ in range(_STARTING):
         with suppress(NoAnswer, Garbled):
             return await _enable(line)
