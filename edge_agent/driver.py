@@ -216,7 +216,10 @@ class Gatt(Protocol):
     """The characteristics of a connected BLE device."""
 
     async def read(self, characteristic: str) -> bytes:
-        """Return a characteristic's value by its 128-bit UUID."""
+        """Return a characteristic's value by its 128-bit UUID.
+
+        Raises NoAnswer, Garbled, or Refused where the device has no such one, or does not let it be read.
+        """
 
 
 class Talker(Protocol):
@@ -258,7 +261,8 @@ class Answerer(Protocol[L_contra, Q_contra]):
     def decode(self, frame: bytes, request: Q_contra) -> Sequence[Sample]:
         """Turn one answer into samples, given what was asked. Raises a Fault.
 
-        Over registers the request is a ``Read`` and the frame its data; over a line both are frames.
+        Over registers the request is a ``Read`` and the frame its data; over a line both are frames; over a
+        connection the request is the UUID of a characteristic, and the frame its value.
         """
 
 

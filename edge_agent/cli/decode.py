@@ -11,7 +11,7 @@ import typer
 from pydantic import ValidationError
 
 from edge_agent import registry
-from edge_agent.bus.advertisement import hex_bytes, written
+from edge_agent.bus.advertisement import hex_bytes, uuid, written
 from edge_agent.bus.framing import Framer
 from edge_agent.bus.modbus import answer_cut, parse, read_request
 from edge_agent.driver import (
@@ -22,6 +22,7 @@ from edge_agent.driver import (
     Device,
     Driver,
     Fault,
+    Gatt,
     Line,
     Over,
     Read,
@@ -47,6 +48,8 @@ class Given:
     request: bytes | None = None
     response: bytes | None = None
     advertisement: Advertisement | None = None
+    characteristic: str | None = None
+    value: bytes | None = None
 
 
 def decode(  # noqa: PLR0913 - one parameter for each option
@@ -69,6 +72,10 @@ def decode(  # noqa: PLR0913 - one parameter for each option
     ] = None,
     address: Annotated[str | None, typer.Option(metavar="MAC", help="Who advertised.")] = None,
     name: Annotated[str | None, typer.Option(help="The name in an advertisement.")] = None,
+    characteristic: Annotated[
+        str | None, typer.Option(metavar="UUID", help="What was read of a connected BLE device.")
+    ] = None,
+    value: Annotated[str | None, typer.Option(metavar="HEX", help="What stood there.")] = None,
     rssi: Annotated[int | None, typer.Option(help="How strong an advertisement was, in dBm.")] = None,
     capture: Annotated[Path | None, typer.Option(help="Decode all of a file of `edge-agent record`.")] = None,
 ) -> None:
@@ -86,6 +93,8 @@ def decode(  # noqa: PLR0913 - one parameter for each option
             _hex("--request", request),
             _hex("--response", response),
             _advertisement(service_data or [], manufacturer_data or [], (address, name, rssi)),
+            _characteristic(characteristic),
+            _hex("--value", value),
         )
         record = registry.load(driver)
         told = pairs(settings or [])
@@ -162,7 +171,10 @@ def _samples(record: Driver[Any], device: Device, given: Given, question: Read |
             asked = cast("Read", question)
             answer = parse(asked, _first(answer_cut(asked), given.response or b""))
             return cast("Answerer[Registers, Read]", device).decode(answer, asked)
-        case _:
+        case Over.GATT:
+            gatt_device = cast("Answerer[Gatt, str]", device)
+            return gatt_device.decode(given.value or b"", given.characteristic or "")
+        case Over.LINE:
             line_device = cast("Answerer[Line, bytes]", device)
             return line_device.decode(given.response or b"", given.request or b"")
 
@@ -182,9 +194,7 @@ def _check_kind(over: Over, name: str, given: Given) -> None:
         case Over.REGISTERS | Over.LINE:
             wanted, there = {"request", "response"}, "--request HEX and --response HEX"
         case Over.GATT:
-            raise _UsageError(
-                f"driver {name} reads a connected BLE device; frames of those are not decoded here"
-            )
+            wanted, there = {"characteristic", "value"}, "--characteristic UUID and --value HEX"
     present = {kind for kind in Given.__slots__ if getattr(given, kind) is not None}
     if present != wanted:
         raise _UsageError(f"driver {name} decodes what is given with {there}, and nothing else; give that")
@@ -196,8 +206,9 @@ def _open(
     fields = record.settings.model_fields
     if "address" in fields and question:
         settings = {"address": question.unit} | settings
-    if "address" in fields and given.advertisement:
-        settings = {"address": given.advertisement.address or _NOBODY} | settings
+    if "address" in fields and (given.advertisement or given.characteristic):
+        known = given.advertisement.address if given.advertisement else ""
+        settings = {"address": known or _NOBODY} | settings
     try:
         return record.open(record.settings.model_validate(settings))
     except ValidationError as error:
@@ -255,6 +266,13 @@ def _hex(option: str, text: str | None) -> bytes | None:
         return hex_bytes(text)
     except ValueError as error:
         raise _UsageError(f"{option} {error}") from error
+
+
+def _characteristic(text: str | None) -> str | None:
+    try:
+        return uuid(text) if text is not None else None
+    except ValueError as error:
+        raise _UsageError(f"--characteristic {error}") from error
 
 
 def _advertisement(

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from edge_agent import registry
-from edge_agent.bus.advertisement import written
+from edge_agent.bus.advertisement import uuid, written
 from edge_agent.cli.decode import Given, meaning
 from edge_agent.driver import Channel, Driver, ProfileError, Quantity, find_profiles, profile_text
 
-_KINDS = ("frame", "request", "response")  # as in Given and in vectors
+_KINDS = ("frame", "request", "response", "value")  # as in Given and in vectors
 _HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
 
 
@@ -146,8 +146,11 @@ def _example(record: Driver[Any], name: str) -> str:
         said.get("request"),
         said.get("response"),
         written(broadcast) if broadcast else None,
+        uuid(vector["characteristic"]) if "characteristic" in vector else None,
+        said.get("value"),
     )
     options = [f"--set {key}={value}" for key, value in settings.items()]
+    options += [f"--characteristic {vector[kind]}" for kind in ("characteristic",) if kind in vector]
     options += [f'--{kind} "{vector[kind]}"' for kind in said]
     for kind, value in broadcast.items():
         option = "--" + kind.replace("_", "-")

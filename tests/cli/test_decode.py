@@ -233,7 +233,8 @@ def test_an_advertisement(part: tuple[str, ...]) -> None:
         (("tag", "--service-data", "FCD2"), "'FCD2' is not UUID=HEX"),
         (("tag", "--service-data", "FCD2=3"), "service data '3' is not hex"),
         (("tag", "--manufacturer-data", "acme=37"), "'acme' is not a company id; write 0x0499"),
-        (("gatt", "--frame", "00"), "connected BLE device"),
+        (("gatt", "--frame", "00"), "--characteristic UUID and --value HEX"),
+        (("gatt", "--characteristic", "2A6", "--value", "00"), "'2A6' is not a UUID"),
     ],
 )
 def test_a_wrong_advertisement_says_the_remedy(words: tuple[str, ...], message: str) -> None:
@@ -247,3 +248,12 @@ def test_a_question_on_a_line() -> None:
     counted = {"samples": {"count": {"value": 5, "unit": "1"}}}
     assert run("meter", "--request", "01", "--response", "01 05") == (0, counted)
     assert run("meter", "--request", "02", "--response", "01 05")[0] == 1
+
+
+def test_a_characteristic() -> None:
+    code, said = run("ess", "--characteristic", "2A6E", "--value", "CA 09")
+    assert code == 0
+    assert said["samples"] == {"temperature": {"value": 25.06, "unit": "Cel"}}
+    code, said = run("ess", "--characteristic", "2a6f", "--value", "BF")
+    assert code == 1
+    assert said["fault"] == "Garbled"

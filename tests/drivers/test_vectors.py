@@ -1,5 +1,6 @@
 """Every driver keeps the promises recorded beside its code."""
 
+import asyncio
 import tomllib
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
@@ -8,7 +9,7 @@ import pytest
 
 from edge_agent import driver as contract
 from edge_agent import registry
-from edge_agent.bus.advertisement import written
+from edge_agent.bus.advertisement import uuid, written
 from edge_agent.bus.framing import Framer
 from edge_agent.bus.modbus import answer_cut, parse, read_request
 from edge_agent.driver import (
@@ -18,10 +19,12 @@ from edge_agent.driver import (
     Device,
     Driver,
     Fault,
+    Gatt,
     Line,
     NotMine,
     Over,
     Read,
+    Refused,
     Registers,
     Sample,
     Talker,
@@ -45,7 +48,7 @@ def every(over: Over) -> Iterator[Any]:
 def opened(driver: Driver[Any], vector: Vector) -> Device:
     settings = vector.get("settings", {})
     if issubclass(driver.settings, BeaconSettings):
-        settings = {"address": vector["advertisement"].get("address", "00:00:00:00:00:00")} | settings
+        settings = {"address": vector.get("advertisement", {}).get("address", "00:00:00:00:00:00")} | settings
     return driver.open(driver.settings.model_validate(settings))
 
 
@@ -162,3 +165,32 @@ def test_request_and_response(driver: Driver[Any], vector: Vector) -> None:
         assert caught.type is fault(vector)
         return
     assert told(device.decode(response, request)) == expected(vector)
+
+
+@pytest.mark.parametrize(("driver", "vector"), list(every(Over.GATT)))
+def test_characteristic(driver: Driver[Any], vector: Vector) -> None:
+    device = cast("Answerer[Gatt, str]", opened(driver, vector))
+    asked, value = uuid(vector["characteristic"]), bytes.fromhex(vector["value"])
+    if "fault" in vector:
+        with pytest.raises(fault(vector)) as caught:
+            device.decode(value, asked)
+        assert caught.type is fault(vector)
+        return
+    assert told(device.decode(value, asked)) == expected(vector)
+    assert {channel.name for channel in device.channels} >= vector["expect"].keys()
+    there = {asked: value}
+    assert told(asyncio.run(device.poll(Characteristics(there)))) == expected(vector), "it has no other one"
+    with pytest.raises(Refused):
+        asyncio.run(device.poll(Characteristics({})))
+
+
+class Characteristics:
+    """What a connected device has; a Gatt."""
+
+    def __init__(self, there: dict[str, bytes]) -> None:
+        self._there = there
+
+    async def read(self, characteristic: str) -> bytes:
+        if characteristic not in self._there:
+            raise Refused
+        return self._there[characteristic]

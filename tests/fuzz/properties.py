@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_agent import registry
-from edge_agent.bus.advertisement import written
+from edge_agent.bus.advertisement import uuid, written
 from edge_agent.bus.framing import Framer
 from edge_agent.bus.modbus import parse, read_request
 from edge_agent.driver import (
@@ -27,6 +27,7 @@ from edge_agent.driver import (
     Driver,
     Fault,
     Frame,
+    Gatt,
     Line,
     Need,
     NoAnswer,
@@ -242,8 +243,42 @@ def advertisement_gives_samples_or_a_fault(driver: Driver[Any]) -> Property:
     return run
 
 
+class BadDevice:
+    """A connected device in which stands anything, or nothing."""
+
+    def __init__(self, brings: list[bytes | None]) -> None:
+        self.asked = 0
+        self._brings = brings
+
+    async def read(self, _characteristic: str) -> bytes:
+        self.asked += 1
+        assert self.asked < 1000, "a poll that does not end"
+        value = self._brings[self.asked % len(self._brings)] if self._brings else None
+        if value is None:
+            raise Refused
+        return value
+
+
+def value_gives_samples_or_a_fault(driver: Driver[Any]) -> Property:
+    told = vectors(driver)
+    devices = [driver.open(driver.settings.model_validate(beacon_settings(driver, each))) for each in told]
+    values = [bytes.fromhex(vector["value"]) for vector in told]
+    asked = [uuid(vector["characteristic"]) for vector in told]
+
+    @EXAMPLES
+    @given(st.sampled_from(devices), st.sampled_from(asked), st.lists(st.none() | noise(values), max_size=4))
+    def run(device: Answerer[Gatt, str], characteristic: str, brings: list[bytes | None]) -> None:
+        for value in filter(None, brings):
+            with suppress(Fault):
+                check(device.decode(value, characteristic), device.channels)
+        with suppress(Fault):
+            check(asyncio.run(device.poll(BadDevice(brings))), device.channels)
+
+    return run
+
+
 def beacon_settings(driver: Driver[Any], vector: dict[str, Any]) -> dict[str, Any]:
-    address = {"address": vector["advertisement"].get("address", "00:00:00:00:00:00")}
+    address = {"address": vector.get("advertisement", {}).get("address", "00:00:00:00:00:00")}
     told: dict[str, Any] = vector.get("settings", {})
     return address | told if issubclass(driver.settings, BeaconSettings) else told
 
@@ -253,6 +288,7 @@ PROPERTIES: dict[Over, tuple[Callable[[Driver[Any]], Property], ...]] = {
     Over.REGISTERS: (answer_gives_samples_or_a_fault, response_gives_words_or_a_fault),
     Over.LINE: (bad_line_gives_samples_or_a_fault, garbage_costs_a_line_one_frame_at_most),
     Over.ADVERTISEMENTS: (advertisement_gives_samples_or_a_fault,),
+    Over.GATT: (value_gives_samples_or_a_fault,),
 }
 """What must hold for a driver, by what it speaks over."""
 

@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from bleak import BleakClient
+from bleak.exc import BleakCharacteristicNotFoundError, BleakGATTProtocolError
 
 from edge_agent.bus.ble.radio import ERRORS, Radio
-from edge_agent.driver import Garbled, NoAnswer
+from edge_agent.driver import Garbled, NoAnswer, Refused
 
 _CONNECT_S = 30.0
 _READ_S = 10.0
@@ -23,14 +24,18 @@ class Connection:
         self._client, self._lost = client, lost
 
     async def read(self, characteristic: str) -> bytes:
-        """Return a characteristic's value by its 128-bit UUID. Raises NoAnswer or Garbled."""
+        """Return a characteristic's value by its 128-bit UUID. Raises NoAnswer, Garbled, Refused."""
         if self._lost.is_set():
             raise NoAnswer("the connection is lost")
         try:
             async with asyncio.timeout(_READ_S):
                 value = bytes(await self._client.read_gatt_char(characteristic))
+        except (BleakCharacteristicNotFoundError, BleakGATTProtocolError) as error:
+            raise Refused(f"{characteristic[4:8]} is not to be read: {error}") from error
         except ERRORS as error:
-            raise NoAnswer(f"{characteristic[4:8]} cannot be read: {error or type(error).__name__}") from error
+            raise NoAnswer(
+                f"{characteristic[4:8]} cannot be read: {error or type(error).__name__}"
+            ) from error
         if len(value) > _LONGEST_VALUE:
             raise Garbled(f"{characteristic[4:8]} has {len(value)} bytes")
         return value
