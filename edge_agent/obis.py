@@ -41,7 +41,7 @@ _UNITS = {  # as meters write them, by lower case: the canonical unit, and by wh
     "w": (_W, "1"), "kw": (_W, "1000"),
     "var": (_VAR, "1"), "kvar": (_VAR, "1000"),
     "va": ("V.A", "1"), "kva": ("V.A", "1000"),
-    "v": ("V", "1"), "a": ("A", "1"), "hz": ("Hz", "1"),
+    "v": ("V", "1"), "kv": ("V", "1000"), "a": ("A", "1"), "ma": ("A", "0.001"), "hz": ("Hz", "1"),
 }  # fmt: skip
 
 

@@ -36,6 +36,10 @@ def test_codes_are_reduced(code: str, short: str) -> None:
 def test_units_are_canonical() -> None:
     told = values(c1_8_0=("1500", "Wh"), c2_8_0=("2", "MWh"), c16_7_0=("0.25", "kW"), c14_7_0=("50", "Hz"))
     assert told == {"energy_import": 1.5, "energy_export": 2000.0, "power": 250.0, "frequency": 50.0}
+    assert values(c32_7_0=("10.1", "kV"), c31_7_0=("250", "mA")) == {
+        "voltage_l1": 10100.0,
+        "current_l1": 0.25,
+    }
     assert values(c1_8_0=("1.5", ""), c13_7_0=("0.9", "")) == {"energy_import": 1.5, "power_factor": 0.9}
 
 
