@@ -1,5 +1,8 @@
 """How a value and its unit are written for people, wherever they are shown."""
 
+import os
+import sys
+
 from edge_agent.reading import Value
 
 
@@ -24,3 +27,10 @@ def unit(code: str) -> str:
 def with_unit(found: Value | None, code: str) -> str:
     """Write both: ``230.5 V``."""
     return f"{value(found)} {unit(code)}".rstrip()
+
+
+def nobody_reads() -> None:
+    """Give up stdout, whose reader has gone: what is still in it would fail once more at the end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

@@ -36,7 +36,10 @@ def demo(
         str, typer.Option("--outage", metavar="DURATION", help="Take the broker away in the middle.")
     ] = "",
 ) -> None:
-    """Show the whole journey: simulated sensors, the agent, a broker. Nothing to install or configure."""
+    """Show the whole journey: simulated sensors, the agent, a broker. Nothing to install or configure.
+
+    Example: edge-agent demo --for 40s --outage 10s
+    """
     # they load the whole agent, which `edge-agent --help` need not wait for
     from edge_agent.demo.broken import DemoError  # noqa: PLC0415
     from edge_agent.demo.run import Options, run  # noqa: PLC0415

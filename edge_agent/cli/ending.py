@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-import os
 import signal
-import sys
 from collections.abc import Coroutine
 from typing import Any
 
 import typer
+
+from edge_agent import shown
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -35,7 +35,7 @@ def until_stopped(work: Coroutine[Any, Any, None], seconds: float | None = None)
             if not task.cancelled():
                 task.result()
         except BrokenPipeError:  # nobody reads what is printed any more, which is an end like any other
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            shown.nobody_reads()
         return not stopped.is_set()
 
     logging.getLogger("edge_agent").addHandler(logging.NullHandler())  # the verb says what is wrong itself

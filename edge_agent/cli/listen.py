@@ -104,7 +104,7 @@ def _known(name: str, settings: list[str], speed: str) -> "tuple[list[Known], Se
         elif record.over is Over.LINE and record.cut:
             known.append(Asked(each, record))
             usual = next(iter(record.probe.formats), usual) if name and record.probe else usual
-        elif record.over is Over.REGISTERS and each == (name or each):
+        elif record.over is Over.REGISTERS and not any(isinstance(one, Modbus) for one in known):
             known.append(Modbus())
     if not known:
         raise ValueError(

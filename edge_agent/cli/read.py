@@ -42,7 +42,10 @@ def read(
     from edge_agent.settings.error import SettingsError  # noqa: PLC0415 - as above
     from edge_agent.settings.load import load  # noqa: PLC0415 - as above
 
-    limit = duration_option(within) or 30.0
+    limit = duration_option(within)
+    if not limit:
+        print("--within is no time at all; give more, such as 30s", file=sys.stderr)
+        raise typer.Exit(2)
     try:
         session = Session(load(config), device, _Passing() if verbose else None)
     except SettingsError as error:

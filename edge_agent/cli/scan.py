@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
+from math import ceil
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Self
 
 import typer
@@ -75,17 +76,23 @@ def serial(  # noqa: PLR0913 - one parameter for each option
         plan = plan_scan(driver or [], _formats(speeds), _addresses(addresses), seconds, kind)
     except (UnknownDriverError, ValueError) as error:
         _stop(str(error))
+    if not plan.listening and not plan.asking:
+        _stop(f"{', '.join(driver or ['nothing'])} cannot be found on a serial port; leave out --driver")
     with _Shown(quiet=as_json or as_toml) as shown:
         work = Scan(port, plan, fast=fast, tell=shown.step)
         shown.line(
             f"scanning {port}: serial formats: {len(plan.asking)}, addresses: {addresses}; takes at most "
             f"{_time(plan.seconds)}, and up to {DEVICE_LIMIT:g} s for each device found; Ctrl-C ends it"
         )
+        lost, ended = "", True
         try:
             ended = until_stopped(work.run())
         except BusError as error:
-            _stop(str(error))
-    _print(port, work, as_json=as_json, as_toml=as_toml)
+            lost = str(error)
+    if work.found or not lost:
+        _print(port, work, as_json=as_json, as_toml=as_toml)
+    if lost:
+        _stop(lost)
     if not ended:
         raise typer.Exit(INTERRUPTED)
     raise typer.Exit(0 if work.found else 1)
@@ -217,7 +224,7 @@ def _addresses(text: str) -> list[int]:
 
 
 def _time(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"  # noqa: PLR2004 - readable
+    return f"{ceil(seconds)} s" if seconds < 100 else f"{ceil(seconds / 60)} min"  # noqa: PLR2004 - readable
 
 
 def _stop(message: str) -> NoReturn:

@@ -1,11 +1,11 @@
 """What the demo prints where there is no screen: lines for people, or one JSON object a line for programs."""
 
-import os
 import sys
 from collections.abc import Callable
 
 import orjson
 
+from edge_agent import shown
 from edge_agent.demo import screen
 from edge_agent.status import Status
 from edge_agent.uplink.protocol import Acknowledged
@@ -21,7 +21,7 @@ class Lines:
         """Print one JSON object per acknowledged reading."""
         data = orjson.loads(message.payload)
         for reading in data["readings"]:
-            shown = {
+            said = {
                 "device": data["device"],
                 "epoch": data["epoch"],
                 "seq": reading["seq"],
@@ -29,7 +29,7 @@ class Lines:
                 "values": reading["values"],
                 "quality": reading.get("quality", {}),
             }
-            self.plain(orjson.dumps(shown).decode())
+            self.plain(orjson.dumps(said).decode())
 
     def summary(self, status: Status) -> None:
         """Print the last line: what was kept, and what became of it."""
@@ -37,7 +37,7 @@ class Lines:
         if not self._as_json:
             self.plain(str(totals))
             return
-        shown = {
+        said = {
             "kept": totals.kept,
             "acknowledged": totals.acknowledged,
             "backlog": totals.backlog,
@@ -47,7 +47,7 @@ class Lines:
                 for device in status.devices
             },
         }
-        self.plain(orjson.dumps(shown).decode())
+        self.plain(orjson.dumps(said).decode())
 
     def remark(self, text: str) -> None:
         """Say what the demo does to the broker, without breaking the JSON on stdout."""
@@ -61,8 +61,5 @@ class Lines:
         try:
             print(text, flush=True)  # noqa: T201 - this is the demo's output
         except BrokenPipeError:
-            # what is still in the stream would fail once more when the interpreter ends
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, sys.stdout.fileno())
-            os.close(nowhere)
+            shown.nobody_reads()
             self._gone()

@@ -5,7 +5,7 @@ import os
 import select
 import tty
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,20 +41,19 @@ def exchanges(pieces: Sequence[Piece]) -> list[Exchange]:
 
 
 class Replay:
-    """Plays a capture on a pty, whose name is ``port``. A context manager inside a running loop.
+    """Plays a capture on a pty.
 
     Where something was asked in the capture, it answers these requests as they were answered then, one after
     the other where one was asked several times, and begins again at the end. Where nothing was asked, it
     says all that was said, at the pace of then, as soon as somebody opens the port. ``speed_up`` divides
-    all times. ``answered`` counts requests.
+    all times.
     """
 
     def __init__(self, pieces: Sequence[Piece], *, speed_up: float = 1.0, link: Path | None = None) -> None:
-        self.answered = 0
-        self.port = ""
         self._pieces, self._speed_up, self._link = pieces, speed_up, link
         self._answers: dict[bytes, list[Exchange]] = {}
-        for exchange in exchanges(pieces):
+        # the longest first, for one request may end as another does
+        for exchange in sorted(exchanges(pieces), key=lambda one: -len(one.request)):
             self._answers.setdefault(exchange.request, []).append(exchange)
         self._turn = dict.fromkeys(self._answers, 0)
         self._heard = bytearray()
@@ -62,28 +61,32 @@ class Replay:
 
     @contextmanager
     def opened(self) -> Iterator[str]:
-        """Make the port, and its link where one is wanted; take both away at the end."""
-        self._master, theirs = os.openpty()
-        tty.setraw(theirs)
-        os.set_blocking(self._master, False)
-        name = os.ttyname(theirs)
-        self.port = str(self._link or name)
-        if self._link is not None:
-            self._link.symlink_to(name)
-        if self._answers:  # kept open, so that one reader may follow another
-            asyncio.get_running_loop().add_reader(self._master, self._hear)
-        else:
-            os.close(theirs)
-        try:
-            yield self.port
-        finally:
-            if self._answers:
-                asyncio.get_running_loop().remove_reader(self._master)
+        """Make the port, and its link where one is wanted; take both away at the end. Yields its name.
+
+        Raises:
+            OSError: there is no pty, or the link cannot be made.
+        """
+        loop = asyncio.get_running_loop()
+        with ExitStack() as stack:
+            self._master, theirs = os.openpty()
+            stack.callback(self._close)
+            tty.setraw(theirs)
+            os.set_blocking(self._master, False)
+            name = os.ttyname(theirs)
+            if self._answers:  # kept open, so that one reader may follow another
+                stack.callback(os.close, theirs)
+                loop.add_reader(self._master, self._hear)
+                stack.callback(loop.remove_reader, self._master)
+            else:
                 os.close(theirs)
-            os.close(self._master)
-            self._master = -1
             if self._link is not None:
-                self._link.unlink(missing_ok=True)
+                self._link.symlink_to(name)
+                stack.callback(self._link.unlink, missing_ok=True)
+            yield str(self._link or name)
+
+    def _close(self) -> None:
+        os.close(self._master)
+        self._master = -1
 
     async def run(self, tell: Callable[[str], None] = lambda _: None) -> None:
         """Play: answer for ever, or say everything once to somebody who listens to the end."""
@@ -129,7 +132,6 @@ class Replay:
             del self._heard[:-_MOST_HELD]
             return
         self._heard.clear()
-        self.answered += 1
         asked = self._answers[request]
         answer = asked[self._turn[request] % len(asked)].answer
         self._turn[request] += 1

@@ -253,9 +253,9 @@ async def _fits(trials: Iterable[Trial], line: Any) -> list[Fit]:
 
 
 def _decoded(trial: Trial, frame: bytes) -> Fit | None:
-    device: Any = trial.driver.open(trial.settings)
     try:
+        device: Any = trial.driver.open(trial.settings)
         samples = device.decode(frame)
-    except Fault:
+    except (Fault, ValueError):  # as above
         return None
     return judge(trial.name, trial.driver, trial.settings, device.channels, samples)

@@ -12,6 +12,8 @@ from edge_agent.bus.modbus import Rtu
 from edge_agent.bus.serial import SerialFormat
 from edge_agent.demo.wire import Wire
 from edge_agent.driver import NoAnswer, Read, Refused, Table
+from edge_agent.onsite.plan import plan_scan
+from edge_agent.onsite.scan import Scan
 from tests.peers.npm import HERE, libmodbus_slave, node
 
 UNIT = 7
@@ -75,6 +77,17 @@ async def test_all_four_tables(line: SerialLine) -> None:
         found = [heard[at // 8] >> at % 8 & 1 for at in range(33)]
         assert found == [at % every == 0 for at in range(4, 37)]
     assert line.skipped == 0
+
+
+async def test_a_scan_finds_the_slave_at_its_address(tmp_path: Path, command: list[str]) -> None:
+    """libmodbus waits half a second for the answer of another slave, and takes a question for it."""
+    with Wire(tmp_path / "near", tmp_path / "far", 9600) as wire:
+        async with running(*command, str(wire.far), str(UNIT)):
+            plan = plan_scan(["modbus"], [SerialFormat(9600)], range(UNIT - 1, UNIT + 2), 0.6)
+            scan = Scan(str(wire.near), plan, fast=False, tell=lambda _: None)
+            await scan.run()
+    assert [(one.serial, one.who) for one in scan.found] == [("9600 8N1", f"unit {UNIT}")]
+    assert scan.notes == []
 
 
 async def test_an_illegal_address_is_refused_and_an_absent_unit_is_silent(line: SerialLine) -> None:
