@@ -48,6 +48,13 @@ class Apart:
         if (since := self.since.get(stream.id, stream.next_seq)) < stream.next_seq:
             yield since, stream.next_seq - 1
 
+    def whole(self, stream: Stream) -> bool:
+        """Say whether a stream was never on the uplink."""
+        told = stream.next_seq - 1
+        return self.since.get(stream.id) == 1 or (
+            told > 0 and sum(last - first + 1 for first, last in self.runs(stream)) == told
+        )
+
     def covers(self, stream: int, seq: int) -> bool:
         """Say whether a number is in one of them."""
         return self.since.get(stream, seq + 1) <= seq or any(

@@ -2,7 +2,7 @@
 
 import sqlite3
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from edge_agent.kept import Declared, Row, Run, Stream
 from edge_agent.outbox import transactions
@@ -109,6 +109,17 @@ class Delivery:
     def part(self, stream: Stream) -> None:
         """The device is not on this uplink from its next reading on. What is owed stays owed."""
         self.apart.since.setdefault(stream.id, stream.next_seq)
+
+    def former(self, devices: Collection[str]) -> list[str]:
+        """Return devices that were on this uplink, are none of these, and of which nothing is owed to it."""
+        owed, been = set(devices), set()
+        for stream in self.streams.values():
+            if stream.device not in owed:
+                if self.settled(stream.id) < stream.next_seq - 1:
+                    owed.add(stream.device)
+                elif not self.apart.whole(stream):
+                    been.add(stream.device)
+        return sorted(been - owed)
 
     def settle(self, stream: int, first: int, last: int) -> None:
         """Accept: the broker has taken all of these readings that were owed."""

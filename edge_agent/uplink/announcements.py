@@ -32,6 +32,7 @@ class Announcements:
         self._states: dict[str, None] = {}  # devices, in order
         self._fresh: dict[str, None] = {}  # devices with readings since their state was last due
         self._last = last
+        self._retired: set[str] = set()
 
     def begin(self) -> None:
         """A session begins: say that we are here, and what is here."""
@@ -47,6 +48,14 @@ class Announcements:
     def say(self, state: str) -> None:
         """Publish the gateway's status."""
         self._urgent.append(self.status(state))
+
+    def retire(self) -> None:
+        """Clear what is retained of devices that were on this uplink, once nothing of them is owed to it."""
+        for device in self._delivery.former(self._gateway.metas):
+            if device not in self._retired:
+                self._retired.add(device)
+                for topic in (self._topics.meta(device), self._topics.state(device)):
+                    self._urgent.append(Outgoing(topic, b"", retain=True))
 
     def state_changed(self, device: str) -> None:
         """Publish a device's state, if it is on this uplink."""

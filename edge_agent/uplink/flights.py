@@ -1,6 +1,8 @@
 """Messages that the broker has not acknowledged yet, and whether it makes progress with them."""
 
 import asyncio
+import logging
+import sys
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
@@ -9,6 +11,8 @@ from edge_agent.uplink.kernel import Carried
 from edge_agent.uplink.lanes import Lane
 from edge_agent.uplink.mqtt import Outgoing, Session
 from edge_agent.uplink.window import Window
+
+log = logging.getLogger(__name__)
 
 _OVERDUE = 3  # times ack_timeout, for one message while others are acknowledged
 
@@ -27,6 +31,7 @@ class Flight(NamedTuple):
     loss: Declared | None
     lane: Lane | None
     timed: bool
+    topic: str
 
 
 class Flights:
@@ -34,6 +39,7 @@ class Flights:
 
     Acknowledgements that stop are a fault even if the connection looks fine: when neither one came nor the
     kernel got rid of a byte for ``ack_timeout`` seconds, ``on_stuck`` is told why the session must end.
+    ``largest`` is what the broker takes, in bytes; what is larger and no reading is left out, and named once.
     """
 
     def __init__(
@@ -45,6 +51,8 @@ class Flights:
         self._flying: dict[int, Flight] = {}
         self._acks = 0
         self._timer: asyncio.TimerHandle | None = None
+        self.largest = sys.maxsize
+        self.left_out: set[str] = set()
 
     def __len__(self) -> int:
         """How many messages are on their way."""
@@ -84,13 +92,26 @@ class Flights:
         Raises:
             SessionError: the connection is gone.
         """
+        if run is None and message.packet_size > self.largest:
+            self.leave_out(message.topic, f"{message.packet_size} bytes")
+            return
         mid = self._session.publish(message)
         if message.qos:
             size, now = len(message.payload), self._loop.time()
-            self._flying[mid] = Flight(size, now, backlog, run, message.payload, loss, lane, timed)
+            self._flying[mid] = Flight(
+                size, now, backlog, run, message.payload, loss, lane, timed, message.topic
+            )
             self.window.sent(size, now, backlog=backlog)
             if self._timer is None:
                 self._watch()
+
+    def leave_out(self, topic: str, why: str) -> None:
+        """A message that is no reading can never be taken: say so once, and go on with the others."""
+        if topic not in self.left_out:
+            self.left_out.add(topic)
+            log.warning(
+                "%s is more than the broker takes (%s), and is left out; raise the broker's limit", topic, why
+            )
 
     def acked(self, mid: int) -> Flight | None:
         """The broker has taken a message; return it, None if it is none of ours."""

@@ -20,6 +20,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from edge_agent.settings.fields import Server
 from edge_agent.settings.model import Uplink
 from edge_agent.uplink import tls
+from edge_agent.uplink.ends import SessionError, closed, refused
 from edge_agent.uplink.kernel import Carried, carried, prompt
 from edge_agent.uplink.off_loop import off_loop
 from edge_agent.uplink.refusals import Refusal
@@ -31,21 +32,8 @@ _CONNECT_MOST_S = 60.0  # with name service, and every address that a name has
 _PING_LATE_S = 0.05  # a ping comes this long after its time; the broker waits half a keep-alive
 _SESSION_EXPIRY_S = 86_400  # only so that commands wait for us
 _WILL_DELAY_S = 15
+_AROUND = 48  # bytes: header, lengths, packet id, and the properties that we give
 _RECEIVE_MAXIMUM_DEFAULT = 65_535  # MQTT 5.0, 3.2.2.3.3
-
-
-class SessionError(Exception):
-    """The connection failed or was refused. The text says what is wrong and what to do.
-
-    ``protocol``: it looks as if the broker did not know this MQTT version; ``certain``: it says so itself.
-    ``credentials``: a person must change the login.
-    """
-
-    def __init__(
-        self, reason: str, *, protocol: bool = False, certain: bool = False, credentials: bool = False
-    ) -> None:
-        super().__init__(reason)
-        self.protocol, self.certain, self.credentials = protocol, certain, credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +54,11 @@ class Outgoing:
     retain: bool = False
     qos: Literal[0, 1] = 1
     expiry: int | None = None
+
+    @property
+    def packet_size(self) -> int:
+        """How many bytes the whole packet has, at most."""
+        return len(self.topic.encode()) + len(self.payload) + _AROUND
 
 
 class Session:
@@ -318,29 +311,14 @@ class Session:
         code: ReasonCode,
         _properties: Properties | None,
     ) -> None:
-        told = f": {code}" if flags.is_disconnect_packet_from_server else ""
-        reason = f"the broker closed the connection{told}"
-        self._ended(reason, protocol=True)
+        said = code if flags.is_disconnect_packet_from_server else None
+        self._ended(closed(said, self._settings.client_id), protocol=True)
 
     def _ended(self, reason: str, *, protocol: bool) -> None:
         if not self._connected.done():
             self._connected.set_exception(SessionError(f"{reason} before it answered", protocol=protocol))
         elif not self._closed:
             self._loop.call_soon(self.on_closed, reason)
-
-
-def refused(code: ReasonCode) -> SessionError:
-    """Say what a failing CONNACK means for a person."""
-    name = str(code)
-    if name == "Unsupported protocol version":
-        return SessionError("the broker does not speak this MQTT version", protocol=True, certain=True)
-    if name in {"Bad user name or password", "Not authorized"}:
-        return SessionError(
-            f"the broker refuses the login ({name}); check username and password", credentials=True
-        )
-    if name == "Client identifier not valid":
-        return SessionError("the broker refuses the client id; set client_id", credentials=True)
-    return SessionError(f"the broker refuses the connection ({name})")
 
 
 def _properties(packet: int) -> Properties:

@@ -1,6 +1,6 @@
 """What an uplink needs from the rest of the agent: its share of the log, and the facts it tells."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -31,6 +31,9 @@ class Delivery(Protocol):
 
     def owes_any(self, stream: int, first: int, last: int) -> bool:
         """Say whether one of the readings from first to last is owed."""
+
+    def former(self, devices: Collection[str]) -> list[str]:
+        """Return devices that were on this uplink, are none of these, and of which nothing is owed to it."""
 
     def settle(self, stream: int, first: int, last: int) -> None:
         """Accept: the broker has taken these readings."""

@@ -8,12 +8,19 @@ from edge_agent.uplink.topics import Topics
 
 LEAST_ROOM = 1024  # bytes: a smaller message would cost more than the wait for an acknowledgement
 _LARGEST_PACKET = 64 * 1024
+_LARGEST_OF_ALL = 268_435_455  # MQTT 5.0, 1.5.5
 _PACKET_MARGIN = 1024  # for topic and properties
 
 
 def largest_payload(*packets: int | None) -> int:
     """Return how many bytes of readings a message may have, under the limits of broker and configuration."""
-    return max(LEAST_ROOM, min(filter(None, (_LARGEST_PACKET, *packets))) - _PACKET_MARGIN)
+    packet = min(filter(None, (_LARGEST_PACKET, *packets)))
+    return packet - min(_PACKET_MARGIN, packet // 4)
+
+
+def largest_packet(*packets: int | None) -> int:
+    """Return how many bytes any packet may have, under the same limits."""
+    return min(filter(None, (_LARGEST_OF_ALL, *packets)))
 
 
 def data(  # noqa: PLR0913, PLR0917 - all that a message is made from

@@ -8,10 +8,14 @@ from edge_agent.uplink.refusals import Suspects
 
 @dataclass(slots=True)
 class Remembered:
-    """``last`` has each device's newest reading that was kept while connected."""
+    """``last`` has each device's newest reading that was kept while connected.
+
+    ``left_out`` are topics whose message the broker can never take, and that was told.
+    """
 
     suspects: Suspects = field(default_factory=Suspects)
     last: dict[str, Row] = field(default_factory=dict)
+    left_out: set[str] = field(default_factory=set)
     _hold_until: float | None = None
 
     def hold_until(self, now: float, wait: float) -> float:

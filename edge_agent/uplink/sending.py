@@ -10,15 +10,16 @@ from edge_agent.kept import Declared, Run
 from edge_agent.settings.model import Uplink as Settings
 from edge_agent.uplink import birth
 from edge_agent.uplink.announcements import Announcements
+from edge_agent.uplink.ends import SessionError
 from edge_agent.uplink.flights import Flight, Flights
 from edge_agent.uplink.history import History
 from edge_agent.uplink.lanes import MOST_ROWS, Lane
 from edge_agent.uplink.losses import Losses
-from edge_agent.uplink.mqtt import Connected, Outgoing, Session, SessionError
+from edge_agent.uplink.mqtt import Connected, Outgoing, Session
 from edge_agent.uplink.payload import Description
 from edge_agent.uplink.protocol import Delivery, Gateway
 from edge_agent.uplink.reader import read
-from edge_agent.uplink.readings import LEAST_ROOM, data, largest_payload
+from edge_agent.uplink.readings import LEAST_ROOM, data, largest_packet, largest_payload
 from edge_agent.uplink.refusals import Gate, Refusal
 from edge_agent.uplink.rejections import Rejections
 from edge_agent.uplink.remembered import Remembered
@@ -83,10 +84,12 @@ class Sending:
         """
         sizes = {id_: description.names_size for id_, description in self._descriptions.items()}
         self._live, self._history = Lane(sizes), History(self._delivery, sizes)
-        self._largest = largest_payload(connected.maximum_packet, self._settings.max_packet)
+        packets = connected.maximum_packet, self._settings.max_packet
+        self._largest, self._packet = largest_payload(*packets), largest_packet(*packets)
         self.flights = Flights(
             session, Window(connected.receive_maximum), self._settings.ack_timeout, self._end
         )
+        self.flights.largest, self.flights.left_out = self._packet, self._remembered.left_out
         self._repairs = Repairs(self._gateway, self._delivery, self.flights, sizes)
         self._beside = Turns(self._next_loss, partial(self._next_run, self._history.lane))
         self._sources = self._losses, self._history, self._repairs
@@ -226,10 +229,11 @@ class Sending:
         self._failed_id = first.id  # until it is in flight, or back in a lane
         timed = self._gateway.clock_known()
         message = data(self._gateway, self._topics, self._delivery, self._descriptions[first.meta], run, name)
-        if len(message.payload) <= self._largest:
+        alone = len(run.rows) == 1
+        if len(message.payload) <= self._largest or (alone and message.packet_size <= self._packet):
             backlog = lane is not self._live
             self.flights.send(message, run=run, backlog=backlog, lane=lane, timed=timed)
-        elif len(run.rows) == 1:
+        elif alone:
             self._give_up(run, lane, "larger than the broker takes")
         else:  # it came out larger than was reckoned: fewer rows next time
             self._suspects.refused(run.rows)
@@ -255,6 +259,9 @@ class Sending:
                 self._suspects.refused(run.rows)
                 self.pump()
                 return
+        elif refusal.of_the_reading:
+            self.flights.leave_out(flight.topic, refusal.name)
+            return
         elif flight.loss is not None:
             self._losses.put_back(flight.loss)
         problem = f"the broker refuses messages ({refusal.name}); check ACL and quota for {self._topics.base}"
@@ -307,6 +314,7 @@ class Sending:
             self.flights.send(self._said.health(self.drain_s))
         except SessionError as error:
             self._end(str(error))
+        self._said.retire()
         self.pump()  # the clock may have become known, which nobody tells
         self._timers.after("health", _HEALTH_EVERY_S, self._health)
 

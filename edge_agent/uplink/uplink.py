@@ -8,8 +8,9 @@ from edge_agent.backoff import Backoff
 from edge_agent.settings.fields import Server
 from edge_agent.settings.model import Uplink as Settings
 from edge_agent.status import UplinkStatus
+from edge_agent.uplink.ends import SessionError
 from edge_agent.uplink.flights import Flight
-from edge_agent.uplink.mqtt import Protocol, Session, SessionError
+from edge_agent.uplink.mqtt import Protocol, Session
 from edge_agent.uplink.protocol import Acknowledged, Delivery, Gateway
 from edge_agent.uplink.remembered import Remembered
 from edge_agent.uplink.sending import Sending
@@ -20,6 +21,7 @@ _CLOSES_BEFORE_311 = 3
 _CLOSES_WITHIN_S = 60.0
 _TRY_5_AGAIN_S = 86_400.0
 _STEADY_S = 10.0  # a connection that is kicked sooner (two with one client id) waits longer each time
+_KICKS = 3  # in a row look like a rival
 _CREDENTIALS_S = 30.0  # at least: a broker that is asked too often with a wrong password bans the address
 
 
@@ -43,6 +45,7 @@ class Uplink:
         self._fell_back_at = 0.0
         self._older_works = False
         self._closes: list[float] = []
+        self._kicks = 0  # connections in a row that ended soon
         self._server = settings.servers[0]
         self._sending: Sending | None = None  # while connected
         self._problem = "not connected yet"
@@ -108,16 +111,23 @@ class Uplink:
             connected = await session.connect(server)
             self._sending = sending
             self._is_connected()
-            return await sending.run(session, connected, proved=self._protocol == "5")
+            return self._doubted(await sending.run(session, connected, proved=self._protocol == "5"))
         finally:
             self._sending = None
             steady = sending.acks and loop.time() - began > _STEADY_S
+            self._kicks = 0 if steady else self._kicks + 1
             if steady or self._remembered.suspects.try_soon():
                 self._backoff.reset()
             if sending.said_goodbye:
                 session.close()
             else:
                 session.abandon()
+
+    def _doubted(self, reason: str) -> str:
+        """Add to why a connection ended, which was the same soon after the last ones began."""
+        if not reason or self._kicks < _KICKS - 1 or "client id" in reason:
+            return reason
+        return f"{reason}; perhaps another client uses client id {self._settings.client_id!r}"
 
     def _acknowledged(self, flight: Flight) -> None:
         run = flight.run

@@ -37,7 +37,8 @@ class Behaviour:
 
     ``connack``: code of the answer to CONNECT, in the version that was asked for. ``versions``: the protocol
     levels it knows (5, and 4 for 3.1.1); another is refused as the standard says, or, with ``mute``, by
-    closing without a word. ``kick``: close straight after CONNACK. ``echo``: pass messages on ``status``
+    closing without a word. ``kick``: close straight after CONNACK, with a DISCONNECT that says ``goodbye``
+    where that is not 0. ``echo``: pass messages on ``status``
     back to the sender, as a subscription would.
     """
 
@@ -46,6 +47,7 @@ class Behaviour:
     versions: tuple[int, ...] = (5, 4)
     mute: bool = False
     kick: bool = False
+    goodbye: int = 0
     echo: bool = False
     receive_maximum: int | None = None
     maximum_packet: int | None = None
@@ -150,6 +152,8 @@ class Stub:
             properties += b"\x27" + does.maximum_packet.to_bytes(4, "big")
         tail = wire.number(len(properties)) + properties if level == 5 else b""
         writer.write(wire.made(wire.CONNACK << 4, bytes([0, does.connack]) + tail))
+        if does.kick and does.goodbye:
+            writer.write(wire.made(wire.DISCONNECT << 4, bytes([does.goodbye])))
         return does.connack == 0 and not does.kick
 
 

@@ -1,0 +1,45 @@
+"""Why a connection ended, or never began, in words for a person."""
+
+from paho.mqtt.reasoncodes import ReasonCode
+
+_TAKEN_OVER = 0x8E  # MQTT 5.0, 2.4: Session taken over
+
+
+class SessionError(Exception):
+    """The connection failed or was refused. The text says what is wrong and what to do.
+
+    ``protocol``: it looks as if the broker did not know this MQTT version; ``certain``: it says so itself.
+    ``credentials``: a person must change the login.
+    """
+
+    def __init__(
+        self, reason: str, *, protocol: bool = False, certain: bool = False, credentials: bool = False
+    ) -> None:
+        super().__init__(reason)
+        self.protocol, self.certain, self.credentials = protocol, certain, credentials
+
+
+def refused(code: ReasonCode) -> SessionError:
+    """Say what a failing CONNACK means for a person."""
+    name = str(code)
+    if name == "Unsupported protocol version":
+        return SessionError("the broker does not speak this MQTT version", protocol=True, certain=True)
+    if name in {"Bad user name or password", "Not authorized"}:
+        return SessionError(
+            f"the broker refuses the login ({name}); check username and password", credentials=True
+        )
+    if name == "Client identifier not valid":
+        return SessionError("the broker refuses the client id; set client_id", credentials=True)
+    return SessionError(f"the broker refuses the connection ({name})")
+
+
+def closed(code: ReasonCode | None, client_id: str) -> str:
+    """Say why a broker closed the connection; ``code`` is that of its DISCONNECT, None without one."""
+    if code is None:
+        return "the broker closed the connection"
+    if code.value == _TAKEN_OVER:
+        return (
+            f"another client uses client id {client_id!r}, and the broker lets the newest in; "
+            "give each gateway its own gateway.id, or set client_id"
+        )
+    return f"the broker closed the connection: {code}"
