@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 _LOW_MARK, _NO_LONGER_FULL = 0.95, 0.8  # of the limit
 _ROW_BYTES = 100  # about
+_LOOK_EVERY = 256  # rows
 _LEAST, _MOST = 256, 50_000  # rows that are looked through in one transaction
 
 
@@ -42,6 +43,13 @@ class Found(NamedTuple):
     pieces: Sequence[Piece]
 
 
+class _Unsure(NamedTuple):
+    stage: Stage
+    found: Found
+    entries: Mapping[Entry, Collection[int]]
+    gone: int
+
+
 class Capacity:
     """Keeps the file below its limit, in bytes. Each stage goes on where it stood, never looking twice.
 
@@ -50,7 +58,9 @@ class Capacity:
 
     def __init__(self, db: Store, max_size: int) -> None:
         self._db, self._max_size = db, max_size
+        self._appended = 0  # rows since the last look
         self._stood: dict[str, int] = {}  # by stage: the log id it goes on from
+        self._unsure: _Unsure | None = None  # was not heard to be written
         self.full = False
         self.pressing = False  # there was more to do than one call may
 
@@ -59,33 +69,45 @@ class Capacity:
         deliveries: Sequence[Delivery],
         streams: Mapping[int, Stream],
         cares: Mapping[str, Care],
-        appended: int,
     ) -> tuple[int, int | None]:
         """Give up what must go; return how many readings that somebody was owed, and the first id left.
 
-        ``appended``: rows that came since the last call. Many times as many are looked through at most.
+        Of many times as many rows as came since the last look, at most.
         """
-        gone = await self._make_room(deliveries, streams, cares, appended)
+        gone = await self._make_room(deliveries, streams, cares)
         return gone, await self._db.run(first_id)
 
+    def came(self, rows: int) -> bool:
+        """Count rows of a commit; say whether it is time to look at the size.
+
+        The file is larger than it may be by no more than what comes between two looks: so many rows, and a
+        commit.
+        """
+        self._appended += rows
+        return self.pressing or self._appended >= _LOOK_EVERY
+
     async def is_over(self) -> bool:
-        """Say whether the file is larger than it may be."""
-        return await self._db.run(bytes_held) > self._max_size
+        """Say whether the file is larger than it may be, or more is gone from it than is known here."""
+        held = await self._db.run(bytes_held)
+        if held < _NO_LONGER_FULL * self._max_size:
+            self.full = False
+        if held <= self._max_size and self._unsure is None:
+            self._appended, self.pressing = 0, False
+            return False
+        return True
 
     async def _make_room(
         self,
         deliveries: Sequence[Delivery],
         streams: Mapping[int, Stream],
         cares: Mapping[str, Care],
-        appended: int,
     ) -> int:
+        gone = await self._settle(deliveries)
         held = await self._db.run(bytes_held)
-        if held < _NO_LONGER_FULL * self._max_size:
-            self.full = False
         self.pressing = False
         if held <= self._max_size:
-            return 0
-        gone, left = 0, max(_MOST, 16 * appended)
+            return gone
+        left, self._appended = max(_MOST, 16 * self._appended), 0
         floor = min((delivery.scan_from for delivery in deliveries), default=None)
         for stage in (Stage("history", ()), *stages(streams.values(), cares)):
             history = stage.name == "history"  # nobody is owed it: it goes first
@@ -128,14 +150,26 @@ class Capacity:
                     entries.setdefault(_entry(piece, lost, thinned), []).append(delivery.uplink)
                     most = max(most, lost.readings)
             gone += most
-        made = await self._db.run(_write, stage, found, entries, told(deliveries), gone)
+        self._unsure = _Unsure(stage, found, entries, gone)
+        try:
+            return await self._settle(deliveries)
+        except sqlite3.Error:  # soon again: what is gone must not count as owed
+            self.pressing = True
+            return await self._settle(deliveries)
+
+    async def _settle(self, deliveries: Sequence[Delivery]) -> int:
+        """Write what is to be given up; once more, as it is, where the outcome was not heard."""
+        if (unsure := self._unsure) is None:
+            return 0
+        made = await self._db.run(_write, unsure, told(deliveries))
+        self._unsure = None
         for declared, uplinks in made:
             for delivery in deliveries:
                 if delivery.uplink in uplinks:
                     delivery.lose(declared)
                     if delivery.on_kept is not None:
                         delivery.on_kept((), (declared,))
-        return gone
+        return unsure.gone
 
 
 def told(deliveries: Iterable[Delivery]) -> Told:
@@ -184,22 +218,17 @@ def _going(stage: Stage, first_id: int, last_id: int) -> tuple[str, list[int]]:
     return f"id BETWEEN ? AND ? AND {which}", [first_id, last_id]
 
 
-def _write(  # noqa: PLR0913, PLR0917 - all that one transaction needs
-    db: sqlite3.Connection,
-    stage: Stage,
-    found: Found,
-    entries: Mapping[Entry, Collection[int]],
-    now: Told,
-    gone: int,
-) -> list[Made]:
-    """Write the ledger and delete the rows, in one transaction."""
+def _write(db: sqlite3.Connection, unsure: _Unsure, now: Told) -> list[Made]:
+    """Write the ledger and delete the rows, in one transaction. Written twice, it is done once."""
+    where, arguments = _going(unsure.stage, unsure.found.first_id, unsure.found.last_id)
     with transaction(db):
+        if db.execute(f"SELECT 1 FROM log WHERE {where} LIMIT 1", arguments).fetchone() is None:  # noqa: S608 - no input in it
+            return [one for entry in unsure.entries for one in ledger.known(db, entry)]
         made = [
             one
-            for entry, uplinks in entries.items()
+            for entry, uplinks in unsure.entries.items()
             for one in ledger.declare(db, entry, tuple(uplinks), now)
         ]
-        where, arguments = _going(stage, found.first_id, found.last_id)
         db.execute(f"DELETE FROM log WHERE {where}", arguments)  # noqa: S608 - no input in it
-        ledger.count(db, gone, kept=True)
+        ledger.count(db, unsure.gone, kept=True)
     return made

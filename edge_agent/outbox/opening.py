@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import sqlite3
+import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from edge_agent.outbox.apart import Selection
 from edge_agent.outbox.beginning import begin_run
 from edge_agent.outbox.rows import Identity, Opened
 from edge_agent.outbox.store import DamagedError, DiskError, OutboxError, Store
-from edge_agent.outbox.witness import Witness
+from edge_agent.outbox.witness import Testimony, Witness
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,21 @@ async def open_file(
         return await _once(path, witness, identity, clock, uplinks)
 
 
+async def _salvage(path: Path, testimony: Testimony, identity: Identity) -> None:
+    """Salvage on a thread, which ends before this does: the lock must not be given up under it."""
+    given_up = threading.Event()
+    work = asyncio.create_task(
+        asyncio.to_thread(recovery.salvage, path, testimony, identity, given_up.is_set)
+    )
+    try:
+        await asyncio.shield(work)
+    except asyncio.CancelledError:
+        given_up.set()
+        with suppress(DiskError):
+            await work
+        raise
+
+
 async def _once(
     path: Path, witness: Witness, identity: Identity, clock: Clock, uplinks: Mapping[str, Selection]
 ) -> tuple[Store, Opened]:
@@ -58,7 +74,7 @@ async def _once(
     verdict = await asyncio.to_thread(recovery.examine, path, testimony)
     if verdict == "damaged":
         witness.write(replace(testimony, state="damaged"))
-        await asyncio.to_thread(recovery.salvage, path, testimony, identity)
+        await _salvage(path, testimony, identity)
     db = await store.open_store(path)
     behind = testimony if verdict == "behind" else None
     try:

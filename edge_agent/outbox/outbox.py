@@ -66,7 +66,7 @@ class Outbox:
         self._capacity = Capacity(db, policy.max_size)
         self._cares: dict[str, Care] = {}
         self._refusing: set[int] = set()  # streams of devices whose newest readings go when there is no room
-        self._next_id, self._appended = opened.next_id, 0  # rows since room was made
+        self._next_id = opened.next_id
         self._enrolled: dict[str, Enrolled] = {}
         self._known: dict[str, Known] = {}
         self._handover = Handover(policy.memory)
@@ -206,8 +206,7 @@ class Outbox:
         self._unsure = None
         self.disk.took()
         self._written(batch, made)
-        self._appended += len(batch.rows)
-        if batch.marks is not None or self._capacity.pressing:
+        if self._capacity.came(len(batch.rows)) or batch.marks is not None:
             await self._make_room()
         if batch.marks is not None:
             ballast.make(self.disk.path)
@@ -233,14 +232,14 @@ class Outbox:
     async def _make_room(self) -> None:
         """Give up readings while the file is larger than it may be."""
         with suppress(sqlite3.Error):  # the next commit tells what is wrong with the disk
-            if await self._capacity.is_over():  # rows go only on the strength of what the file knows
-                known = await self._with_marks(Batch([]))
-                await self._db.run(transactions.write, known, {}, capacity.told(self._recipients))
-                self._written(known, [])
+            if not await self._capacity.is_over():
+                return
+            known = await self._with_marks(Batch([]))  # rows go only on the strength of what the file knows
+            await self._db.run(transactions.write, known, {}, capacity.told(self._recipients))
+            self._written(known, [])
             gone, first_id = await self._capacity.make_room(
-                tuple(self._recipients), self.streams, self._cares, self._appended
+                tuple(self._recipients), self.streams, self._cares
             )
-            self._appended = 0
             self.lost += gone
             self._retention.dropped(self._next_id if first_id is None else first_id)
 

@@ -8,10 +8,12 @@ import logging
 import os
 import sqlite3
 import time
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Literal
 
+from edge_agent.outbox import ballast
 from edge_agent.outbox.carve import carve
 from edge_agent.outbox.epochs import close_others, new_epoch, recall
 from edge_agent.outbox.rows import Identity
@@ -24,6 +26,7 @@ log = logging.getLogger(__name__)
 
 Verdict = Literal["sound", "behind", "damaged"]
 
+_LOOK_EVERY = 10_000  # steps of SQLite's: some milliseconds
 _CHECK_S = 5.0  # for looking through the file after an unclean end
 _PLAUSIBLY_NEWER = 20  # major versions
 _SEALED_TABLES = ("stream", "uplink", "delivery", "again")
@@ -87,39 +90,64 @@ def _looks_whole(db: sqlite3.Connection) -> bool:
     return bool(found == "ok")
 
 
-def salvage(path: Path, testimony: Testimony, identity: Identity) -> None:
+def salvage(
+    path: Path, testimony: Testimony, identity: Identity, given_up: Callable[[], bool] = lambda: False
+) -> None:
     """Move all readable rows to a fresh file, and close the old epochs in its ledger.
 
-    May be interrupted at any point and is then done again. The witness must say "damaged" already.
+    May be interrupted at any point, as by ``given_up``, and is then done again. The witness must say
+    "damaged" already. The disk must have room for the file once more.
 
     Raises:
         DiskError: the fresh file cannot be written now.
     """
     aside, fresh = set_aside(path), path.with_name(path.name + ".fresh")
     wal, aside_wal = Path(f"{path}-wal"), Path(f"{aside}-wal")
+    for leftover in (fresh, f"{fresh}-wal", f"{fresh}-shm"):
+        Path(leftover).unlink(missing_ok=True)
+    _need_room(path, path if path.exists() else aside, wal if wal.exists() else aside_wal)
     if path.exists():
         if not wal.exists():
             aside_wal.unlink(missing_ok=True)  # of an earlier salvage
         path.replace(aside)
     if wal.exists():  # also where an earlier try came no further
         wal.replace(aside_wal)
-    for leftover in (f"{path}-shm", f"{aside}-shm", fresh, f"{fresh}-wal", f"{fresh}-shm"):
+    for leftover in (f"{path}-shm", f"{aside}-shm"):
         Path(leftover).unlink(missing_ok=True)
     try:
         with closing(sqlite3.connect(fresh, isolation_level=None)) as new:
             prepare(new, fresh)
+            new.execute("PRAGMA journal_mode=OFF")  # or the disk would have to hold it all once more
             new.execute("PRAGMA synchronous=OFF")  # synced once, below
+            new.set_progress_handler(given_up, _LOOK_EVERY)
             new.execute("BEGIN IMMEDIATE")
             moved = _move(aside, new, testimony, identity)
             new.execute("COMMIT")
-            new.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            new.execute("PRAGMA journal_mode=DELETE")
         _sync(fresh)
         fresh.replace(path)
         _sync(path.parent)
     except (sqlite3.Error, OSError) as error:
+        fresh.unlink(missing_ok=True)
         raise DiskError(f"{path}: is damaged, and cannot be salvaged here ({error}); free space") from error
     log.warning("outbox: %s was damaged; %d readings were salvaged, the rest is declared lost", path, moved)
+
+
+def _need_room(path: Path, *files: Path) -> None:
+    needed = sum(file.stat().st_size for file in files if file.exists())
+    for last in (False, True):
+        free = _free(path)
+        if free >= needed:
+            return
+        if last or not ballast.drop(path):
+            raise DiskError(
+                f"{path}: is damaged, and salvaging it takes {needed / 1e6:.1f} MB more, of which "
+                f"{free / 1e6:.1f} MB are free; free space"
+            )
+
+
+def _free(path: Path) -> int:
+    disk = os.statvfs(path.parent)
+    return disk.f_bavail * disk.f_frsize
 
 
 def _move(aside: Path, new: sqlite3.Connection, testimony: Testimony, identity: Identity) -> int:

@@ -1,11 +1,14 @@
 """A full outbox gives up by class and policy; per uplink every number is owed, settled or in the ledger."""
 
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edge_agent.kept import Declared, Run
+from edge_agent.outbox import capacity, transactions
 from edge_agent.outbox.delivery import Delivery
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.stages import Care
@@ -179,3 +182,48 @@ async def test_a_drain_settles_everything(path: Path) -> None:
     assert ask(path, "SELECT DISTINCT settled FROM delivery WHERE beyond IS NULL AND given_up IS NULL") == [
         (_MANY,)
     ]
+
+
+@pytest.mark.parametrize("times", [1, 3])
+async def test_what_was_given_up_and_not_heard_is_not_owed(
+    times: int, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite fails after its own COMMIT: rows are gone that memory does not know of."""
+    write, failures = capacity._write, iter(range(times))
+
+    def failing(db: sqlite3.Connection, *arguments: Any) -> Any:
+        made = write(db, *arguments)
+        if next(failures, None) is not None:
+            raise sqlite3.OperationalError("disk I/O error")
+        return made
+
+    monkeypatch.setattr(capacity, "_write", failing)
+    clock = FakeClock()
+    outbox = await full(path, clock, {"d1": Care()}, many=3_000)
+    try:
+        park = outbox.deliveries["park"]
+        for _ in range(2):
+            outbox.keep(reading("d1", 1))
+            assert await outbox.flush()
+        assert next(failures, None) is None
+        assert len(await owed(park)) == park.backlog
+        named = sum(loss.readings or 0 for loss in await park.open_losses())
+        assert park.backlog + named == outbox.kept
+        assert outbox.lost == named
+    finally:
+        await outbox.close()
+
+
+async def test_the_file_is_looked_at_before_many_readings_have_come(path: Path) -> None:
+    """No marks are due: the clock stands still."""
+    outbox = await open_outbox(path, FakeClock(), kept_by=policy(max_size=_CAP), devices=["d1"])
+    try:
+        most = 0
+        for number in range(80):
+            for _ in range(100):
+                outbox.keep(reading("d1", number))
+            assert await outbox.flush()
+            most = max(most, await outbox._db.run(transactions.bytes_held))
+        assert most < _CAP * 1.2
+    finally:
+        await outbox.close()

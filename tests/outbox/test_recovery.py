@@ -8,6 +8,7 @@ import asyncio
 import logging
 import random
 import shutil
+import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +16,10 @@ from pathlib import Path
 import orjson
 import pytest
 
+from edge_agent.kept import Row
+from edge_agent.outbox.carve import carve
 from edge_agent.outbox.outbox import Outbox
-from edge_agent.outbox.store import DamagedError
+from edge_agent.outbox.store import DamagedError, DiskError, OutboxError
 from tests.outbox.world import NAMES, FakeClock, open_outbox, reading
 
 DEVICES = ("d1", "d2", "d3")
@@ -72,6 +75,14 @@ async def originals(folder: Path) -> tuple[Path, Path]:
     await outbox.close()
     shutil.copytree(live, clean)
     return crashed, clean
+
+
+def damaged(folder: Path) -> Path:
+    """Mark a file as one that was seen to be damaged."""
+    path = folder / "o.db"
+    head, _, rest = path.with_name("o.db.witness").read_text().partition("\n")
+    path.with_name("o.db.witness").write_text(head.replace("open", "damaged").strip().ljust(63) + "\n" + rest)
+    return path
 
 
 def damage(folder: Path, chance: random.Random) -> str:
@@ -195,10 +206,61 @@ async def test_a_file_that_is_older_than_its_witness_begins_an_epoch(tmp_path: P
 async def test_an_interrupted_salvage_is_done_again(tmp_path: Path) -> None:
     """The power fails after the file was set aside, and before its write-ahead log was."""
     crashed, _ = await originals(tmp_path)
-    path = crashed / "o.db"
-    head, _, rest = path.with_name("o.db.witness").read_text().partition("\n")
-    path.with_name("o.db.witness").write_text(head.replace("open", "damaged").strip().ljust(63) + "\n" + rest)
+    path = damaged(crashed)
     path.replace(path.with_name("o.db.damaged"))
     outbox, found = await run_on(path)
     assert len([seq for _, seq, _ in found]) == len(DEVICES) * (EACH + NEW)
     await outbox.close()
+
+
+async def test_a_salvage_that_is_given_up_holds_the_lock_until_it_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crashed, _ = await originals(tmp_path)
+    path, begun, go_on, ended = damaged(crashed), threading.Event(), threading.Event(), threading.Event()
+
+    def slow(source: Path) -> Iterator[Row]:
+        begun.set()
+        assert go_on.wait(20)
+        yield from carve(source)
+        ended.set()
+
+    with monkeypatch.context() as patch:
+        patch.setattr("edge_agent.outbox.recovery.carve", slow)
+        patch.setattr("edge_agent.outbox.recovery._LOOK_EVERY", 10)
+        opening = asyncio.create_task(open_outbox(path, FakeClock(), devices=()))
+        assert await asyncio.to_thread(begun.wait, 20)
+        opening.cancel()
+        await asyncio.sleep(0.1)
+        with pytest.raises(OutboxError, match="another agent is using"):
+            await open_outbox(path, FakeClock(), devices=())
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+        assert not ended.is_set(), "it went on to the end"
+    assert not path.exists()
+    outbox, found = await run_on(path)
+    assert len(found) == len(DEVICES) * (EACH + NEW)
+    await outbox.close()
+
+
+async def test_salvage_takes_the_room_of_the_file_once_more_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, clean = await originals(tmp_path)
+    path = clean / "o.db"
+    path.write_bytes(b"\0" * 100 + path.read_bytes()[100:])
+    size, sizes = path.stat().st_size, []
+
+    def synced(_path: Path) -> None:
+        sizes.append(sum(file.stat().st_size for file in clean.iterdir()))
+
+    monkeypatch.setattr("edge_agent.outbox.recovery._sync", synced)
+    with monkeypatch.context() as patch:
+        patch.setattr("edge_agent.outbox.recovery._free", lambda _path: size - 1)
+        with pytest.raises(DiskError, match=r"takes 0\.\d MB more"):
+            await open_outbox(path, FakeClock(), devices=())
+    assert not sizes
+    outbox, _ = await run_on(path)
+    await outbox.close()
+    assert max(sizes) < 2.2 * size
