@@ -1,7 +1,5 @@
 """Why a connection ended, or never began, in words for a person."""
 
-from paho.mqtt.reasoncodes import ReasonCode
-
 _TAKEN_OVER = 0x8E  # MQTT 5.0, 2.4: Session taken over
 
 
@@ -19,9 +17,8 @@ class SessionError(Exception):
         self.protocol, self.certain, self.credentials = protocol, certain, credentials
 
 
-def refused(code: ReasonCode) -> SessionError:
-    """Say what a failing CONNACK means for a person."""
-    name = str(code)
+def refused(name: str) -> SessionError:
+    """Say what the reason of a failing CONNACK means for a person."""
     if name == "Unsupported protocol version":
         return SessionError("the broker does not speak this MQTT version", protocol=True, certain=True)
     if name in {"Bad user name or password", "Not authorized"}:
@@ -33,13 +30,14 @@ def refused(code: ReasonCode) -> SessionError:
     return SessionError(f"the broker refuses the connection ({name})")
 
 
-def closed(code: ReasonCode | None, client_id: str) -> str:
-    """Say why a broker closed the connection; ``code`` is that of its DISCONNECT, None without one."""
-    if code is None:
+def closed(said: tuple[int, str] | None, client_id: str) -> str:
+    """Say why a broker closed the connection; it said the code and name of a reason, or nothing."""
+    if said is None:
         return "the broker closed the connection"
-    if code.value == _TAKEN_OVER:
+    code, name = said
+    if code == _TAKEN_OVER:
         return (
             f"another client uses client id {client_id!r}, and the broker lets the newest in; "
             "give each gateway its own gateway.id, or set client_id"
         )
-    return f"the broker closed the connection: {code}"
+    return f"the broker closed the connection: {name}"

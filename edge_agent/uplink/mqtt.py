@@ -276,7 +276,7 @@ class Session:
         if self._connected.done():
             return
         if code.is_failure:
-            self._connected.set_exception(refused(code))
+            self._connected.set_exception(refused(str(code)))
             return
         self._wake_for_ping()
         self._connected.set_result(
@@ -311,7 +311,7 @@ class Session:
         code: ReasonCode,
         _properties: Properties | None,
     ) -> None:
-        said = code if flags.is_disconnect_packet_from_server else None
+        said = (code.value, str(code)) if flags.is_disconnect_packet_from_server else None
         self._ended(closed(said, self._settings.client_id), protocol=True)
 
     def _ended(self, reason: str, *, protocol: bool) -> None:

@@ -102,9 +102,10 @@ async def test_time_switched_off_does_not_age_and_running_time_of_earlier_boots_
 
 async def test_a_file_that_is_too_large_loses_first_what_is_settled(path: Path) -> None:
     clock = FakeClock()
-    async with opened(path, clock, kept_by=policy(max_size=200_000)) as outbox:
+    async with opened(path, clock) as outbox:
         await keep(outbox, clock, 10_000)
         settle_all(outbox, "city")
+    async with opened(path, clock, kept_by=policy(max_size=200_000)) as outbox:
         await a_while(outbox, clock)
         assert first_id(path) > 4_000
         assert (outbox.lost, await outbox.deliveries["city"].open_losses()) == (0, [])
