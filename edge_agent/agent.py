@@ -3,14 +3,12 @@
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from edge_agent import __version__
-from edge_agent.bus.line import SerialLine, SerialStream
-from edge_agent.bus.mbap import registers_at
+from edge_agent.buses import Buses
 from edge_agent.clock import Clock, SystemClock, told_of_steps
 from edge_agent.collect import tasks
 from edge_agent.collect.device import Device
@@ -25,7 +23,7 @@ from edge_agent.outbox.stages import Care
 from edge_agent.processing.plan import plan_for
 from edge_agent.profile import profile_note
 from edge_agent.settings import model, resolve
-from edge_agent.status import Availability, BusStatus, DeviceStatus, Status
+from edge_agent.status import Availability, DeviceStatus, Status
 from edge_agent.uplink.protocol import Acknowledged, Gateway
 from edge_agent.uplink.selection import narrowed, passing, selects
 from edge_agent.uplink.uplink import Uplink
@@ -59,9 +57,8 @@ class Agent:
         self._stopping = asyncio.Event()
         self._started_ms = self._clock.mono_ms()
         self._outbox: Outbox | None = None
-        self._buses: dict[str, SerialLine | SerialStream] = {}
         self._devices: dict[str, Device] = {}
-        self._loops: dict[str, Coroutine[Any, Any, None]] = {}
+        self._buses = Buses(config, self._devices)
         self._uplinks: list[Uplink] = []
         self._carried = Carried()
         self._volatile = False
@@ -119,10 +116,7 @@ class Agent:
             with told_of_steps(self._clock_set):
                 await self._run(outbox)
         finally:
-            for loop in self._loops.values():
-                loop.close()
-            for bus in self._buses.values():
-                await bus.close()
+            await self._buses.close()
             await outbox.close()
             if self._volatile and (owed := max((up.backlog for up in outbox.deliveries.values()), default=0)):
                 log.error("outbox: %d readings in memory were not sent; a power cut loses them", owed)
@@ -131,7 +125,7 @@ class Agent:
         async with asyncio.TaskGroup() as group:
             writer = group.create_task(outbox.run(), name="outbox.writer")
             uplinks = [group.create_task(up.run(), name=f"uplink[{up.name}]") for up in self._uplinks]
-            hearing = [group.create_task(loop, name=f"device[{id_}]") for id_, loop in self._loops.items()]
+            hearing = [group.create_task(loop, name=name) for name, loop in self._buses.loops()]
             watching = group.create_task(tasks.watch(self._devices.values()), name="availability")
             self._on_ready()
             await self._stopping.wait()
@@ -150,21 +144,22 @@ class Agent:
         for id_, device in config.device.items():
             record, settings = resolve.chosen(device)
             opened = record.open(settings)
+            channels = resolve.channels(record, opened)
             model = record.model(settings) or record.title
             if note := profile_note(device.driver, device.settings.get("profile")):
                 log.info("%s: its profile is %s", id_, note)
                 model += " (profile of this site)"
-            description = describe(config, id_, device, model, tuple(opened.channels))
+            description = describe(config, id_, device, model, channels)
             described[id_] = description.hash, (body := description.payload().decode())
             care = Care(device.class_, device.when_full)
             await outbox.enroll(id_, description.hash, body, list(description.channels), care)
-            plan = plan_for(device, opened.channels, record.over is Over.STREAM)
+            plan = plan_for(device, channels, record.over in {Over.STREAM, Over.ADVERTISEMENTS})
             keep = partial(outbox.keep, immediate=device.keep == "immediate")
-            made = Device(id_, opened.channels, plan, self._clock, keep)
+            made = Device(id_, channels, plan, self._clock, keep)
             made.expect_s = device.expect or device.interval
             made.on_availability = self._tell_state
             self._devices[id_] = made
-            self._loops[id_] = self._loop(made, device, opened)
+            self._buses.add(made, opened)
         self._uplinks = [
             self._uplink(outbox, name, settings, described) for name, settings in config.uplink.items()
         ]
@@ -195,32 +190,10 @@ class Agent:
             return Selection(None, uplink.begin)
         on = set()
         for id_, device in self._config.device.items():
-            _, made = resolve.opened(device)
-            if selects(uplink.send, id_, device.labels, [channel.name for channel in made.channels]):
+            channels = resolve.channels(*resolve.opened(device))
+            if selects(uplink.send, id_, device.labels, [channel.name for channel in channels]):
                 on.add(id_)
         return Selection(on, uplink.begin)
-
-    def _loop(self, made: Device, device: model.Device, opened: Any) -> Coroutine[Any, Any, None]:
-        """Return what a device's task does, on a bus that is made when its first device needs it."""
-        record, settings = resolve.chosen(device)
-        bus = self._config.bus[device.bus]
-        sharing = [other for other in self._config.device.values() if other.bus == device.bus]
-        if record.over is Over.STREAM:
-            assert record.cut is not None, "a talker's driver says how its bytes are cut"
-            stream = SerialStream(bus.port, resolve.format_of(bus, sharing), record.cut)
-            self._buses[device.bus] = stream
-            setup = partial(record.setup, settings) if record.setup else None
-            return tasks.listen(made, opened, stream, setup)
-        line = self._buses.get(device.bus)
-        if line is None:
-            line = self._buses[device.bus] = SerialLine(
-                bus.port, resolve.format_of(bus, sharing), gap=bus.gap, direction=bus.direction
-            )
-        assert isinstance(line, SerialLine), "a talker has its bus for itself"
-        place = line.place(device.gap)
-        if record.over is Over.LINE:
-            return tasks.ask(made, opened, place, place, device.interval)
-        return tasks.ask(made, opened, registers_at(bus.port, place), place, device.interval)
 
     def _clock_set(self) -> None:
         if self._outbox is not None:
@@ -256,7 +229,7 @@ class Agent:
             problem=(outbox.problem if outbox else "") or (_READ_ONLY if self._volatile else ""),
             devices=tuple(self._device_status(device) for device in self._devices.values()),
             uplinks=tuple(uplink.status() for uplink in self._uplinks),
-            buses=tuple(self._bus_status(id_, bus) for id_, bus in self._buses.items()),
+            buses=self._buses.status(),
         )
 
     def _device_status(self, device: Device) -> DeviceStatus:
@@ -274,18 +247,6 @@ class Agent:
             units=device.units,
             faults=dict(device.faults),
             problem=device.problem or device.not_set_up,
-        )
-
-    def _bus_status(self, id_: str, bus: SerialLine | SerialStream) -> BusStatus:
-        return BusStatus(
-            id=id_,
-            port=self._config.bus[id_].port,
-            problem=bus.problem,
-            reopened=bus.reopened,
-            exchanges=bus.exchanges,
-            failures=dict(bus.failures) if isinstance(bus, SerialLine) else {},
-            skipped=bus.skipped,
-            busy=bus.busy if isinstance(bus, SerialLine) else None,
         )
 
 

@@ -22,6 +22,7 @@ from edge_agent.ratio import CtRatio, PtRatio, Ratio, ratios
 
 __all__ = [
     "API",
+    "SIGNAL",
     "Advertisement",
     "Answerer",
     "Beacon",
@@ -79,6 +80,10 @@ class Channel:
     quantity: Quantity
     label: str = ""
     optional: bool = False
+
+
+SIGNAL = Channel("signal", Quantity.SIGNAL, "Signal strength at this gateway")
+"""What the core adds to each broadcast: how strong it was heard. No Beacon has a channel of that name."""
 
 
 class Sample(NamedTuple):

@@ -63,11 +63,9 @@ class Device:
 
     def heard(self, samples: Sequence[Sample]) -> None:
         """Stamp what a frame or an answer said, process it, and hand it on."""
-        now = self._clock.mono_ms()
-        self._heard_ms, self._heard = now, True
+        self.present()
+        now = self._heard_ms
         self.problem = ""
-        if self.availability != "online":
-            self._become("online")
         values = {name: value for name, value in samples if value is not None}
         quality: dict[str, Quality] = {}
         if len(values) < len(samples):
@@ -77,6 +75,12 @@ class Device:
             self._holds, reading = hold(self._plan, self._holds, reading)
             self._arm(now)
         self._process(reading)
+
+    def present(self) -> None:
+        """Take note that the device was heard, and said nothing that is to be kept."""
+        self._heard_ms, self._heard = self._clock.mono_ms(), True
+        if self.availability != "online":
+            self._become("online")
 
     def close(self) -> None:
         """End the timer of the holds."""

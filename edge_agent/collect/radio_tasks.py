@@ -7,10 +7,7 @@ from contextlib import AbstractAsyncContextManager, closing
 
 from edge_agent.collect.device import Device
 from edge_agent.collect.schedule import Schedule
-from edge_agent.driver import Advertisement, Answerer, Beacon, Channel, Fault, Gatt, Quantity, Sample
-
-SIGNAL = Channel("signal", Quantity.SIGNAL, "Signal strength at this gateway")
-"""What every broadcast says beside what its sender means: how strong it was heard."""
+from edge_agent.driver import SIGNAL, Advertisement, Answerer, Beacon, Fault, Gatt, Sample
 
 _FIRST_WITHIN = 60.0  # seconds over which the first connections are spread
 _SHORTEST_INTERVAL = 60.0  # a connection costs the device's battery
@@ -29,6 +26,12 @@ def hear(device: Device, beacon: Beacon) -> Callable[[Advertisement, bool], None
             device.fault(fault)
 
     return tell
+
+
+async def held(device: Device) -> None:
+    """Do nothing for ever: the radio tells a broadcaster's device what it hears."""
+    with closing(device):
+        await asyncio.Event().wait()
 
 
 async def connect(

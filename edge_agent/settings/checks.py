@@ -14,10 +14,10 @@ from edge_agent.contract.messages import RESERVED_CHANNELS
 from edge_agent.driver import Channel, Over, ProfileError, Quantity
 from edge_agent.registry import UnknownDriverError
 from edge_agent.settings.model import Bus, Device
-from edge_agent.settings.resolve import chosen, format_of, opened
-from edge_agent.settings.wording import LATER, Finding, findings, near, said
+from edge_agent.settings.resolve import channels, chosen, format_of, opened
+from edge_agent.settings.wording import Finding, findings, near, said
 
-_ON_A_BUS = {Over.STREAM, Over.LINE, Over.REGISTERS}
+_ON_THE_AIR = {Over.ADVERTISEMENTS, Over.GATT}
 _AGENT = "gateway"
 _HELD = (Quantity.OCCUPANCY, Quantity.MOTION, Quantity.CONTACT)
 
@@ -58,11 +58,15 @@ def check(
 def _ports(buses: Mapping[str, Bus]) -> Iterator[Finding]:
     owners: dict[str, str] = {}
     for name, bus in buses.items():
-        address = Address.parse(bus.port)
-        place = f"{address.host}:{address.number}" if address.host else os.path.realpath(bus.port)
+        key, place = ("ble", bus.ble) if bus.ble else ("port", _place(bus.port))
         owner = owners.setdefault(place, name)
         if owner != name:
-            yield Finding(("bus", name, "port"), f"is the port of bus {owner!r} too", "a port has one bus")
+            yield Finding(("bus", name, key), f"is the {key} of bus {owner!r} too", f"a {key} has one bus")
+
+
+def _place(port: str) -> str:
+    address = Address.parse(port)
+    return f"{address.host}:{address.number}" if address.host else os.path.realpath(port)
 
 
 def _device(name: str, device: Device) -> Generator[Finding, None, _Fit | None]:
@@ -83,10 +87,7 @@ def _device(name: str, device: Device) -> Generator[Finding, None, _Fit | None]:
     except ValueError as error:
         yield said((*place, "settings", *_meant(device, str(error))), error)
         return None
-    if driver.over not in _ON_A_BUS:
-        yield Finding((*place, "driver"), f"speaks over {driver.over}, which {LATER}", "remove this device")
-        return None
-    yield from _channels(name, device, {channel.name: channel for channel in made.channels})
+    yield from _channels(name, device, {channel.name: channel for channel in channels(driver, made)})
     return _Fit(name, device, driver.over, getattr(settings, "address", None))
 
 
@@ -118,6 +119,15 @@ def _channels(name: str, device: Device, known: Mapping[str, Channel]) -> Iterat
 
 def _fitting(name: str, bus: Bus, fits: list[_Fit]) -> Iterator[Finding]:
     """Find which devices cannot be on a bus of that kind."""
+    for fit in fits:
+        if bus.ble and fit.over not in _ON_THE_AIR:
+            wrong = f"does not speak BLE, and bus {name!r} is a BLE adapter"
+            yield Finding(("device", fit.name, "bus"), wrong, "give it a bus with a port")
+        elif not bus.ble and fit.over in _ON_THE_AIR:
+            wrong = f"speaks BLE, and bus {name!r} is a port"
+            yield Finding(("device", fit.name, "bus"), wrong, 'give it a bus with ble = "hci0"')
+    if bus.ble:
+        return
     address = Address.parse(bus.port)
     if address.is_contact:
         yield from _contact(name, bus, fits)
@@ -156,7 +166,7 @@ def _shared(name: str, bus: Bus, fits: list[_Fit]) -> Iterator[Finding]:
         if owner != fit.name:
             wrong = f"{fit.address} is the address of {owner} on bus {name!r} too"
             yield Finding(("device", fit.name, "settings", "address"), wrong, "give each device its own")
-    if not talkers or len(fits) == 1:
+    if not bus.ble and (not talkers or len(fits) == 1):
         try:
             format_of(bus, [fit.device for fit in fits])
         except ValueError as error:

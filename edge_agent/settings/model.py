@@ -123,18 +123,29 @@ class Uplink(_Table):
 
 
 class Bus(_Table):
-    """One shared medium with one owner. Without ``serial`` the drivers on it say its format.
+    """One shared medium with one owner: a ``port``, or the adapter ``ble``; the other one is "".
 
-    ``gap`` is the quiet time before each request; ``direction`` says who turns an RS-485 line around.
+    Without ``serial`` the drivers on a port say its format. ``gap`` is the quiet time before each request;
+    ``direction`` says who turns an RS-485 line around. ``scan`` is how a BLE adapter listens.
     """
 
-    port: PortName
+    port: PortName = ""
     serial: SerialText | None = None
     gap: Gap = 0.02
     direction: Direction = "auto"
+    ble: Annotated[str, Field(pattern=r"^(hci[0-9]{1,2})?$")] = ""
+    scan: Literal["passive", "active"] = "passive"
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
+        if self.ble:
+            if wrong := sorted(self.model_fields_set - {"ble", "scan"}):
+                raise ValueError(f"is a BLE adapter, for which {wrong[0]} has no meaning; remove {wrong[0]}")
+            return self
+        if not self.port:
+            raise ValueError('has neither port nor ble; write port = "/dev/..." or ble = "hci0"')
+        if "scan" in self.model_fields_set:
+            raise ValueError("has scan, which is for a BLE adapter; remove it")
         if self.direction != "auto" and Address.parse(self.port).kind != "tty":
             raise ValueError(
                 f"has direction {self.direction!r}, which is for a serial port of this machine; "

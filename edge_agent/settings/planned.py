@@ -15,8 +15,6 @@ _PLANNED: dict[str, object] = {
     "uplink.*.send.batch": "0s",
     "uplink.*.commands": False,
     "uplink.*.dialects": [],
-    "bus.*.ble": _NOTHING,
-    "bus.*.scan": _NOTHING,
     "device.*.channel.*.alarm": _NOTHING,
     "console.listen": "",
     "console": {},

@@ -43,6 +43,12 @@ def opened(device: Device) -> tuple[contract.Driver[Any], contract.Device]:
     return driver, driver.open(settings)
 
 
+def channels(driver: contract.Driver[Any], made: contract.Device) -> tuple[contract.Channel, ...]:
+    """Return all channels of a device: its driver's, and how strong a broadcast was heard."""
+    own = tuple(made.channels)
+    return (*own, contract.SIGNAL) if driver.over is contract.Over.ADVERTISEMENTS else own
+
+
 def format_of(bus: Bus, devices: Iterable[Device]) -> SerialFormat:
     """Return the serial format a bus starts with: its own, else its devices' factory format.
 

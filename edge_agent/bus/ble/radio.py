@@ -226,11 +226,10 @@ class Radio:
         self._heard_at, self._silences = monotonic(), 0
         if device.address in self.seen:
             self.seen[device.address] = device
-        if (
-            self._scanner is not None
-            and len(self._scanner.discovered_devices_and_advertisement_data) > _MOST_SEEN
-        ):
-            self._scanner.discovered_devices_and_advertisement_data.clear()  # bleak itself forgets nobody
+        if self._scanner is not None:
+            seen = self._scanner._backend.seen_devices  # noqa: SLF001 - bleak forgets nobody by itself
+            if len(seen) > _MOST_SEEN:
+                seen.clear()
         mine = self._by_address.get(device.address, ())
         anyone = self._by_address.get("", ())
         if not mine and not anyone:

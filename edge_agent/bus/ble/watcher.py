@@ -28,7 +28,7 @@ LOST = (OSError, EOFError, TimeoutError)
 
 
 class Event(Enum):
-    """What happened. ``GOOD``: it is worth trying again now; ``LOST``: all that runs is dead, connections too."""
+    """What happened. GOOD: it is worth trying again now. LOST: all that runs is dead, connections too."""
 
     GOOD = "good"
     LOST = "lost"
@@ -118,6 +118,5 @@ def _rule(rule: str) -> Message:
 
 async def _called(bus: MessageBus, message: Message) -> None:
     reply = await bus.call(message)
-    if reply is None or reply.message_type is MessageType.ERROR:
-        said = f"{reply.error_name}: {reply.body}" if reply else "no reply"
-        raise OSError(f"{message.member}: {said}")
+    if reply.message_type is MessageType.ERROR:
+        raise OSError(f"{message.member}: {reply.error_name}: {reply.body}")

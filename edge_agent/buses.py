@@ -1,0 +1,131 @@
+"""The media of a configuration: lines, streams, radios. Each is made when its first device needs it."""
+
+from collections.abc import Coroutine, Iterator, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from edge_agent.bus.line import SerialLine, SerialStream
+from edge_agent.bus.mbap import registers_at
+from edge_agent.collect import radio_tasks, tasks
+from edge_agent.collect.device import Device
+from edge_agent.driver import Broadcast, Over
+from edge_agent.settings import model, resolve
+from edge_agent.status import BusStatus
+
+if TYPE_CHECKING:
+    from edge_agent.bus.ble.radio import Radio  # bleak is loaded where a device needs it
+
+Loop = Coroutine[Any, Any, None]
+
+
+class Buses:
+    """All buses. ``devices`` are the agent's, by id, as they are made."""
+
+    def __init__(self, config: model.Config, devices: Mapping[str, Device]) -> None:
+        self._config, self._devices = config, devices
+        self._lines: dict[str, SerialLine | SerialStream] = {}
+        self._radios: dict[str, Radio] = {}
+        self._loops: dict[str, Loop] = {}
+
+    def add(self, made: Device, opened: Any) -> None:
+        """Give a device its place on its bus. ``opened`` is the driver's device."""
+        device = self._config.device[made.id]
+        on_the_air = self._config.bus[device.bus].ble
+        loop = self._hearing(made, device, opened) if on_the_air else self._asking(made, device, opened)
+        self._loops[f"device[{made.id}]"] = loop
+
+    def loops(self) -> Iterator[tuple[str, Loop]]:
+        """Return what is to be run, each under its task's name."""
+        yield from self._loops.items()
+        self._loops = {}
+        for id_, radio in self._radios.items():
+            yield f"bus[{id_}]", radio.run()
+
+    async def close(self) -> None:
+        """Let go of all ports, and of loops that never ran."""
+        for loop in self._loops.values():
+            loop.close()
+        for line in self._lines.values():
+            await line.close()
+
+    def _asking(self, made: Device, device: model.Device, opened: Any) -> Loop:
+        record, settings = resolve.chosen(device)
+        bus = self._config.bus[device.bus]
+        sharing = [other for other in self._config.device.values() if other.bus == device.bus]
+        if record.over is Over.STREAM:
+            assert record.cut is not None, "a talker's driver says how its bytes are cut"
+            stream = SerialStream(bus.port, resolve.format_of(bus, sharing), record.cut)
+            self._lines[device.bus] = stream
+            setup = partial(record.setup, settings) if record.setup else None
+            return tasks.listen(made, opened, stream, setup)
+        line = self._lines.get(device.bus)
+        if line is None:
+            line = self._lines[device.bus] = SerialLine(
+                bus.port, resolve.format_of(bus, sharing), gap=bus.gap, direction=bus.direction
+            )
+        assert isinstance(line, SerialLine), "a talker has its bus for itself"
+        place = line.place(device.gap)
+        if record.over is Over.LINE:
+            return tasks.ask(made, opened, place, place, device.interval)
+        return tasks.ask(made, opened, registers_at(bus.port, place), place, device.interval)
+
+    def _hearing(self, made: Device, device: model.Device, opened: Any) -> Loop:
+        record, settings = resolve.chosen(device)
+        radio = self._radios.get(device.bus) or self._radio(device.bus)
+        address, cares = getattr(settings, "address", ""), record.broadcast or Broadcast()
+        if record.over is Over.ADVERTISEMENTS:
+            radio.listen(address, cares, radio_tasks.hear(made, opened))
+            return radio_tasks.held(made)
+        from edge_agent.bus.ble.gatt import connected  # noqa: PLC0415 - bleak is loaded where it is needed
+
+        radio.listen(address, cares, lambda _advert, _new: None)
+        radio.watch_for(address)
+        return radio_tasks.connect(made, opened, partial(connected, radio, address), device.interval)
+
+    def _radio(self, id_: str) -> "Radio":
+        from edge_agent.bus.ble.radio import Radio  # noqa: PLC0415 - bleak is loaded where it is needed
+
+        bus = self._config.bus[id_]
+        radio = Radio(bus.ble, active=bus.scan == "active", expect=partial(self._expected, id_))
+        self._radios[id_] = radio
+        return radio
+
+    def _expected(self, bus: str) -> float | None:
+        """Return how often the quickest device that is online on a radio should be heard, in seconds."""
+        with suppress(ValueError):
+            return min(
+                device.expect_s
+                for device in self._devices.values()
+                if device.availability == "online" and self._config.device[device.id].bus == bus
+            )
+        return None
+
+    def status(self) -> tuple[BusStatus, ...]:
+        """Return how each bus does."""
+        lines = (self._line_status(id_, line) for id_, line in self._lines.items())
+        return (*lines, *(self._radio_status(id_, radio) for id_, radio in self._radios.items()))
+
+    def _line_status(self, id_: str, line: SerialLine | SerialStream) -> BusStatus:
+        return BusStatus(
+            id=id_,
+            port=self._config.bus[id_].port,
+            problem=line.problem,
+            reopened=line.reopened,
+            exchanges=line.exchanges,
+            failures=dict(line.failures) if isinstance(line, SerialLine) else {},
+            skipped=line.skipped,
+            busy=line.busy if isinstance(line, SerialLine) else None,
+        )
+
+    def _radio_status(self, id_: str, radio: "Radio") -> BusStatus:
+        return BusStatus(
+            id=id_,
+            port=radio.adapter,
+            problem=radio.problem,
+            reopened=radio.restarts,
+            exchanges=radio.heard,
+            failures={"power_cycles": radio.power_cycles} if radio.power_cycles else {},
+            skipped=0,
+            busy=None,
+        )
