@@ -73,13 +73,15 @@ API = 1
 class Channel:
     """One named thing that a device reports, under a name that stays the same for ever.
 
-    ``optional`` marks a channel that some models or modes leave out.
+    ``optional`` marks a channel that some models or modes leave out. ``momentary`` one that may say when it
+    is true, and not when that is over: a motion, a tag that is here. A configured hold then ends it.
     """
 
     name: str
     quantity: Quantity
     label: str = ""
     optional: bool = False
+    momentary: bool = False
 
 
 SIGNAL = Channel("signal", Quantity.SIGNAL, "Signal strength at this gateway")
@@ -172,12 +174,14 @@ class Broadcast:
     """What the radio must hear for a kind of Beacon, so that it need not pass on anything else.
 
     Service data under one of these 128-bit UUIDs, or manufacturer data of one of these companies. ``active``:
-    what is wanted comes only in answer to a question, which costs the battery of the device.
+    what is wanted comes only in answer to a question, which costs the battery of the device. ``repeats``:
+    what is said again counts again, as with a tag that is here while it is heard; the scan is then active.
     """
 
     services: tuple[str, ...] = ()
     companies: tuple[int, ...] = ()
     active: bool = False
+    repeats: bool = False
 
 
 def service(short: int) -> str:

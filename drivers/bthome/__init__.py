@@ -27,6 +27,7 @@ from edge_agent.driver import (
     Implausible,
     NotMine,
     Over,
+    Quantity,
     Sample,
     service,
 )
@@ -37,6 +38,7 @@ _ADDRESS, _COUNTER, _CHECK = 6, 4, 4
 _PACKET_ID = 0x00
 _RESTARTED = 100  # a counter below it is that of a device with a new battery
 _ALIKE = 8  # sensors of one kind in a device, at most: temperature, temperature_2 and so on
+_MOMENTARY = {Quantity.MOTION}
 _OFTEN_ALIKE = {"temperature", "humidity", "voltage", "current", "power", "energy", "count", "button"}
 
 _KINDS = {known.name: known.quantity for known in OBJECTS.values()}
@@ -66,8 +68,10 @@ class BTHome:
             raise ValueError(f"{unknown[0]!r} is no channel of BTHome; there are: {', '.join(_KINDS)}")
         self._wanted = dict.fromkeys(settings.reports or _USUAL)
         self.channels: Sequence[Channel] = tuple(
-            Channel(name, _CHANNELS[name], name.replace("_", " ").capitalize(), optional=True)
-            for name in self._wanted
+            Channel(
+                name, kind, name.replace("_", " ").capitalize(), optional=True, momentary=kind in _MOMENTARY
+            )
+            for name, kind in ((name, _CHANNELS[name]) for name in self._wanted)
         )
         self._key = bytes.fromhex(settings.bindkey.get_secret_value()) if settings.bindkey else None
         self._packet_id = -1

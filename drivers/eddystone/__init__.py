@@ -44,7 +44,7 @@ class Eddystone:
     """One tag. It remembers the address it was last heard from."""
 
     channels: Sequence[Channel] = (
-        Channel("occupancy", Quantity.OCCUPANCY, "The tag is here"),
+        Channel("occupancy", Quantity.OCCUPANCY, "The tag is here", momentary=True),
         Channel("measured_power", Quantity.SIGNAL, "Signal strength at 0 m, as the tag says", optional=True),
         Channel("battery_voltage", Quantity.BATTERY_VOLTAGE, "Battery voltage", optional=True),
         Channel("temperature", Quantity.TEMPERATURE, "Temperature of the tag", optional=True),
@@ -94,5 +94,5 @@ driver = Driver(
     over=Over.ADVERTISEMENTS,
     settings=EddystoneSettings,
     open=Eddystone,
-    broadcast=Broadcast(services=(_SERVICE,)),
+    broadcast=Broadcast(services=(_SERVICE,), repeats=True),
 )

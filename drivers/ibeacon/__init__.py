@@ -43,7 +43,7 @@ class IBeacon:
     """One tag, or any tag of an owner or a group."""
 
     channels: Sequence[Channel] = (
-        Channel("occupancy", Quantity.OCCUPANCY, "The tag is here"),
+        Channel("occupancy", Quantity.OCCUPANCY, "The tag is here", momentary=True),
         Channel("major", Quantity.COUNT, "Group of the tag"),
         Channel("minor", Quantity.COUNT, "Number of the tag"),
         Channel("measured_power", Quantity.SIGNAL, "Signal strength at 1 m, as the tag says"),
@@ -77,5 +77,5 @@ driver = Driver(
     over=Over.ADVERTISEMENTS,
     settings=IBeaconSettings,
     open=IBeacon,
-    broadcast=Broadcast(companies=(_COMPANY,)),
+    broadcast=Broadcast(companies=(_COMPANY,), repeats=True),
 )

@@ -119,7 +119,7 @@ class MiBeacon:
         Channel("battery_low", Quantity.FLAG, "Battery is low", optional=True),
         Channel("illuminance", Quantity.ILLUMINANCE, "Illuminance", optional=True),
         Channel("light", Quantity.FLAG, "It is light", optional=True),
-        Channel("motion", Quantity.MOTION, "Motion", optional=True),
+        Channel("motion", Quantity.MOTION, "Motion", optional=True, momentary=True),
         Channel("occupancy", Quantity.OCCUPANCY, "Occupied", optional=True),
         Channel("opening", Quantity.CONTACT, "Door or window open", optional=True),
         Channel("moisture", Quantity.MOISTURE, "Moisture of the soil", optional=True),

@@ -72,7 +72,7 @@ class Qingping:
         Channel("humidity", Quantity.HUMIDITY, "Relative humidity", optional=True),
         Channel("battery", Quantity.BATTERY, "Battery", optional=True),
         Channel("pressure", Quantity.PRESSURE, "Air pressure", optional=True),
-        Channel("motion", Quantity.MOTION, "Motion", optional=True),
+        Channel("motion", Quantity.MOTION, "Motion", optional=True, momentary=True),
         Channel("illuminance", Quantity.ILLUMINANCE, "Illuminance", optional=True),
         Channel("light", Quantity.FLAG, "It is light", optional=True),
         Channel("pm2_5", Quantity.PM2_5, "Fine dust", optional=True),

@@ -1,8 +1,8 @@
 """Holding a state: true until some time after the device last said so, then what it has said since. Pure.
 
-A tick ends a hold without a frame, and only if the device itself has said false since: one that falls silent
-while it says true is late, and no value is made up for it. Holds are not kept over a restart. Then the first
-frame counts as it is.
+A tick ends a hold without a frame, and only if the device itself has said false since, or never does: one
+that falls silent while it says true is late, and no value is made up for it. Holds are not kept over a
+restart. Then the first frame counts as it is.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,10 @@ from edge_agent.reading import Reading, Value
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """A hold that goes on until ``until_ms``. ``said`` is the false heard since then, None without one."""
+    """A hold that goes on until ``until_ms``. ``said`` is the false heard since then, None without one.
+
+    Of a momentary channel it is false from the beginning: its device need not say that it is over.
+    """
 
     until_ms: int
     held: Value
@@ -30,7 +33,8 @@ def hold(plan: Plan, holds: Holds, reading: Reading) -> tuple[Holds, Reading]:
     for name, length_ms in plan.holds.items():
         value, before = reading.values.get(name), holds.get(name)
         if value:
-            after[name] = Open(reading.mono_ms + length_ms, value)
+            over = False if name in plan.momentary else None
+            after[name] = Open(reading.mono_ms + length_ms, value, over)
         elif before is None:
             continue
         elif value is None:

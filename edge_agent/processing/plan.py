@@ -50,6 +50,7 @@ class Plan:
     curves: Mapping[str, Curve]
     on_change: OnChange | None
     holds: Mapping[str, int] = field(default_factory=dict)
+    momentary: frozenset[str] = frozenset()
 
 
 def plan_for(device: Device, channels: Iterable[Channel], talker: bool) -> Plan:  # noqa: FBT001 - a plain fact
@@ -66,9 +67,10 @@ def plan_for(device: Device, channels: Iterable[Channel], talker: bool) -> Plan:
     bounds |= {name: _finite(*channel.plausible) for name, channel in told.items() if channel.plausible}
     curves = {name: curve for name, channel in told.items() if (curve := _curve(channel.calibrate))}
     holds = {name: round(channel.hold * 1000) for name, channel in told.items() if channel.hold}
+    momentary = frozenset(name for name in holds if known[name].momentary)
     reports = {name: channel.report for name, channel in told.items() if channel.report}
     if not talker and device.report is None and not reports:
-        return Plan(bounds, curves, None, holds)
+        return Plan(bounds, curves, None, holds, momentary)
     restless = {name for name, channel in known.items() if channel.quantity in _RESTLESS}
     states = {name for name, channel in known.items() if channel.quantity.kind == "state"} - restless
     numbers = {
@@ -77,7 +79,7 @@ def plan_for(device: Device, channels: Iterable[Channel], talker: bool) -> Plan:
         if (change := _change(None if name in restless else device.report, reports.get(name))) != Change()
     }
     silence = _silence(device, reports.values(), talker=talker)
-    return Plan(bounds, curves, OnChange(frozenset(states), numbers, silence * 1000), holds)
+    return Plan(bounds, curves, OnChange(frozenset(states), numbers, silence * 1000), holds, momentary)
 
 
 def _bounds(channel: Channel) -> tuple[float, float]:

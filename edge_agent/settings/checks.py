@@ -52,7 +52,8 @@ def check(
             on_bus[device.bus].append(fit)
     for name, fits in on_bus.items():
         yield from _fitting(name, buses[name], fits)
-        yield from _shared(name, buses[name], fits)
+        ble = bool(buses[name].ble)
+        yield from _shared(name, buses[name], [fit for fit in fits if (fit.over in _ON_THE_AIR) is ble])
 
 
 def _ports(buses: Mapping[str, Bus]) -> Iterator[Finding]:

@@ -35,7 +35,7 @@ CHECK = (
 )
 
 
-def test_what_this_version_cannot_do_with_a_driver_is_told(tmp_path: Path) -> None:
+def test_what_does_not_fit_in_a_driver_is_told(tmp_path: Path) -> None:
     (tmp_path / "thing.py").write_text(MODULE, "utf-8")
     folder = tmp_path / "thing-1.0.dist-info"
     folder.mkdir()
@@ -54,10 +54,12 @@ def test_what_this_version_cannot_do_with_a_driver_is_told(tmp_path: Path) -> No
     told = [line.removeprefix(f"{file}:") for line in done.stderr.splitlines() if str(file) in line]
     told[0] = told[0].removeprefix(f"edge_agent.settings.error.SettingsError: {file}:")
     wrong, remedies = [line.split("; ")[0] for line in told], [line.split("; ")[1] for line in told]
-    planned = "is not supported by this version (it is planned)"
+    reserved = "has a channel 'ts', a name that is reserved in MQTT"
     assert wrong == [
         "3: bus.x.serial: no driver knows its format",
-        f"6: device.one.driver: speaks over advertisements, which {planned}",
-        "9: device.two.driver: has a channel 'ts', a name that is reserved in MQTT",
+        f"6: device.one.driver: {reserved}",
+        "7: device.one.bus: speaks BLE, and bus 'x' is a port",
+        f"9: device.two.driver: {reserved}",
     ]
-    assert remedies[1:] == ["remove this device", "give the channel another name in its driver or profile"]
+    rename = "give the channel another name in its driver or profile"
+    assert remedies[1:] == [rename, 'give it a bus with ble = "hci0"', rename]

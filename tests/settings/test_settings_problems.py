@@ -32,10 +32,6 @@ PLANNED = "is not supported by this version (it is planned); remove it"
         ('[uplink.c]\nservers = ["mqtt://b"]\ncommands = true', [f"3: uplink.c.commands: {PLANNED}"]),
         ('[uplink.c]\nservers = ["mqtt://b"]\ncommands = 0', [f"3: uplink.c.commands: {PLANNED}"]),
         (
-            '[bus.r]\nble = "hci0"\nscan = "passive"',
-            [f"2: bus.r.ble: {PLANNED}", f"3: bus.r.scan: {PLANNED}"],
-        ),
-        (
             METER + "channel.power.alarm.x = { above = 1 }",
             [f"7: device.meter.channel.power.alarm: {PLANNED}"],
         ),
@@ -90,7 +86,16 @@ def test_planned_keys_are_refused_where_they_ask_for_something(
             "[bus.a]\nport = 'modbus-tcp://h'\n[bus.b]\nport = 'socket://h:502'",
             "4: bus.b.port: is the port of bus 'a' too",
         ),
-        ("[bus.a]", "1: bus.a.port: is missing; add port = ... to [bus.a]"),
+        ("[bus.a]", "1: bus.a: has neither port nor ble; write port ="),
+        (
+            "[bus.a]\nble = 'hci0'\ngap = '1ms'",
+            "1: bus.a: is a BLE adapter, for which gap has no meaning; remove gap",
+        ),
+        (
+            "[bus.a]\nport = '/dev/x'\nscan = 'active'",
+            "1: bus.a: has scan, which is for a BLE adapter; remove it",
+        ),
+        ("[bus.a]\nble = 'bluetooth0'", "2: bus.a.ble: is not accepted"),
         ("[bus.a]\nport = '/dev/x'\nserial = '9600'", "3: bus.a.serial: '9600' is no serial format; write"),
         (
             "[bus.a]\nport = '/dev/x'\n[bus.b]\nport = '/dev/../dev/x'",

@@ -84,7 +84,7 @@ class Radio:
         ear = _Ear(address, cares, tell)
         self._ears.append(ear)
         self._by_address.setdefault(address, []).append(ear)
-        if cares.active:
+        if cares.active or cares.repeats:
             self.passive = False
 
     def watch_for(self, address: str) -> None:
@@ -135,6 +135,8 @@ class Radio:
             options["or_patterns"] = patterns
             return BleakScanner(self._hear, scanning_mode="passive", bluez=options)
         self.passive = False
+        if any(ear.cares.repeats for ear in self._ears):
+            options["filters"] = {"DuplicateData": True}  # else BlueZ tells of changes only
         return BleakScanner(self._hear, scanning_mode="active", bluez=options)
 
     async def _stopped(self, scanner: BleakScanner) -> None:
@@ -157,7 +159,9 @@ class Radio:
 
     async def _put_off(self, error: BaseException, wait: float, failures: int) -> float:
         """Wait until it is worth trying again, and return how long to wait the next time."""
-        if failures % _TRIES_BEFORE_OTHER_MODE == 0 and not any(ear.cares.active for ear in self._ears):
+        if failures % _TRIES_BEFORE_OTHER_MODE == 0 and not any(
+            ear.cares.active or ear.cares.repeats for ear in self._ears
+        ):
             self.passive = not self.passive
         self._says(_reason(error))
         with contextlib.suppress(TimeoutError):
@@ -247,7 +251,7 @@ class Radio:
                 ear.tell(advert, False)  # something else of this device: it is there, and says nothing new
             return
         key = advert.address, id(ear)
-        new = self._last.get(key) != said
+        new = ear.cares.repeats or self._last.get(key) != said
         if new:
             if len(self._last) >= _MOST_SEEN:
                 self._last.clear()
