@@ -34,7 +34,7 @@ class Connection:
             raise Refused(f"{characteristic[4:8]} is not to be read: {error}") from error
         except ERRORS as error:
             raise NoAnswer(
-                f"{characteristic[4:8]} cannot be read: {error or type(error).__name__}"
+                f"{characteristic[4:8]} cannot be read: {str(error) or type(error).__name__}"
             ) from error
         if len(value) > _LONGEST_VALUE:
             raise Garbled(f"{characteristic[4:8]} has {len(value)} bytes")
@@ -60,7 +60,7 @@ async def connected(radio: Radio, address: str) -> AsyncIterator[Connection]:
             except ERRORS as error:
                 if "not found" in str(error):  # BlueZ has forgotten it: wait until it is heard again
                     radio.seen[address] = None
-                raise NoAnswer(f"cannot be connected to: {error or type(error).__name__}") from error
+                raise NoAnswer(f"cannot be connected to: {str(error) or type(error).__name__}") from error
             yield Connection(client, radio.lost)
         finally:
             with contextlib.suppress(*ERRORS):
