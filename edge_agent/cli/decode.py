@@ -14,6 +14,7 @@ from edge_agent import registry
 from edge_agent.bus.advertisement import hex_bytes, uuid, written
 from edge_agent.bus.framing import Framer
 from edge_agent.bus.modbus import answer_cut, parse, read_request
+from edge_agent.cli.ending import stop
 from edge_agent.driver import (
     Advertisement,
     Answerer,
@@ -102,7 +103,7 @@ def decode(  # noqa: PLR0913 - one parameter for each option
         if note := profile_note(driver, told.get("profile")):
             result["profile"] = note
     except (_UsageError, registry.UnknownDriverError) as error:
-        _stop(str(error))
+        stop(str(error))
     print(json.dumps(result, ensure_ascii=False))
     if not result.get("samples"):
         raise typer.Exit(1)
@@ -117,14 +118,14 @@ def _decode_capture(file: Path, name: str, settings: list[str]) -> NoReturn:
         head, pieces = load(file)
         name = name or head.driver
         if not name:
-            _stop(f"{file} does not say whose it is; name a driver, `edge-agent drivers` lists them")
+            stop(f"{file} does not say whose it is; name a driver, `edge-agent drivers` lists them")
         record = registry.load(name)
         own = head.settings if name == head.driver else {}
         for result in meanings(record, name, {**own, **pairs(settings)}, pieces):
             decoded += bool(result.get("samples"))
             print(json.dumps(result, ensure_ascii=False))
     except (ValueError, registry.UnknownDriverError) as error:
-        _stop(str(error))
+        stop(str(error))
     raise typer.Exit(0 if decoded else 1)
 
 
@@ -292,8 +293,3 @@ def _advertisement(
 
 def _first_line(kind: type[Fault]) -> str:
     return (kind.__doc__ or "").partition("\n")[0]
-
-
-def _stop(message: str) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(2)

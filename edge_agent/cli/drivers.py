@@ -3,12 +3,13 @@
 import json
 import tomllib
 from enum import StrEnum
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
 from edge_agent import registry
 from edge_agent.cli.devices import devices_page
+from edge_agent.cli.ending import stop
 from edge_agent.cli.page import page, sample_settings
 from edge_agent.driver import ProfileError, find_profiles
 from edge_agent.profile import ProfileFile, profile_text
@@ -34,7 +35,7 @@ def drivers(
     try:
         print(_text(show, name, as_json=as_json), end="")
     except (registry.UnknownDriverError, ProfileError) as error:
-        _stop(str(error))
+        stop(str(error))
 
 
 def _text(show: Show | None, name: str | None, *, as_json: bool) -> str:
@@ -44,7 +45,7 @@ def _text(show: Show | None, name: str | None, *, as_json: bool) -> str:
     if show is Show.TABLE:
         return devices_page()
     if name is None:
-        _stop(f"`edge-agent drivers {show}` needs a driver; installed: {', '.join(registry.names())}")
+        stop(f"`edge-agent drivers {show}` needs a driver; installed: {', '.join(registry.names())}")
     return page(name) if show is Show.PAGE else registry.resource(registry.load(name), "sample.toml")
 
 
@@ -85,8 +86,3 @@ def _listing(found: list[dict[str, Any]]) -> str:
                 lines.append(f"      the site's own: {profile['file']}{place}")
             lines.append(f"      {profile['source'] if profile['status'] == 'ok' else profile['status']}")
     return "\n".join(lines)
-
-
-def _stop(message: str) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(2)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 
@@ -21,12 +21,12 @@ def until_stopped(work: Coroutine[Any, Any, None], seconds: float | None = None)
         task = asyncio.create_task(work, name="verb")
         stopped = asyncio.Event()
 
-        def stop() -> None:
+        def end() -> None:
             stopped.set()
             task.cancel()
 
         for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stop)
+            asyncio.get_running_loop().add_signal_handler(number, end)
         ended, _ = await asyncio.wait((task,), timeout=seconds)
         if not ended:
             task.cancel()
@@ -40,6 +40,12 @@ def until_stopped(work: Coroutine[Any, Any, None], seconds: float | None = None)
 
     logging.getLogger("edge_agent").addHandler(logging.NullHandler())  # the verb says what is wrong itself
     return asyncio.run(run())
+
+
+def stop(message: str) -> NoReturn:
+    """Say why a verb cannot be carried out, and what to do instead; end with 2."""
+    typer.echo(message, err=True)
+    raise typer.Exit(2)
 
 
 def duration_option(text: str) -> float | None:

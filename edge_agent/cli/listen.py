@@ -3,11 +3,11 @@
 import asyncio
 import json
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge_agent.cli.ending import duration_option, until_stopped
+from edge_agent.cli.ending import duration_option, stop, until_stopped
 
 if TYPE_CHECKING:
     from edge_agent.bus.serial import SerialFormat
@@ -47,7 +47,7 @@ def listen(  # noqa: PLR0913 - one parameter for each option
     try:
         known, form = _known(driver, settings or [], speed)
     except (UnknownDriverError, ValueError) as error:
-        _stop(str(error))
+        stop(str(error))
     dissector = Dissector(known)
     told = 0
 
@@ -76,7 +76,7 @@ def listen(  # noqa: PLR0913 - one parameter for each option
     try:
         until_stopped(work(), seconds)
     except BusError as error:
-        _stop(str(error))
+        stop(str(error))
     raise typer.Exit(0 if told else 1)
 
 
@@ -132,8 +132,3 @@ def _json(at: float, passed: "Passed") -> str:
             name: {"value": value, "unit": unit} for name, (value, unit) in passed.samples.items()
         }
     return json.dumps(told, ensure_ascii=False)
-
-
-def _stop(message: str) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(2)

@@ -2,11 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
 from edge_agent import registry
+from edge_agent.cli.ending import stop
 from edge_agent.driver import ProfileError, find_profiles, profile_text
 
 profile = typer.Typer(no_args_is_help=True, help="Device models described as data: list, show, test.")
@@ -24,7 +25,7 @@ def list_(*, driver: Annotated[str, typer.Option(help="Only this driver's profil
     try:
         found = {name: find_profiles(name) for name in ([driver] if driver else registry.names())}
     except ProfileError as error:
-        _stop(str(error))
+        stop(str(error))
     for name, profiles in found.items():
         for one, file in profiles.items():
             print(f"{name} {one}" + (f" ({file.note})" if file.note else ""))
@@ -36,7 +37,7 @@ def show(name: Annotated[str, typer.Argument(help="Name of a profile.")], *, dri
     try:
         print(profile_text(_driver_of(name, driver), name), end="")
     except ValueError as error:
-        _stop(str(error))
+        stop(str(error))
 
 
 @profile.command("test")
@@ -59,10 +60,10 @@ def try_(
         kind = _driver_of(name, driver)
         record = registry.load(kind)
         if not find_profiles(kind):
-            _stop(f"driver {kind} has no profiles; give the one that has with --driver")
+            stop(f"driver {kind} has no profiles; give the one that has with --driver")
         profile_text(kind, name)
     except (registry.UnknownDriverError, ValueError) as error:
-        _stop(str(error))
+        stop(str(error))
     trial = try_profile(kind, record, name)
     if as_json:
         print(json.dumps(trial.as_dict(), ensure_ascii=False))
@@ -81,8 +82,3 @@ def _driver_of(file: str, driver: str) -> str:
         above = reversed(Path(file).parent.parts)
         return next((part for part in above if part in names), _USUAL_DRIVER)
     return next((name for name in names if file in find_profiles(name)), _USUAL_DRIVER)
-
-
-def _stop(message: str) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(2)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge_agent.cli.ending import INTERRUPTED, duration_option, until_stopped
+from edge_agent.cli.ending import INTERRUPTED, duration_option, stop, until_stopped
 
 if TYPE_CHECKING:
     from edge_agent.bus.tap import Direction
@@ -44,16 +44,14 @@ def read(
 
     limit = duration_option(within)
     if not limit:
-        print("--within is no time at all; give more, such as 30s", file=sys.stderr)
-        raise typer.Exit(2)
+        stop("--within is no time at all; give more, such as 30s")
     try:
         session = Session(load(config), device, _Passing() if verbose else None)
     except SettingsError as error:
         print(error, file=sys.stderr)
         raise typer.Exit(os.EX_CONFIG) from None
     except LookupError as error:
-        print(error, file=sys.stderr)
-        raise typer.Exit(2) from None
+        stop(str(error))
     heard: list[Reading] = []
 
     async def once() -> None:

@@ -6,12 +6,12 @@ import sys
 from collections.abc import Coroutine
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edge_agent.bus.tap import Direction
-from edge_agent.cli.ending import duration_option, until_stopped
+from edge_agent.cli.ending import duration_option, stop, until_stopped
 
 if TYPE_CHECKING:
     from edge_agent.bus.serial import SerialFormat
@@ -51,7 +51,7 @@ def record(  # noqa: PLR0913 - one parameter for each option
     from edge_agent.settings.units import size  # noqa: PLC0415 - as above
 
     if bool(port) == bool(device):
-        _stop("give --port to listen to all that passes, or --device to read a device; one of them")
+        stop("give --port to listen to all that passes, or --device to read a device; one of them")
     seconds = duration_option(for_)
 
     def tap(direction: Direction, piece: bytes) -> None:
@@ -71,21 +71,21 @@ def record(  # noqa: PLR0913 - one parameter for each option
         print(error, file=sys.stderr)
         raise typer.Exit(os.EX_CONFIG) from None
     except (LookupError, ValueError) as error:
-        _stop(str(error))
+        stop(str(error))
     try:
         written = file.open(
             "x", buffering=1, encoding="utf-8"
         )  # line by line: whatever ends it, they are there
     except OSError as error:
         work.close()
-        _stop(f"{file} cannot be written ({error.strerror}); choose another name")
+        stop(f"{file} cannot be written ({error.strerror}); choose another name")
     with written:
         recorder = Recorder(written.write, head, most=most)
         print(f"recording to {file}; Ctrl-C ends it", file=sys.stderr)
         try:
             until_stopped(_until_full(work, recorder), seconds)
         except BusError as error:
-            _stop(str(error))
+            stop(str(error))
         recorder.flush()
     full = f"; it is full ({max_size}), more with --max-size" if recorder.filled.is_set() else ""
     print(f"{recorder.bytes} bytes recorded in {file}{full}", file=sys.stderr)
@@ -132,8 +132,3 @@ async def _ask(session: "Session") -> None:
                 await asyncio.sleep(due - loop.time())
     finally:
         await session.close()
-
-
-def _stop(message: str) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(2)

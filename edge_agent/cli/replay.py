@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edge_agent.cli.ending import duration_option, until_stopped
+from edge_agent.cli.ending import duration_option, stop, until_stopped
 
 
 def replay(
@@ -31,8 +31,7 @@ def replay(
     try:
         head, pieces = load(file)
     except CaptureError as error:
-        print(error, file=sys.stderr)
-        raise typer.Exit(2) from None
+        stop(str(error))
     playing = Replay(pieces, speed_up=speed_up, link=link)
 
     async def play() -> None:
@@ -46,5 +45,4 @@ def replay(
     try:
         until_stopped(play(), seconds)
     except OSError as error:
-        print(f"{link or 'a port'} cannot be made ({error.strerror}); give another --link", file=sys.stderr)
-        raise typer.Exit(2) from None
+        stop(f"{link or 'a port'} cannot be made ({error.strerror}); give another --link")

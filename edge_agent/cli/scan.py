@@ -5,11 +5,11 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from math import ceil
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
-from edge_agent.cli.ending import INTERRUPTED, duration_option, until_stopped
+from edge_agent.cli.ending import INTERRUPTED, duration_option, stop, until_stopped
 
 if TYPE_CHECKING:
     from edge_agent.onsite.scan import Found, Scan, Step
@@ -67,17 +67,17 @@ def serial(  # noqa: PLR0913 - one parameter for each option
         _list_ports(as_json=as_json)
         return
     if as_json and as_toml:
-        _stop("--json and --toml cannot be given together; choose one")
+        stop("--json and --toml cannot be given together; choose one")
     seconds = duration_option(within)
     if not seconds:
-        _stop("--within is no time at all; give more, such as 200ms")
+        stop("--within is no time at all; give more, such as 200ms")
     try:
         kind = Address.parse(port).kind
         plan = plan_scan(driver or [], _formats(speeds), _addresses(addresses), seconds, kind)
     except (UnknownDriverError, ValueError) as error:
-        _stop(str(error))
+        stop(str(error))
     if not plan.listening and not plan.asking:
-        _stop(f"{', '.join(driver or ['nothing'])} cannot be found on a serial port; leave out --driver")
+        stop(f"{', '.join(driver or ['nothing'])} cannot be found on a serial port; leave out --driver")
     with _Shown(quiet=as_json or as_toml) as shown:
         work = Scan(port, plan, fast=fast, tell=shown.step)
         shown.line(
@@ -92,7 +92,7 @@ def serial(  # noqa: PLR0913 - one parameter for each option
     if work.found or not lost:
         _print(port, work, as_json=as_json, as_toml=as_toml)
     if lost:
-        _stop(lost)
+        stop(lost)
     if not ended:
         raise typer.Exit(INTERRUPTED)
     raise typer.Exit(0 if work.found else 1)
@@ -225,8 +225,3 @@ def _addresses(text: str) -> list[int]:
 
 def _time(seconds: float) -> str:
     return f"{ceil(seconds)} s" if seconds < 100 else f"{ceil(seconds / 60)} min"  # noqa: PLR2004 - readable
-
-
-def _stop(message: str) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(2)
