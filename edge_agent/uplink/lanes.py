@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from itertools import accumulate
+from itertools import accumulate, takewhile
 
 from edge_agent.kept import Row, Run
 
@@ -57,7 +57,7 @@ class Lane:
                 if rows > most or size > room:
                     break
                 taken.append(queue.popleft())
-        run = taken[0] if len(taken) == 1 else Run([row for run in taken for row in run.rows])
+        run = taken[0] if len(taken) == 1 else Run([row for one in taken for row in one.rows])
         self.waiting -= len(run.rows)
         if queue:
             self._queues[stream] = queue  # to the end: the others have their turn
@@ -72,8 +72,8 @@ class Lane:
     def _cut(self, run: Run, room: int, most: int) -> tuple[Run, Run]:
         """Cut a run where the room ends, after one row at least."""
         around = self._around(run)
-        sizes = accumulate(around + len(row.body) for row in run.rows[: most + 1])
-        fit = max(1, min(most, sum(size <= room for size in sizes)))
+        sizes = accumulate(around + len(row.body) for row in run.rows)
+        fit = max(1, min(most, sum(1 for _ in takewhile(room.__ge__, sizes))))
         return Run(run.rows[:fit]), Run(run.rows[fit:])
 
     def _follows(self, run: Run, after: Run) -> bool:
