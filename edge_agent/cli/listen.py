@@ -39,12 +39,14 @@ def listen(  # noqa: PLR0913 - one parameter for each option
 
     Example: edge-agent listen /dev/ttyUSB0 --speed "9600 8N1" --for 30s
     """
-    from edge_agent.bus.serial import BusError  # noqa: PLC0415 - `edge-agent --help` need not wait for it
+    from edge_agent.bus.address import Address  # noqa: PLC0415 - `edge-agent --help` need not wait for it
+    from edge_agent.bus.serial import BusError  # noqa: PLC0415 - as above
     from edge_agent.onsite.dissect import Dissector  # noqa: PLC0415 - as above
     from edge_agent.registry import UnknownDriverError  # noqa: PLC0415 - as above
 
     seconds = duration_option(for_)
     try:
+        address = Address.parse(port)
         known, form = _known(driver, settings or [], speed)
     except (UnknownDriverError, ValueError) as error:
         stop(str(error))
@@ -58,11 +60,10 @@ def listen(  # noqa: PLR0913 - one parameter for each option
             print(_json(at, one) if as_json else _line(at, one, verbose=verbose), flush=True)
 
     async def work() -> None:
-        from edge_agent.bus.address import Address  # noqa: PLC0415 - as above
         from edge_agent.bus.stream import open_stream  # noqa: PLC0415 - as above
 
         loop = asyncio.get_running_loop()
-        stream = await open_stream(Address.parse(port), form)
+        stream = await open_stream(address, form)
         start = loop.time()
         try:
             while True:

@@ -14,6 +14,7 @@ from edge_agent.bus.tap import Direction
 from edge_agent.cli.ending import duration_option, stop, until_stopped
 
 if TYPE_CHECKING:
+    from edge_agent.bus.address import Address
     from edge_agent.bus.serial import SerialFormat
     from edge_agent.bus.tap import Tap
     from edge_agent.onsite.capture import Recorder
@@ -43,7 +44,8 @@ def record(  # noqa: PLR0913 - one parameter for each option
 
     Example: edge-agent record meter.jsonl --device meter-7 --config agent.toml --for 1m
     """
-    from edge_agent.bus.serial import BusError, SerialFormat  # noqa: PLC0415 - not for --help
+    from edge_agent.bus.address import Address  # noqa: PLC0415 - not for --help
+    from edge_agent.bus.serial import BusError, SerialFormat  # noqa: PLC0415 - as above
     from edge_agent.onsite.capture import Head, Recorder, told  # noqa: PLC0415 - as above
     from edge_agent.onsite.session import Session  # noqa: PLC0415 - as above
     from edge_agent.settings.error import SettingsError  # noqa: PLC0415 - as above
@@ -66,16 +68,15 @@ def record(  # noqa: PLR0913 - one parameter for each option
             work = _ask(session)
         else:
             form = SerialFormat.parse(serial)
-            head, work = Head(str(form)), _listen(port, form, tap)
+            head, work = Head(str(form)), _listen(Address.parse(port), form, tap)
     except SettingsError as error:
         print(error, file=sys.stderr)
         raise typer.Exit(os.EX_CONFIG) from None
     except (LookupError, ValueError) as error:
         stop(str(error))
     try:
-        written = file.open(
-            "x", buffering=1, encoding="utf-8"
-        )  # line by line: whatever ends it, they are there
+        # line by line: whatever ends it, they are there
+        written = file.open("x", buffering=1, encoding="utf-8")
     except OSError as error:
         work.close()
         stop(f"{file} cannot be written ({error.strerror}); choose another name")
@@ -85,6 +86,9 @@ def record(  # noqa: PLR0913 - one parameter for each option
         try:
             until_stopped(_until_full(work, recorder), seconds)
         except BusError as error:
+            recorder.flush()
+            if not recorder.bytes:
+                file.unlink()
             stop(str(error))
         recorder.flush()
     full = f"; it is full ({max_size}), more with --max-size" if recorder.filled.is_set() else ""
@@ -105,11 +109,10 @@ async def _until_full(work: Coroutine[Any, Any, None], recorder: "Recorder") -> 
         working.result()
 
 
-async def _listen(port: str, form: "SerialFormat", tap: "Tap") -> None:
-    from edge_agent.bus.address import Address  # noqa: PLC0415 - as above
+async def _listen(address: "Address", form: "SerialFormat", tap: "Tap") -> None:
     from edge_agent.bus.stream import open_stream  # noqa: PLC0415 - as above
 
-    stream = await open_stream(Address.parse(port), form)
+    stream = await open_stream(address, form)
     stream.tap = tap
     try:
         while True:

@@ -76,8 +76,6 @@ def serial(  # noqa: PLR0913 - one parameter for each option
         plan = plan_scan(driver or [], _formats(speeds), _addresses(addresses), seconds, kind)
     except (UnknownDriverError, ValueError) as error:
         stop(str(error))
-    if not plan.listening and not plan.asking:
-        stop(f"{', '.join(driver or ['nothing'])} cannot be found on a serial port; leave out --driver")
     with _Shown(quiet=as_json or as_toml) as shown:
         work = Scan(port, plan, fast=fast, tell=shown.step)
         shown.line(

@@ -95,6 +95,7 @@ def plan_scan(
 
     Raises:
         UnknownDriverError: a driver that is named is not there, or cannot be used.
+        ValueError: there is nothing to scan for on such a port.
     """
     if kind in {"socket", "modbus-tcp"}:
         formats = formats[:1] or [_ASSUMED]
@@ -102,8 +103,11 @@ def plan_scan(
     known = named or [(entry.name, entry.driver) for entry in registry.entries() if entry.driver]
     if kind == "modbus-tcp":
         known = [(name, driver) for name, driver in known if driver.over is Over.REGISTERS]
-    listening, asking = _listening(known, formats), _asking(known, formats)
-    return Plan(tuple(listening), tuple(asking), addresses, within)
+    listening, asking = tuple(_listening(known, formats)), tuple(_asking(known, formats))
+    if kind in {"contact", "gpio"} or not (listening or asking):
+        what = ", ".join(drivers) or "what is there"
+        raise ValueError(f"{what} cannot be found on such a port; scan a serial port, for other drivers")
+    return Plan(listening, asking, addresses, within)
 
 
 def candidates(driver: Driver[Any], address: int) -> Iterator[Settings]:

@@ -82,6 +82,7 @@ def test_what_cannot_be_done_is_said() -> None:
         (("/dev/none",), "/dev/none is not there"),
         (("/dev/none", "--driver", "ld2401"), "there is no driver 'ld2401'"),
         (("/dev/none", "--speed", "fast"), "is no serial format"),
+        (("tcp://plc",), "tcp:// is not supported; write"),
     ):
         result = CliRunner().invoke(app, ["listen", *words])
         assert result.exit_code == 2

@@ -196,8 +196,12 @@ def test_what_is_no_capture_is_said(tmp_path: Path, text: str, message: str) -> 
     result = CliRunner().invoke(app, ["replay", str(file)])
     assert result.exit_code == 2
     assert message in result.stderr
-    (tmp_path / "pipe").touch()
     for other in (tmp_path, tmp_path / "none"):
         assert "is no file" in CliRunner().invoke(app, ["replay", str(other)]).stderr
     again = CliRunner().invoke(app, ["record", str(file), "--port", "/dev/none"])
     assert (again.exit_code, "choose another name" in again.stderr) == (2, True)
+    unheard = CliRunner().invoke(app, ["record", str(tmp_path / "b.jsonl"), "--port", "/dev/none"])
+    assert (unheard.exit_code, "/dev/none is not there" in unheard.stderr) == (2, True)
+    assert not (tmp_path / "b.jsonl").exists()
+    nowhere = CliRunner().invoke(app, ["record", str(tmp_path / "b.jsonl"), "--port", "tcp://plc"])
+    assert (nowhere.exit_code, "tcp:// is not supported" in nowhere.stderr) == (2, True)

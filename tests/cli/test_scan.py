@@ -205,6 +205,7 @@ async def test_somebody_elses_talk_is_told_and_never_taken_for_a_device(wire: Wi
         (("--within", "0s"), "is no time at all"),
         (("--json", "--toml"), "cannot be given together"),
         ((), "/dev/none is not there"),
+        (("--driver", "ruuvi"), "ruuvi cannot be found on such a port"),
     ],
 )
 def test_what_cannot_be_done_is_said(words: tuple[str, ...], message: str) -> None:
