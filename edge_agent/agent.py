@@ -108,6 +108,7 @@ class Agent:
             self._clock,
             list(config.uplink),
             {name: self._selection(uplink) for name, uplink in config.uplink.items()},
+            None if self._volatile else volatile.left(config.gateway.id),
         )
         try:
             await self._build(outbox)

@@ -9,8 +9,8 @@ others (``transactions`` over ``store``); each uplink's ``delivery`` knows what 
 - Who is owed what: ``recipients``, and for each uplink ``delivery``, ``share`` and ``ranges`` (numbers),
   ``apart`` (what it never gets), ``again`` (what goes out once more when the clock is learnt).
 - When: ``timeline``.
-- No room: ``disk``, ``ballast``, ``volatile``; ``retention`` and ``capacity`` with ``stages``; every
-  reading that is given up stands in the ``ledger``.
+- No room: ``disk``, ``ballast``, ``volatile`` and its ``adoption`` by a card that was mended; ``retention``
+  and ``capacity`` with ``stages``; every reading that is given up stands in the ``ledger``.
 - A file that is not what it was: ``opening`` judges it with its ``witness``; ``recovery`` and ``carve``
   salvage it, ``epochs`` closes what was lost, ``beginning`` starts the run.
 """

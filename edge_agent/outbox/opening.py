@@ -11,6 +11,7 @@ from pathlib import Path
 
 from edge_agent.clock import Clock
 from edge_agent.outbox import recovery, store
+from edge_agent.outbox.adoption import adopt
 from edge_agent.outbox.apart import Selection
 from edge_agent.outbox.beginning import begin_run
 from edge_agent.outbox.rows import Identity, Opened
@@ -37,19 +38,24 @@ def told_of(path: Path) -> Iterator[None]:
         raise type(error)(f"{path}: {error}" if str(path) not in str(error) else str(error)) from None
 
 
-async def open_file(
-    path: Path, witness: Witness, identity: Identity, clock: Clock, uplinks: Mapping[str, Selection]
+async def open_file(  # noqa: PLR0913, PLR0917 - all that a run begins with
+    path: Path,
+    witness: Witness,
+    identity: Identity,
+    clock: Clock,
+    uplinks: Mapping[str, Selection],
+    adopting: Path | None,
 ) -> tuple[Store, Opened]:
-    """Open the file, or make it, and write that a run begins.
+    """Open the file, or make it, and write that a run begins. ``adopting``: a volatile one, moved into it.
 
     Raises:
         DamagedError, OutboxError, sqlite3.Error: it cannot be used.
     """
     try:
-        return await _once(path, witness, identity, clock, uplinks)
+        return await _once(path, witness, identity, clock, uplinks, adopting)
     except DamagedError:  # seen too late to be judged; now it is known
         witness.write(replace(witness.hear(), state="damaged"))
-        return await _once(path, witness, identity, clock, uplinks)
+        return await _once(path, witness, identity, clock, uplinks, adopting)
 
 
 async def _salvage(path: Path, testimony: Testimony, identity: Identity) -> None:
@@ -67,8 +73,13 @@ async def _salvage(path: Path, testimony: Testimony, identity: Identity) -> None
         raise
 
 
-async def _once(
-    path: Path, witness: Witness, identity: Identity, clock: Clock, uplinks: Mapping[str, Selection]
+async def _once(  # noqa: PLR0913, PLR0917 - the same
+    path: Path,
+    witness: Witness,
+    identity: Identity,
+    clock: Clock,
+    uplinks: Mapping[str, Selection],
+    adopting: Path | None,
 ) -> tuple[Store, Opened]:
     testimony = witness.hear()
     verdict = await asyncio.to_thread(recovery.examine, path, testimony)
@@ -78,6 +89,8 @@ async def _once(
     db = await store.open_store(path)
     behind = testimony if verdict == "behind" else None
     try:
+        if adopting is not None:
+            await db.run(adopt, adopting)
         opened = await db.run(begin_run, identity, clock, uplinks, behind)
     except BaseException:
         await db.close()

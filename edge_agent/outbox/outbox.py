@@ -89,8 +89,11 @@ class Outbox:
         clock: Clock,
         uplinks: Sequence[str],
         selections: Mapping[str, Selection] | None = None,
+        adopting: Path | None = None,
     ) -> Self:
         """Open the file, or make it. An uplink without a selection gets every device, and begins now.
+
+        ``adopting`` is a volatile outbox; what is in it moves into this one.
 
         Raises:
             OutboxError: it cannot be used; the message names the file and the remedy.
@@ -100,7 +103,7 @@ class Outbox:
         chosen = {name: (selections or {}).get(name, Selection()) for name in uplinks}
         try:
             with told_of(path):
-                db, opened = await open_file(path, witness, identity, clock, chosen)
+                db, opened = await open_file(path, witness, identity, clock, chosen, adopting)
                 try:
                     outbox = cls(path, db, witness, opened, policy, clock, chosen)
                     outbox._testimony = Testimony(

@@ -40,9 +40,7 @@ def place(gateway: str) -> Path:
     Raises:
         OutboxError: there is no memory to be written to.
     """
-    given = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0]
-    folders = [Path(given)] if given else []
-    folders += [Path(memory, f"edge-agent-{os.geteuid()}-{gateway}") for memory in _MEMORY]
+    folders = _folders(gateway)
     for folder in folders:
         if _is_ours(folder):
             return folder / "outbox.db"
@@ -51,15 +49,28 @@ def place(gateway: str) -> Path:
     )
 
 
+def left(gateway: str) -> Path | None:
+    """Return the volatile outbox of a gateway that an earlier run left behind, None where there is none."""
+    found = (folder / "outbox.db" for folder in _folders(gateway))
+    return next((file for file in found if _is_ours(file.parent, make=False) and file.exists()), None)
+
+
+def _folders(gateway: str) -> list[Path]:
+    given = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0]
+    memory = [Path(memory, f"edge-agent-{os.geteuid()}-{gateway}") for memory in _MEMORY]
+    return [Path(given), *memory] if given else memory
+
+
 def size(path: Path, max_size: int) -> int:
     """How many bytes a volatile outbox may have."""
     memory = os.statvfs(path.parent)
     return min(max_size, memory.f_bavail * memory.f_frsize // _SHARE)
 
 
-def _is_ours(folder: Path) -> bool:
+def _is_ours(folder: Path, *, make: bool = True) -> bool:
     try:
-        folder.mkdir(mode=0o700, exist_ok=True)
+        if make:
+            folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()
     except OSError:
         return False
