@@ -87,7 +87,8 @@ class Source:
     async def ask(self, device: Device, *_line: object) -> None:
         """Stand in for ``tasks.ask``."""
         record = self._truth / device.id
-        last = int(record.read_text("ascii").split()[-1]) if record.exists() else 0
+        record.touch()
+        last = int((record.read_text("ascii").split() or ["0"])[-1])
         descriptor = os.open(record, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         start, done = time.monotonic(), 0
         try:

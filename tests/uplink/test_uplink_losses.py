@@ -4,7 +4,10 @@ import json
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from edge_agent.backoff import Backoff
+from edge_agent.uplink.refusals import Gate
 from tests.faults.stub import NO_ACK, TAKEN, Behaviour, Published, Stub
 from tests.uplink.rig import Rig, running, settings
 
@@ -62,7 +65,10 @@ async def test_live_readings_go_before_many_losses(tmp_path: Path) -> None:
         assert passed.index("history") < _MANY, "the backlog waited for the losses"
 
 
-async def test_a_gate_that_is_shut_holds_few_in_memory_and_lets_entries_grow(tmp_path: Path) -> None:
+async def test_a_gate_that_is_shut_holds_few_in_memory_and_lets_entries_grow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_agent.uplink.sending.Gate", lambda: Gate(_backoff=Backoff(0.05, 0.1)))
     stub_says = {"code": 0x87}
 
     def verdict(message: Published) -> int:
@@ -75,7 +81,6 @@ async def test_a_gate_that_is_shut_holds_few_in_memory_and_lets_entries_grow(tmp
             await rig.until(lambda: rig.uplink.status().connected and rig.uplink.status().problem)
             sending = rig.uplink._sending
             assert sending is not None
-            sending.gate._backoff = Backoff(0.05, 0.1)
             await _lose(rig, 20)
             assert len(sending._losses._waiting) <= 120
             await _lose(rig, 50, touching=True)  # above what was taken up
