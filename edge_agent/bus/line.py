@@ -28,6 +28,9 @@ it does no harm: an answer's length is known, so that only a broken answer is ev
 QUIET_CHARACTERS = 3.5  # MODBUS over Serial Line V1.02, 2.5.1.1
 SETTLE = 0.01  # seconds from the end of a request to a change of speed; the fastest meters answer after 0.02
 BABBLE = 3.0  # seconds of talk that nobody asked for, until an exchange gives up
+_LATEST_ECHO = (
+    0.05  # seconds after a request has left; what looks like its echo later may be another master's
+)
 _SILENT = 20  # exchanges without a byte, after which a network's connection is made anew
 
 
@@ -182,14 +185,20 @@ class SerialLine:
         if exchange.answer_speed:
             await asyncio.sleep(gone_at + SETTLE - loop.time())
             _set_speed(stream, exchange.answer_speed)
-        frame = await self._answer(stream, exchange, gone_at + exchange.within)
+        frame, others_asked = await self._answer(stream, exchange, gone_at)
         if self._owing.claimed(place, frame, loop.time()):
             raise Garbled(f"an answer on {stream.port} that could be a late one to another question")
-        self._owing.answered(place)
+        if not others_asked:
+            self._owing.answered(place)
         return frame
 
-    async def _answer(self, stream: ByteStream, exchange: Exchange, answer_by: float) -> bytes:
-        """Return the first frame that comes in time."""
+    async def _answer(self, stream: ByteStream, exchange: Exchange, gone_at: float) -> tuple[bytes, bool]:
+        """Return the first frame that comes in time, and whether another master may have asked the same.
+
+        Then either answer is right, and the other one is still to come.
+        """
+        answer_by, echoed_by = gone_at + exchange.within, gone_at + _LATEST_ECHO
+        others_asked = False
         cut = PastEcho(exchange.request, exchange.cut)
         framer = Framer(cut, exchange.longest)
         heard = bytearray()
@@ -200,7 +209,9 @@ class SerialLine:
                 until = max(answer_by, stream.heard_at + BYTE_GAP) if heard else answer_by
                 piece = await stream.read(min(until, latest), framer.missing)
                 heard += piece
+                was_heard = cut.heard
                 frames = framer.feed(piece)
+                others_asked |= cut.heard and not was_heard and stream.heard_at > echoed_by
                 if not piece:
                     break
         finally:
@@ -212,7 +223,7 @@ class SerialLine:
             self._silent = 0
             if self._overheard.answered_by(exchange.cut, exchange.within, stream.heard_at) > stream.heard_at:
                 raise Garbled(f"an answer on {stream.port} that may be for another master; a line has one")
-            return frames[0]
+            return frames[0], others_asked
         if not heard:
             self._tell_silence(stream)
         if not strays.strip(b"\x00\xff"):  # what a line does by itself when it turns around

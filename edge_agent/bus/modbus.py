@@ -122,10 +122,10 @@ def answer_cut(question: Read) -> Cut:
 
     Noise before an answer is common when a line turns around, and may look like an address or a
     function. So a frame counts only if address, function, size and checksum are all those of the answer.
-    The cut raises Garbled where another master asks the same device: what follows answers that.
+    The cut raises Garbled where another master asks the same device: what follows answers that. (Our own
+    echo never comes so far.)
     """
     address = bytes([question.unit])
-    own = request(question)
     function = _FUNCTIONS[question.table]
     size = _data_size(question)
 
@@ -139,7 +139,7 @@ def answer_cut(question: Read) -> Cut:
             whole = size + _AROUND_DATA
         elif heard[1] == function | _EXCEPTION:
             whole = _SHORTEST_ANSWER
-        elif heard[1] == function and _asks(heard) and not heard.startswith(own):
+        elif heard[1] == function and _asks(heard):
             raise Garbled(f"another master asks unit {question.unit}; a line has one master")
         else:
             return Skip(1)
