@@ -8,10 +8,12 @@ import pytest
 from edge_agent.bus.busy import Busy
 from edge_agent.bus.echo import PastEcho
 from edge_agent.bus.framing import Framer
+from edge_agent.bus.modbus import answer_cut, request
+from edge_agent.bus.overheard import Overheard
 from edge_agent.bus.owing import Exchange, Owing
 from edge_agent.bus.place import Place
 from edge_agent.bus.turns import Turns
-from edge_agent.driver import Frame, Garbled, Need, NoAnswer, Skip
+from edge_agent.driver import Frame, Garbled, Need, NoAnswer, Read, Skip
 
 
 def four(heard: bytes) -> Frame | Need:
@@ -131,6 +133,16 @@ def test_what_another_cut_passes_over_is_not_claimed() -> None:
     owing = Owing()
     owing.sent("a", exchange(b"?", lambda heard: Skip(len(heard))), 10, 12)
     assert not owing.claimed("b", b"bbbb", 11)
+
+
+def test_another_masters_question_to_the_same_device_is_waited_out() -> None:
+    ours, theirs = Read(5, "holding", 7, 2), Read(5, "holding", 50, 2)
+    overheard = Overheard()
+    overheard.add(request(theirs)[:3], 10.0)
+    overheard.add(request(theirs)[3:], 10.1)
+    assert overheard.answered_by(answer_cut(ours), 1.0, 10.2) == 11.1
+    assert overheard.answered_by(answer_cut(Read(6, "holding", 7, 2)), 1.0, 10.2) == 10.2
+    assert overheard.answered_by(answer_cut(ours), 1.0, 12.0) == 12.0
 
 
 def test_an_echo_is_passed_over_once_wherever_it_begins() -> None:
