@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from edge_agent.kept import Declared, Row, Run
-from edge_agent.outbox import outbox, retention, share, transactions
+from edge_agent.outbox import capacity, outbox, retention, share, transactions
 from edge_agent.outbox.delivery import Delivery
 from edge_agent.outbox.outbox import Outbox
 from tests.outbox.world import (
@@ -122,6 +122,19 @@ class OutboxMachine(RuleBasedStateMachine):
 
         with patch.object(transactions, "write", failing):
             assert self.do(self.outbox.flush()) is not (self.outbox.waiting > 0)
+
+    @rule(device=st.sampled_from(DEVICES[:2]))
+    def room_that_is_made_and_not_heard_of(self, device: str) -> None:
+        write, failures = capacity._write, iter(range(1))
+
+        def failing(db: sqlite3.Connection, *arguments: Any) -> Any:
+            made = write(db, *arguments)
+            if next(failures, None) is not None:
+                raise sqlite3.OperationalError("disk I/O error")
+            return made
+
+        with patch.object(capacity, "_write", failing):
+            self.keep_and_commit(device, 150, 12_000)
 
     @rule(turns=st.integers(0, 6))
     def commit_that_is_cancelled(self, turns: int) -> None:
