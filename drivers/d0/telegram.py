@@ -14,7 +14,7 @@ LONGEST = 4000
 """Bytes of a telegram, or of a data block; those of meters have 100 to 3000."""
 
 _SEVEN_BITS = bytes(byte & 0x7F for byte in range(256))
-_LINE = re.compile(r"(?:[^()]*(?:\([^()]*\))+)*")
+_LINE = re.compile(r"(?:[^()]*\([^()]*\))*")  # one way to match each line: with two, noise takes for ever
 _SET = re.compile(r"([^()]*)((?:\([^()]*\))+)")
 _NUMBER = re.compile(r"([+-]?\d{1,18}(?:\.\d{0,12})?)(?:\*?([A-Za-z]{1,8}[23]?)|\*)?")  # some leave out the *
 _UNKNOWN = re.compile(r"[-*. ]*")
