@@ -63,11 +63,10 @@ def _packed(said: bytes) -> list[Sample]:
     number, battery = int.from_bytes(said[:3]), said[3]
     if battery & _FAILS:
         raise Implausible("it says that its sensor fails; try another battery, then another device")
-    size = number & ~_NEGATIVE
-    temperature = size // 1000 / 10
+    tenths, per_mille = divmod(number & ~_NEGATIVE, 1000)
     return [
-        Sample("temperature", -temperature if number & _NEGATIVE else temperature),
-        Sample("humidity", size % 1000 / 10),
+        Sample("temperature", (-tenths if number & _NEGATIVE else tenths) / 10),
+        Sample("humidity", per_mille / 10),
         Sample("battery", battery),
     ]
 

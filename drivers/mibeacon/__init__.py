@@ -12,6 +12,7 @@ xiaomi-ble 1.21.2), little-endian:
   additional data 11; nonce: address reversed, product, counter, the 3 more bytes.
 """
 
+import math
 import struct
 from collections.abc import Callable, Iterator, Sequence
 
@@ -61,8 +62,9 @@ def _signed(value: bytes) -> int:
     return int.from_bytes(value, "little", signed=True)
 
 
-def _real(value: bytes) -> float:
-    return round(float(struct.unpack("<f", value)[0]), 2)
+def _real(value: bytes) -> float | None:
+    number = float(struct.unpack("<f", value)[0])
+    return round(number, 2) if math.isfinite(number) else None
 
 
 def _open(told: dict[int, bool]) -> Callable[[bytes], list[Sample]]:

@@ -61,9 +61,9 @@ class SwitchBot:
             raise Garbled(
                 f"model {model.decode()} with {len(said)} bytes, and {len(measured)} of 3 measured ones"
             )
-        size = (measured[1] & _SEVEN) + (measured[0] & _FOUR) / 10
+        tenths = (measured[1] & _SEVEN) * 10 + (measured[0] & _FOUR)
         return [
-            Sample("temperature", size if measured[1] & _ABOVE_ZERO else -size),
+            Sample("temperature", (tenths if measured[1] & _ABOVE_ZERO else -tenths) / 10),
             Sample("humidity", measured[2] & _SEVEN),
             Sample("battery", said[2] & _SEVEN),
         ]
