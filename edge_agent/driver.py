@@ -6,15 +6,15 @@ does the device speak unasked, and over what? A **Talker** speaks unasked on a s
 **Beacon** broadcasts over BLE, an **Answerer** speaks when asked.
 """
 
-import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Generic, Literal, NamedTuple, Protocol, TypeVar
+from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field
 
 from edge_agent import obis
+from edge_agent.ble_name import BindKey, BleAddress, service
 from edge_agent.fault import Fault, Garbled, Implausible, NoAnswer, NotMine, Refused
 from edge_agent.profile import ProfileError, find_profiles, profile_text, read_profile
 from edge_agent.quantity import Quantity, quantity_of
@@ -123,24 +123,10 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-_KEY = re.compile(r"[0-9A-Fa-f]{32}")
-
-
-def _key(text: SecretStr) -> SecretStr:
-    if not _KEY.fullmatch(text.get_secret_value()):
-        raise ValueError("is not a key; write its 16 bytes as 32 hex digits, in a secret file")
-    return text
-
-
-BindKey = Annotated[SecretStr, AfterValidator(_key)]
-"""The key of a device that encrypts what it broadcasts, 16 bytes in hex. Configured as a secret."""
-
-
 class BeaconSettings(Settings):
     """Base of the settings of a device that is known by its address."""
 
-    address: str = Field(
-        pattern=r"^([0-9A-F]{2}:){5}[0-9A-F]{2}$",
+    address: BleAddress = Field(
         description="Its BLE address as a scan shows it, such as `A4:C1:38:00:11:22`.",
     )
 
@@ -182,11 +168,6 @@ class Broadcast:
     companies: tuple[int, ...] = ()
     active: bool = False
     repeats: bool = False
-
-
-def service(short: int) -> str:
-    """Return the 128-bit UUID of a 16-bit one (Bluetooth Core Specification 5.4, Vol 3, Part B, 2.5.1)."""
-    return f"0000{short:04x}-0000-1000-8000-00805f9b34fb"
 
 
 class Line(Protocol):

@@ -8,8 +8,9 @@ Manufacturer data of 0x004C (Apple, "Proximity Beacon Specification", release R1
 import struct
 import uuid
 from collections.abc import Sequence
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from edge_agent.driver import (
     Advertisement,
@@ -29,12 +30,18 @@ _BEACON = struct.Struct(">2s16sHHb")
 _MARK = b"\x02\x15"
 
 
+def _owner(text: str) -> str:
+    try:
+        return str(uuid.UUID(text))
+    except ValueError:
+        example = "e2c56db5-dffb-48d2-b060-d0f5a71096e0"
+        raise ValueError(f"{text!r} is no UUID; write its 32 hex digits, such as {example}") from None
+
+
 class IBeaconSettings(Settings):
     """Which tag it is. Tags are for things: whoever carries one must have agreed to be tracked."""
 
-    uuid: str = Field(
-        pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", description="The owner's UUID, in lower case."
-    )
+    uuid: Annotated[str, AfterValidator(_owner)] = Field(description="The owner's UUID.")
     major: int | None = Field(None, ge=0, le=65535, description="The group. Not set: any.")
     minor: int | None = Field(None, ge=0, le=65535, description="The tag in it. Not set: any.")
 

@@ -4,7 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from edge_agent.driver import Advertisement, service
+from edge_agent.ble_name import ble_address, service
+from edge_agent.driver import Advertisement
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -15,10 +16,10 @@ def written(told: Mapping[str, Any]) -> Advertisement:
     Each may be missing. The two last ones have hex bytes by UUID (16 or 128 bits) and by company id.
 
     Raises:
-        ValueError: a UUID, a company or the bytes cannot be read. The message says which, and what to write.
+        ValueError: one of them cannot be read. The message says which, and what to write.
     """
     return Advertisement(
-        str(told.get("address", "")).upper(),
+        ble_address(told["address"]) if told.get("address") else "",
         str(told.get("name", "")),
         int(told.get("rssi", 0)),
         {uuid(key): _payload("service data", value) for key, value in told.get("service_data", {}).items()},

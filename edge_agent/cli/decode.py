@@ -100,13 +100,20 @@ def decode(  # noqa: PLR0913 - one parameter for each option
         record = registry.load(driver)
         told = pairs(settings or [])
         result = meaning(record, driver, told, given)
-        if note := profile_note(driver, told.get("profile")):
+        if note := _profile(driver, told.get("profile")):
             result["profile"] = note
     except (_UsageError, registry.UnknownDriverError) as error:
         stop(str(error))
     print(json.dumps(result, ensure_ascii=False))
     if not result.get("samples"):
         raise typer.Exit(1)
+
+
+def _profile(driver: str, name: object) -> str:
+    try:
+        return profile_note(driver, name)
+    except ValueError as error:
+        raise _UsageError(f"driver {driver}: {error}") from error
 
 
 def _decode_capture(file: Path, name: str, settings: list[str]) -> NoReturn:
@@ -143,7 +150,10 @@ def meaning(record: Driver[Any], name: str, settings: dict[str, Any], given: Giv
         device = _open(record, name, settings, given, question)
         samples = _samples(record, device, given, question)
     except Fault as fault:
-        return {"fault": type(fault).__name__, "reason": str(fault) or _first_line(type(fault))}
+        failed = {"fault": type(fault).__name__, "reason": str(fault) or _first_line(type(fault))}
+        if "bindkey" in settings and given.advertisement and not given.advertisement.address:
+            failed["note"] = "most devices encrypt with their address, too; give it with --address MAC"
+        return failed
     units = {channel.name: channel.quantity.unit for channel in device.channels}
     result: dict[str, Any] = {
         "samples": {said: {"value": value, "unit": units[said]} for said, value in samples}
@@ -228,6 +238,8 @@ def _wrong_settings(name: str, model: type[Settings], error: ValidationError) ->
                 lines.append(f"setting {key!r} is missing; give it with --set {key}=VALUE")
             case "extra_forbidden":
                 lines.append(f"there is no setting {key!r}; there are: {known}")
+            case "string_type":
+                lines.append(f"setting {key!r} is not text; put it in quotes: --set '{key}=\"...\"'")
             case "value_error":  # ours: it says all, and no more than may be said of a secret
                 lines.append(f"setting {key!r} {problem['ctx']['error']}")
             case _:

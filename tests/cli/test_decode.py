@@ -148,6 +148,24 @@ def test_a_fault_is_named(words: tuple[str, ...], fault: str, reason: str) -> No
             "there is no profile 'xy_md01'; did you mean xy_md02",
         ),
         (
+            (
+                "modbus",
+                "--set",
+                "profile=xy_md01",
+                "--set",
+                "address=1",
+                "--request",
+                "00",
+                "--response",
+                "00",
+            ),
+            "driver modbus: there is no profile 'xy_md01'",
+        ),
+        (
+            ("bthome", "--set", f"bindkey={'1' * 32}", "--service-data", "FCD2=40"),
+            "setting 'bindkey' is not text; put it in quotes: --set 'bindkey=",
+        ),
+        (
             (*METER, "--set", "address=300", "--request", ASKED, "--response", ANSWERED),
             "setting 'address', 300: ",
         ),
@@ -232,6 +250,7 @@ def test_an_advertisement(part: tuple[str, ...]) -> None:
         (("tag", "--service-data", "FCD=37"), "'FCD' is not a UUID; write FCD2"),
         (("tag", "--service-data", "FCD2"), "'FCD2' is not UUID=HEX"),
         (("tag", "--service-data", "FCD2=3"), "service data '3' is not hex"),
+        (("tag", "--service-data", "FCD2=37", "--address", "tag"), "'tag' is no BLE address; write it as"),
         (("tag", "--manufacturer-data", "acme=37"), "'acme' is not a company id; write 0x0499"),
         (("gatt", "--frame", "00"), "--characteristic UUID and --value HEX"),
         (("gatt", "--characteristic", "2A6", "--value", "00"), "'2A6' is not a UUID"),
@@ -248,6 +267,15 @@ def test_a_question_on_a_line() -> None:
     counted = {"samples": {"count": {"value": 5, "unit": "1"}}}
     assert run("meter", "--request", "01", "--response", "01 05") == (0, counted)
     assert run("meter", "--request", "02", "--response", "01 05")[0] == 1
+
+
+def test_what_is_encrypted_with_the_address_of_its_sender() -> None:
+    sealed = ("--service-data", "FCD2=41A47266C95F730011223378237214")
+    keyed = ("bthome", "--set", "bindkey=231d39c1d7cc1ab1aee224cd096db932", *sealed)
+    code, said = run(*keyed)
+    assert (code, said["fault"]) == (1, "Implausible")
+    assert "give it with --address MAC" in said["note"]
+    assert run(*keyed, "--address", "54:48:e6:8f:80:a5")[0] == 0
 
 
 def test_a_characteristic() -> None:
