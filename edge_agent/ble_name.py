@@ -1,22 +1,11 @@
-"""How a BLE device, its key and what it offers are named: its address, its bind key, a UUID."""
+"""How a BLE device and what it offers are named: its address, a UUID."""
 
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, SecretStr
+from pydantic import AfterValidator
 
-_KEY = re.compile(r"[0-9A-Fa-f]{32}")
 _ADDRESS = re.compile(r"([0-9A-F]{2}:){5}[0-9A-F]{2}")
-
-
-def _key(text: SecretStr) -> SecretStr:
-    if not _KEY.fullmatch(text.get_secret_value()):
-        raise ValueError("is not a key; write its 16 bytes as 32 hex digits, in a secret file")
-    return text
-
-
-BindKey = Annotated[SecretStr, AfterValidator(_key)]
-"""The key of a device that encrypts what it broadcasts, 16 bytes in hex. Configured as a secret."""
 
 
 def ble_address(text: str) -> str:

@@ -14,7 +14,8 @@ from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from edge_agent import obis
-from edge_agent.ble_name import BindKey, BleAddress, service
+from edge_agent.bindkey import BindKey, Unseal, unsealing
+from edge_agent.ble_name import BleAddress, service
 from edge_agent.fault import Fault, Garbled, Implausible, NoAnswer, NotMine, Refused
 from edge_agent.profile import ProfileError, find_profiles, profile_text, read_profile
 from edge_agent.quantity import Quantity, quantity_of
@@ -56,6 +57,7 @@ __all__ = [
     "Skip",
     "Table",
     "Talker",
+    "Unseal",
     "find_profiles",
     "obis",
     "profile_text",
@@ -63,6 +65,7 @@ __all__ = [
     "ratios",
     "read_profile",
     "service",
+    "unsealing",
 ]
 
 API = 1

@@ -35,12 +35,12 @@ from edge_agent.driver import (
     Quantity,
     Sample,
     service,
+    unsealing,
 )
 
 _SERVICE = service(0x181A)
 _PVVX, _ATC = struct.Struct("<6shHHBBB"), struct.Struct(">6shBBHB")
 _SEALED_PVVX, _SEALED_ATC = struct.Struct("<hHBB"), struct.Struct("BBB")
-_CHECK = 4
 
 
 class AtcSettings(BeaconSettings):
@@ -62,7 +62,7 @@ class Atc:
     )
 
     def __init__(self, settings: AtcSettings) -> None:
-        self._key = bytes.fromhex(settings.bindkey.get_secret_value()) if settings.bindkey else None
+        self._unseal = unsealing(settings.bindkey)
 
     def decode(self, frame: Advertisement) -> Sequence[Sample]:
         """Turn one advertisement into samples."""
@@ -84,24 +84,18 @@ class Atc:
                 raise Garbled(f"service data 181a of {size} bytes; known are 8, 11, 13 and 15")
 
     def _check_open(self, address: bytes, sender: str) -> None:
-        if self._key is not None:
+        if self._unseal is not None:
             raise Implausible("it came unencrypted, though a bindkey is set: forged, or a reset device")
         told = address.hex(":").upper()
         if sender and told != sender:
             raise Garbled(f"the address in it is {told}, and {sender} sent it")
 
     def _opened(self, sender: str, said: bytes) -> bytes:
-        from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - 6 MB that only encrypted devices need
-        from cryptography.hazmat.primitives.ciphers.aead import AESCCM  # noqa: PLC0415
-
-        if self._key is None:
+        if self._unseal is None:
             raise Implausible("it is encrypted; set `bindkey`, which the maker's page shows")
         address = bytes.fromhex(sender.replace(":", ""))[::-1]
         nonce = address + bytes([len(said) + 3]) + b"\x16\x1a\x18" + said[:1]
-        try:
-            return AESCCM(self._key, tag_length=_CHECK).decrypt(nonce, said[1:], b"\x11")
-        except (InvalidTag, ValueError):
-            raise Implausible("it cannot be decrypted; is `bindkey` that of this device?") from None
+        return self._unseal(nonce, said[1:], b"\x11")
 
 
 def _pvvx(said: bytes) -> list[Sample]:

@@ -11,6 +11,7 @@ Service data under 0xFCD2 (bthome.io/format and bthome.io/encryption, both versi
 - an id that is not known ends the reading: its length cannot be told.
 """
 
+import difflib
 from collections.abc import Iterator, Sequence
 
 from pydantic import Field
@@ -30,6 +31,7 @@ from edge_agent.driver import (
     Quantity,
     Sample,
     service,
+    unsealing,
 )
 
 _SERVICE = service(0xFCD2)
@@ -55,7 +57,7 @@ class BTHomeSettings(BeaconSettings):
 
     bindkey: BindKey | None = Field(None, description="Its key, if it encrypts: a secret of 32 hex digits.")
     reports: tuple[str, ...] = Field(
-        (), description="The channels it has, as a scan shows them. Empty: the usual ones, 80 of them."
+        (), description="The channels it has, as a scan shows them. Empty: the usual ones, some 70."
     )
 
 
@@ -65,7 +67,8 @@ class BTHome:
     def __init__(self, settings: BTHomeSettings) -> None:
         unknown = [name for name in settings.reports if name not in _CHANNELS]
         if unknown:
-            raise ValueError(f"{unknown[0]!r} is no channel of BTHome; there are: {', '.join(_KINDS)}")
+            near = difflib.get_close_matches(unknown[0], _CHANNELS, n=2) or _KINDS
+            raise ValueError(f"{unknown[0]!r} is no channel of BTHome; there are {', '.join(near)}")
         self._wanted = dict.fromkeys(settings.reports or _USUAL)
         self.channels: Sequence[Channel] = tuple(
             Channel(
@@ -73,7 +76,7 @@ class BTHome:
             )
             for name, kind in ((name, _CHANNELS[name]) for name in self._wanted)
         )
-        self._key = bytes.fromhex(settings.bindkey.get_secret_value()) if settings.bindkey else None
+        self._unseal = unsealing(settings.bindkey)
         self._packet_id = -1
         self._counter = -1
 
@@ -104,16 +107,16 @@ class BTHome:
         if information & _WITH_ADDRESS:
             address, body = body[:_ADDRESS][::-1].hex(), body[_ADDRESS:]
         if not information & _ENCRYPTED:
-            if self._key is not None:
+            if self._unseal is not None:
                 raise Implausible("it came unencrypted, though a bindkey is set: forged, or a reset device")
             return body
-        if self._key is None:
+        if self._unseal is None:
             raise Implausible("it is encrypted; set `bindkey`, which the maker's app shows")
         if len(body) < _COUNTER + _CHECK:
             raise Garbled(f"encrypted, with {len(body)} bytes")
         sealed, counter, check = body[:-8], body[-8:-4], body[-4:]
         nonce = bytes.fromhex(address.replace(":", "")) + b"\xd2\xfc" + said[:1] + counter
-        plain = _decrypted(self._key, nonce, sealed + check)
+        plain = self._unseal(nonce, sealed + check, b"")
         self._look_at_counter(int.from_bytes(counter, "little"))
         return plain
 
@@ -132,16 +135,6 @@ class BTHome:
                 if raw[0] == self._packet_id:
                     raise NotMine("said before")
                 self._packet_id = raw[0]
-
-
-def _decrypted(key: bytes, nonce: bytes, sealed: bytes) -> bytes:
-    from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - 6 MB that only encrypted devices need
-    from cryptography.hazmat.primitives.ciphers.aead import AESCCM  # noqa: PLC0415
-
-    try:
-        return AESCCM(key, tag_length=_CHECK).decrypt(nonce, sealed, None)
-    except (InvalidTag, ValueError):
-        raise Implausible("it cannot be decrypted; is `bindkey` that of this device?") from None
 
 
 def _objects(body: bytes) -> Iterator[tuple[int, bytes]]:

@@ -32,6 +32,7 @@ from edge_agent.driver import (
     Quantity,
     Sample,
     service,
+    unsealing,
 )
 
 _SERVICE = service(0xFE95)
@@ -131,7 +132,7 @@ class MiBeacon:
     )
 
     def __init__(self, settings: MiBeaconSettings) -> None:
-        self._key = bytes.fromhex(settings.bindkey.get_secret_value()) if settings.bindkey else None
+        self._unseal = unsealing(settings.bindkey)
         self._last = b""
 
     def decode(self, frame: Advertisement) -> Sequence[Sample]:
@@ -152,7 +153,7 @@ class MiBeacon:
         body = said[at:]
         if control & _ENCRYPTED:
             body = self._opened(address, said[2:5], body)
-        elif self._key is not None:
+        elif self._unseal is not None:
             raise Implausible("it came unencrypted, though a bindkey is set: forged, or a reset device")
         if said == self._last:
             raise NotMine("said before")
@@ -163,20 +164,12 @@ class MiBeacon:
         return list(found.values())
 
     def _opened(self, address: bytes, head: bytes, body: bytes) -> bytes:
-        from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - 6 MB that only encrypted devices need
-        from cryptography.hazmat.primitives.ciphers.aead import AESCCM  # noqa: PLC0415
-
-        if self._key is None:
+        if self._unseal is None:
             raise Implausible("it is encrypted; set `bindkey`, which the maker's cloud has")
         if len(body) < _COUNTER + _CHECK:
             raise Garbled(f"encrypted, with {len(body)} bytes")
         sealed, counter, check = body[:-7], body[-7:-4], body[-4:]
-        try:
-            return AESCCM(self._key, tag_length=_CHECK).decrypt(
-                address + head + counter, sealed + check, b"\x11"
-            )
-        except (InvalidTag, ValueError):
-            raise Implausible("it cannot be decrypted; is `bindkey` that of this device?") from None
+        return self._unseal(address + head + counter, sealed + check, b"\x11")
 
 
 def _address(said: bytes, control: int, sender: str) -> tuple[bytes, int]:

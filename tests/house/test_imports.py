@@ -22,6 +22,7 @@ DOORS = {
     "aiosqlite": ["edge_agent/outbox/store.py"],
     "amqtt": ["edge_agent/demo/*"],
     "bleak": ["edge_agent/bus/ble/*"],
+    "cryptography": ["edge_agent/bindkey.py"],
     "dbus_fast": ["edge_agent/bus/ble/*", "edge_agent/demo/bluez/*"],
     "gpiod": ["edge_agent/bus/contact.py"],
     "orjson": ["edge_agent/*"],
@@ -33,9 +34,6 @@ DOORS = {
     "typer": ["edge_agent/cli/*"],
     "yaml": ["edge_agent/contract/export.py"],
 }
-
-# What a driver may import beyond the contract and pydantic, because its own extra names it.
-DRIVER_EXTRAS: dict[str, set[str]] = {name: {"cryptography"} for name in ("atc", "bthome", "mibeacon")}
 
 # A driver is pure: these would let it wait, read a clock, log, start threads or touch the machine.
 IMPURE = {
@@ -69,11 +67,7 @@ def breaches(module: str, imported: set[str]) -> Iterator[str]:
             yield from driver_breaches(module, name)
         elif top == "drivers":
             yield f"{module} imports {name}; the agent finds drivers through the registry"
-        if top not in sys.stdlib_module_names | {
-            "edge_agent",
-            "drivers",
-            *DRIVER_EXTRAS.get(folder(module), ()),
-        }:
+        if top not in sys.stdlib_module_names | {"edge_agent", "drivers"}:
             doors = DOORS.get(top)
             if doors is None:
                 yield f"{module} imports {name}, which has no door; give {top} one in DOORS"
