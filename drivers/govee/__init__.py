@@ -30,6 +30,7 @@ from edge_agent.driver import (
 )
 
 _GOVEE, _H5100, _H5179 = 0xEC88, 0x0001, 0x8801
+_H5100_MARK = b"\x01\x01"
 _PLAIN = struct.Struct("<hHB")
 _NEGATIVE, _FAILS = 0x80_0000, 0x80
 
@@ -71,6 +72,12 @@ def _packed(said: bytes) -> list[Sample]:
     ]
 
 
+def _marked(said: bytes) -> list[Sample]:
+    if not said.startswith(_H5100_MARK):
+        raise NotMine("another device of company 0001")
+    return _packed(said[2:])
+
+
 def _plain(said: bytes) -> list[Sample]:
     temperature, humidity, battery = _PLAIN.unpack(said)
     return [
@@ -84,7 +91,7 @@ _LAYOUTS: dict[tuple[int, int], Callable[[bytes], list[Sample]]] = {
     (_GOVEE, 6): lambda said: _packed(said[1:5]),
     (_GOVEE, 7): lambda said: _plain(said[1:6]),
     (_GOVEE, 9): lambda said: _plain(said[1:6]),
-    (_H5100, 6): lambda said: _packed(said[2:6]),
+    (_H5100, 6): _marked,
     (_H5179, 9): lambda said: _plain(said[4:9]),
 }
 """By company and length."""
