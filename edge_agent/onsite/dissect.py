@@ -46,6 +46,8 @@ class Dissector:
 
     def __init__(self, known: Sequence[Known]) -> None:
         self._known = known
+        self._clear = [0] * len(known)  # up to which byte of all each has found nothing of its own
+        self._taken = 0  # bytes of all that are not held any more
         self._held = bytearray()
         self._rest = bytearray()
 
@@ -64,28 +66,37 @@ class Dissector:
             passed, skip = self._look(quiet=quiet or len(self._held) >= _MOST_HELD)
             if passed is not None:
                 yield from self._flush()
-                del self._held[: len(passed.content)]
+                self._drop(len(passed.content))
                 yield passed
                 continue
             if not skip:
                 return
             self._rest += self._held[:skip]
-            del self._held[:skip]
+            self._drop(skip)
             while len(self._rest) >= _MOST_REST:
                 yield Passed(bytes(self._rest[:_MOST_REST]))
                 del self._rest[:_MOST_REST]
+
+    def _drop(self, size: int) -> None:
+        del self._held[:size]
+        self._taken += size
 
     def _look(self, *, quiet: bool) -> tuple[Passed | None, int]:
         """Return a frame that begins here, or how many bytes belong to none; 0: it cannot be told yet."""
         heard = bytes(self._held)
         skip = len(heard)
-        for known in self._known:
+        for number, known in enumerate(self._known):
+            ahead = self._clear[number] - self._taken
+            if ahead > 0:
+                skip = min(skip, ahead)
+                continue
             match known.cut(heard):
                 case Frame(size) if passed := known.told(heard[:size]):
                     return passed, 0
                 case Need() if not quiet:
                     skip = 0
                 case Skip(size):
+                    self._clear[number] = self._taken + size
                     skip = min(skip, size)
                 case _:
                     skip = min(skip, 1)

@@ -1,9 +1,10 @@
 """A real mosquitto for one test: no queue limits, an ACL where wanted, with or without persistence."""
 
 import os
+import secrets
 import socket
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,12 @@ from edge_agent.demo.login import Login
 
 
 def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    """Return a port that stays free while a broker is down: no connection is made from those below 32768."""
+    for _ in range(100):
+        with socket.socket() as sock, suppress(OSError):
+            sock.bind(("127.0.0.1", 20_000 + secrets.randbelow(12_000)))
+            return int(sock.getsockname()[1])
+    raise AssertionError("there is no free port")
 
 
 class Broker:
