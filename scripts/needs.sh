@@ -27,6 +27,7 @@ need systemd command -v systemd-analyze
 need faketime command -v faketime
 need nodejs command -v node
 need npm command -v npm
+need postgresql sh -c 'ls /usr/lib/postgresql/*/bin/initdb'
 
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then

@@ -26,7 +26,7 @@ DOORS = {
     "dbus_fast": ["edge_agent/bus/ble/*", "edge_agent/demo/bluez/*"],
     "gpiod": ["edge_agent/bus/contact.py"],
     "orjson": ["edge_agent/*"],
-    "paho": ["edge_agent/uplink/mqtt.py"],
+    "paho": ["edge_agent/uplink/mqtt.py", "edge_agent/consume/subscriber.py"],  # a gateway's; a consumer's
     "pwdlib": ["edge_agent/demo/*"],  # amqtt's own, for its password file
     "pydantic": ["edge_agent/*", "drivers/*"],
     "rich": ["edge_agent/cli/*", "edge_agent/demo/*"],
@@ -41,6 +41,13 @@ IMPURE = {
     "sched", "select", "selectors", "shutil", "signal", "socket", "sqlite3", "ssl", "subprocess", "tempfile",
     "termios", "threading", "time", "tty", "urllib",
 }  # fmt: skip
+
+# What backends import: it stays pure, and brings nothing of the agent with it.
+FOR_BACKENDS = [
+    module
+    for module in MODULES
+    if module.startswith("edge_agent/contract/") and not module.endswith("/export.py")
+]
 
 
 def imports(source: str, module: str) -> set[str]:
@@ -99,6 +106,14 @@ def folder(module: str) -> str:
 def test_module_imports_only_what_it_may(module: str) -> None:
     source = (ROOT / module).read_text("utf-8")
     assert list(breaches(module, imports(source, module))) == []
+
+
+@pytest.mark.parametrize("module", FOR_BACKENDS)
+def test_what_backends_import_is_pure(module: str) -> None:
+    imported = imports((ROOT / module).read_text("utf-8"), module)
+    assert [name for name in imported if name.partition(".")[0] in IMPURE] == []
+    ours = [name for name in imported if name.startswith("edge_agent.")]
+    assert [name for name in ours if not name.startswith("edge_agent.contract")] == []
 
 
 @pytest.mark.parametrize(
