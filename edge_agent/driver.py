@@ -17,7 +17,15 @@ from edge_agent import obis
 from edge_agent.bindkey import BindKey, Unseal, unsealing
 from edge_agent.ble_name import BleAddress, service
 from edge_agent.fault import Fault, Garbled, Implausible, NoAnswer, NotMine, Refused
-from edge_agent.profile import ProfileError, find_profiles, profile_text, read_profile
+from edge_agent.form import form
+from edge_agent.profile import (
+    ChannelName,
+    FactoryFormat,
+    ProfileError,
+    find_profiles,
+    profile_text,
+    read_profile,
+)
 from edge_agent.quantity import Quantity, quantity_of
 from edge_agent.ratio import CtRatio, PtRatio, Ratio, ratios
 
@@ -31,9 +39,11 @@ __all__ = [
     "BindKey",
     "Broadcast",
     "Channel",
+    "ChannelName",
     "CtRatio",
     "Cut",
     "Driver",
+    "FactoryFormat",
     "Fault",
     "Frame",
     "Garbled",
@@ -59,6 +69,7 @@ __all__ = [
     "Talker",
     "Unseal",
     "find_profiles",
+    "form",
     "obis",
     "profile_text",
     "quantity_of",

@@ -17,10 +17,11 @@ from importlib.metadata import entry_points
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from edge_agent.form import form
 from edge_agent.settings.error import Problem
 from edge_agent.settings.lines import element_lines, line_of, locate
 from edge_agent.settings.wording import dotted, findings
@@ -31,6 +32,14 @@ FOLDER = Path("/etc/edge-agent/profiles")
 
 _LARGEST = 1_000_000  # bytes; a large profile has a fiftieth of it
 _LINE = re.compile(r" \(at line (\d+), column \d+\)$")
+
+ChannelName = Annotated[
+    str, form(r"[a-z][a-z0-9_]*", "is no channel name; write small letters, digits and _, a letter first")
+]
+FactoryFormat = Annotated[
+    str, form(r"|[1-9][0-9]* [78][NEO][12]", "is no serial format; write speed and format, such as 9600 8N1")
+]
+"""A serial format such as ``9600 8N1``; "" where the source of a profile does not tell it."""
 
 P = TypeVar("P", bound=BaseModel)
 

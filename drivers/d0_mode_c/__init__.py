@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import reduce
 from operator import xor
+from typing import Annotated
 
 from pydantic import Field
 
@@ -30,6 +31,7 @@ from edge_agent.driver import (
     Sample,
     Settings,
     Skip,
+    form,
     obis,
 )
 
@@ -45,9 +47,10 @@ _IDENTIFICATION = re.compile(rb"/[A-Za-z]{3}([0-9A-I])[^/!\r\n]*\r\n")
 class ModeCSettings(Settings):
     """Which meter, and how to read it."""
 
-    address: str = Field(
+    address: Annotated[
+        str, form(r"[0-9A-Za-z ]{0,32}", "is no address; write at most 32 digits and letters")
+    ] = Field(
         default="",
-        pattern=r"^[0-9A-Za-z ]{0,32}$",
         description="The meter's own address, where several share a bus; empty asks the one that is there.",
     )
     stay_slow: bool = Field(

@@ -6,11 +6,23 @@ Nothing in a profile is conditional, computed or included. What needs that is a 
 from decimal import Decimal
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
-from edge_agent.driver import Implausible, Quantity, Ratio, Settings, read_profile
+from edge_agent.driver import (
+    ChannelName,
+    FactoryFormat,
+    Implausible,
+    Quantity,
+    Ratio,
+    Settings,
+    form,
+    read_profile,
+)
 
-Identifier = Annotated[str, StringConstraints(pattern=r"^([0-9A-F]{4}|[0-9A-F]{8})$")]
+Identifier = Annotated[
+    str,
+    form(r"[0-9A-F]{4}|[0-9A-F]{8}", "is no identifier; write the 8 or 4 digits of the table, A to F large"),
+]
 _SIGN = 0x80
 _DIGITS_OF = {2007: 8, 1997: 4}  # of an identifier
 
@@ -24,10 +36,14 @@ class Item(Settings):
     installation's transformer ratio where ``ratio`` names one.
     """
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    name: ChannelName
     quantity: Quantity
     item: Identifier
-    digits: str = Field(pattern=r"^X+(\.X+)?$", max_length=17)
+    digits: Annotated[
+        str,
+        Field(max_length=17),
+        form(r"X+(\.X+)?", "is no format; write it as the table does, such as XXX.X"),
+    ]
     signed: bool = False
     scale: float = Field(default=1, gt=0, allow_inf_nan=False)
     ratio: Ratio = ""
@@ -104,7 +120,7 @@ class Profile(Settings):
     source: str = Field(min_length=1)
     quality: Literal["bronze", "silver", "gold"] = "bronze"
     unconfirmed: str = ""
-    serial: str = Field(default="", pattern=r"^$|^[1-9][0-9]* [78][NEO][12]$")
+    serial: FactoryFormat = ""
     edition: Literal[1997, 2007]
     blocks: dict[Identifier, Identifier] = Field(default_factory=dict)
     channels: tuple[Item, ...] = Field(min_length=1)

@@ -9,12 +9,11 @@ Service data under 0xFEAA (google/eddystone, eddystone-uid and eddystone-tlm, bi
 A TLM does not say whose it is: it is taken from the address that was last heard as this tag.
 """
 
-import re
 import struct
 from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from edge_agent.driver import (
     Advertisement,
@@ -27,6 +26,7 @@ from edge_agent.driver import (
     Quantity,
     Sample,
     Settings,
+    form,
     service,
 )
 
@@ -35,20 +35,15 @@ _UID, _TLM = struct.Struct(">xb10s6s"), struct.Struct(">xxHhII")
 _UNKNOWN = -0x8000
 
 
-def _hex(digits: int) -> AfterValidator:
-    def check(text: str) -> str:
-        if not re.fullmatch(rf"[0-9A-Fa-f]{{{digits}}}", text):
-            raise ValueError(f"{text!r} is not written as {digits} hex digits; copy them from the tag's app")
-        return text.lower()
-
-    return AfterValidator(check)
-
-
 class EddystoneSettings(Settings):
     """Which tag it is. Tags are for things: whoever carries one must have agreed to be tracked."""
 
-    namespace: Annotated[str, _hex(20)] = Field(description="The owner's namespace, 20 hex digits.")
-    instance: Annotated[str, _hex(12)] = Field(description="The tag in it, 12 hex digits.")
+    namespace: Annotated[str, form(r"[0-9A-Fa-f]{20}", "is no namespace; write its 20 hex digits")] = Field(
+        description="The owner's namespace, 20 hex digits."
+    )
+    instance: Annotated[str, form(r"[0-9A-Fa-f]{12}", "is no instance; write its 12 hex digits")] = Field(
+        description="The tag in it, 12 hex digits."
+    )
 
 
 class Eddystone:

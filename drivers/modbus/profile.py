@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from edge_agent.driver import Quantity, Ratio, Read, Settings, Table, read_profile
+from edge_agent.driver import ChannelName, FactoryFormat, Quantity, Ratio, Read, Settings, Table, read_profile
 
 MOST_REGISTERS = 125  # in one request; MODBUS Application Protocol V1.1b3, 6.3
 _FORMATS = {
@@ -40,7 +40,7 @@ class Register(Settings):
     that is not in it is not known.
     """
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    name: ChannelName
     quantity: Quantity
     table: Table
     at: int = Field(ge=0, le=_LAST)
@@ -64,9 +64,14 @@ class Register(Settings):
             raise ValueError(f'{self.name} lies in table {self.table}, which holds bits; its type is "bool"')
         if self.scale == 0:
             raise ValueError(f"{self.name} has scale 0")
+        whole = 16 * (self.end - self.at)
+        if any(code >> whole for code in self.invalid):
+            raise ValueError(f"{self.name} has an invalid code of more than {whole} bits, which never comes")
+        if self.bit and (self.table in _BIT_TABLES or not (self.bits or self.type == "bool")):
+            raise ValueError(f"{self.name} has a bit; that is for a bool in a table of words, or with bits")
         if self.bits and self.type not in {"u16", "u32", "u64"}:
             raise ValueError(f'{self.name} is a field of bits; its type is "u16", "u32" or "u64"')
-        if self.bit + max(self.bits, 1) > 16 * (self.end - self.at):
+        if self.bit + max(self.bits, 1) > whole:
             raise ValueError(f"{self.name} has no bit {self.bit + max(self.bits, 1) - 1}")
         if self.enum and self.type in {"bool", "f32", "f64"}:
             raise ValueError(f"{self.name} has an enum, which is for whole numbers")
@@ -181,7 +186,7 @@ class Profile(Settings):
     source: str = Field(min_length=1)
     quality: Literal["bronze", "silver", "gold"] = "bronze"
     unconfirmed: str = ""
-    serial: str = Field(default="", pattern=r"^$|^[1-9][0-9]* [78][NEO][12]$")
+    serial: FactoryFormat = ""
     max_registers: int = Field(default=MOST_REGISTERS, ge=4, le=MOST_REGISTERS)
     holes: bool = True
     blocks: tuple[Block, ...] = ()

@@ -57,7 +57,9 @@ def findings(error: ValidationError, model: type[BaseModel], above: Path = ()) -
     places = [found["loc"] for found in errors]
     for found in errors:
         place = found["loc"]
-        if found["type"] == "too_short" and any(other[:-1] == place for other in places):
+        if found["type"] == "too_short" and any(
+            len(other) > len(place) and other[: len(place)] == place for other in places
+        ):
             continue  # short only because its entries were refused, which is said for each
         kind, told = found["type"], found.get("ctx", {})
         if kind == "value_error":

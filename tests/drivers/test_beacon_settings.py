@@ -1,11 +1,13 @@
 """How a BLE device is named in the settings: as people copy it, and what is said of what is no name."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydantic import ValidationError
 
 from edge_agent import registry
+from edge_agent.bus.advertisement import written
+from edge_agent.driver import Beacon
 
 OWNER, SPACE, TAG = "e2c56db5-dffb-48d2-b060-d0f5a71096e0", "8b0ca750e7a7c2a5fbd1", "00000000004a"
 
@@ -17,13 +19,21 @@ OWNER, SPACE, TAG = "e2c56db5-dffb-48d2-b060-d0f5a71096e0", "8b0ca750e7a7c2a5fbd
         ("ess", {"address": "a4:C1:38:00:11:22"}),
         ("ibeacon", {"uuid": OWNER.upper()}),
         ("ibeacon", {"uuid": OWNER.replace("-", "")}),
-        ("eddystone", {"namespace": SPACE.upper(), "instance": TAG.upper()}),
     ],
 )
 def test_upper_and_lower_case_are_the_same(driver: str, copied: dict[str, str]) -> None:
     taken = registry.load(driver).settings.model_validate(copied).model_dump()
-    meant = {"address": "A4:C1:38:00:11:22", "uuid": OWNER, "namespace": SPACE, "instance": TAG}
+    meant = {"address": "A4:C1:38:00:11:22", "uuid": OWNER}
     assert {key: taken[key] for key in copied} == {key: meant[key] for key in copied}
+
+
+def test_a_tag_in_upper_case() -> None:
+    record = registry.load("eddystone")
+    device = record.open(
+        record.settings.model_validate({"namespace": SPACE.upper(), "instance": TAG.upper()})
+    )
+    heard = written({"service_data": {"feaa": f"00E7{SPACE}{TAG}"}})
+    assert cast("Beacon", device).decode(heard)[0] == ("occupancy", True)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +45,7 @@ def test_upper_and_lower_case_are_the_same(driver: str, copied: dict[str, str]) 
         (
             "eddystone",
             {"namespace": SPACE, "instance": TAG[1:]},
-            "is not written as 12 hex digits; copy them",
+            "is no instance; write its 12 hex digits",
         ),
     ],
 )

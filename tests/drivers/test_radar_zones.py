@@ -53,7 +53,7 @@ def test_a_polygon_of_many_corners_is_near_its_circle(corners: int, x: float, y:
         ({"desk": [[0, 0], [1, 1]]}, "at least 3"),
         ({"desk": [[0, 0], [1, 1], [2, 2]]}, "encloses nothing; write at least three corners"),
         ({"desk": [[0, 0], [100, 0], [0, 100]]}, "less than or equal to 20"),
-        ({"Desk 1": SQUARE}, "should match pattern"),
+        ({"Desk 1": SQUARE}, "'Desk 1' is no name of a zone"),
         ({"desk": [[0, 0, 0], [1, 0], [1, 1]]}, "at most 2 items"),
         ({"desk": [[0, math.nan], [1, 0], [1, 1]]}, "desk"),
     ],

@@ -32,6 +32,7 @@ from edge_agent.driver import (
     Sample,
     Settings,
     Skip,
+    form,
 )
 
 _FACTORY: orders.Baud = 256000
@@ -55,7 +56,9 @@ _CHANNELS = (
     ),
 )
 
-ZoneName = Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,30}$")]
+ZoneName = Annotated[
+    str, form(r"[a-z][a-z0-9_]{0,30}", "is no name of a zone; write small letters, digits and _, at most 31")
+]
 
 
 class TrackerSettings(Settings):
