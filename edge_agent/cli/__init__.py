@@ -15,6 +15,7 @@ from edge_agent.cli.replay import replay
 from edge_agent.cli.run import run
 from edge_agent.cli.scan import scan
 from edge_agent.cli.version import version
+from edge_agent.cli.watch import watch
 
 app = typer.Typer(
     help="Read park sensors, keep every reading, forward it over MQTT.",
@@ -22,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for verb in (run, check, read, listen, record, replay, demo, decode, drivers, version):
+for verb in (run, check, read, listen, record, replay, demo, decode, drivers, watch, version):
     app.command()(verb)
 app.add_typer(scan, name="scan")
 app.add_typer(contract, name="contract")

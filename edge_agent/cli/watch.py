@@ -1,0 +1,184 @@
+"""``edge-agent watch``: see what arrives from gateways, and judge it, as a backend does."""
+
+import asyncio
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from edge_agent.cli.ending import duration_option, stop, until_stopped
+
+if TYPE_CHECKING:
+    from rich.live import Live
+
+    from edge_agent.consume.subscriber import Login
+
+_EVERY_S = 1.0
+_GRACE_S = 3.0  # at the end, for what is between the broker and us
+_AROUND = 5  # lines of the screen besides the rows
+_PASSWORD = "EDGE_AGENT_PASSWORD"  # noqa: S105 - the name of a variable
+
+
+def watch(  # noqa: PLR0913 - one parameter for each option
+    broker: Annotated[str, typer.Option("--broker", metavar="mqtt[s]://HOST:PORT", help="Where to listen.")],
+    *,
+    root: Annotated[str, typer.Option(help="The root of the topics.")] = "park/v1",
+    site: Annotated[str, typer.Option(help="This site alone.")] = "+",
+    gateway: Annotated[str, typer.Option(help="This gateway alone.")] = "+",
+    share: Annotated[
+        str, typer.Option(metavar="GROUP", help="Share the readings with a group; gaps are not judged.")
+    ] = "",
+    username: Annotated[str, typer.Option(envvar="EDGE_AGENT_USERNAME", help="As whom.")] = "",
+    password_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", dir_okay=False, help=f"Its first line; else ${_PASSWORD}."),
+    ] = None,
+    ca: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", exists=True, dir_okay=False, help="Whom to believe over mqtts."),
+    ] = None,
+    protocol: Annotated[Literal["5", "3.1.1"], typer.Option(help="Of MQTT.")] = "5",
+    for_: Annotated[
+        str, typer.Option("--for", metavar="DURATION", help='End by itself, such as "60s"; else Ctrl-C.')
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Nothing but a JSON object at the end.")] = False,
+) -> None:
+    """Listen to gateways: rate, latency, duplicates, gaps, losses, and what is offline. Nothing is sent.
+
+    A gap is what the broker has taken and did not hand on. Ends with 1 if one stays open, or when no reading
+    came; with 2 when the broker cannot be used.
+
+    Example: edge-agent watch --broker mqtt://127.0.0.1 --for 60s --json
+    """
+    seconds = duration_option(for_)
+    login = _login(broker, username, password_file, ca, protocol)
+    last = _Watching(login, root, judged=not share).until(
+        seconds, _topics(f"{root}/{site}/{gateway}", share), as_json=as_json
+    )
+    raise typer.Exit(1 if last["missing"] or last["unjudged"] or not last["readings"] else 0)
+
+
+class _Watching:
+    """What is heard on paho's thread, and shown on this one."""
+
+    def __init__(self, login: "Login", root: str, *, judged: bool) -> None:
+        from edge_agent.contract.follow import Follower  # noqa: PLC0415 - `edge-agent --help` need not wait for it
+
+        self._login, self._judged = login, judged
+        self._follower, self._lock = Follower(root), threading.Lock()
+        self._news = ""
+
+    def until(self, seconds: float | None, topics: list[str], *, as_json: bool) -> dict[str, Any]:
+        """Watch for so long, or until Ctrl-C; print the report, and return it."""
+        from edge_agent.consume import report  # noqa: PLC0415 - as above
+        from edge_agent.consume.subscriber import Subscriber, SubscriberError  # noqa: PLC0415 - as above
+
+        subscriber = Subscriber(self._login, topics, self._hear, self._missed, self._tell)
+        try:
+            subscriber.open()
+        except SubscriberError as error:
+            stop(str(error))
+        try:
+            if until_stopped(self._show(silent=as_json), seconds):
+                until_stopped(self._closing(), _GRACE_S)
+            last = self._told()
+        finally:
+            subscriber.close()
+        if as_json:
+            print(json.dumps(last, ensure_ascii=False))
+        else:
+            print("\n".join([report.line(last), *report.gap_lines(last)]))
+        return last
+
+    def _hear(self, topic: str, payload: bytes) -> None:
+        with self._lock:
+            self._follower.hear(topic, payload, _now())
+
+    def _missed(self) -> None:
+        with self._lock:
+            self._follower.rejoin()
+
+    def _tell(self, text: str) -> None:
+        self._news = text
+        typer.echo(f"{self._login.server}: {text}", err=True)
+
+    def _told(self) -> dict[str, Any]:
+        from edge_agent.consume import report  # noqa: PLC0415 - as above
+
+        with self._lock:
+            return report.told(self._follower, _now(), judged=self._judged)
+
+    async def _show(self, *, silent: bool) -> None:
+        from edge_agent.consume import report  # noqa: PLC0415 - as above
+
+        with _screen(shown=not silent) as live:
+            while True:
+                await asyncio.sleep(_EVERY_S)
+                if live is not None:
+                    rows = live.console.height - _AROUND
+                    with self._lock:
+                        made = report.screen(self._follower, _now(), self._news, rows, judged=self._judged)
+                    live.update(made, refresh=True)
+                elif not silent:
+                    print(report.line(self._told()), flush=True)
+
+    async def _closing(self) -> None:
+        """Wait for what is between the broker and us, as long as a gap is open."""
+        while self._told()["missing"]:  # noqa: ASYNC110 - another thread hears, for some seconds at most
+            await asyncio.sleep(_EVERY_S / 10)
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _topics(base: str, share: str) -> list[str]:
+    """Return what to subscribe to. What is retained is not for a group: a broker sends it to nobody there."""
+    readings = [f"{base}/{kind}/+" for kind in ("data", "history", "loss")]
+    if share:
+        readings = [f"$share/{share}/{topic}" for topic in readings]
+    return [*readings, f"{base}/status", f"{base}/state/+", f"{base}/health"]
+
+
+def _login(
+    broker: str, username: str, file: Path | None, ca: Path | None, protocol: Literal["5", "3.1.1"]
+) -> "Login":
+    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 - as above
+
+    from edge_agent.consume.subscriber import Login  # noqa: PLC0415 - as above
+    from edge_agent.settings.fields import OneServer, Server  # noqa: PLC0415 - as above
+
+    try:
+        server: Server = TypeAdapter(OneServer).validate_python(broker)
+    except ValidationError as error:
+        stop(
+            f"--broker {error.errors()[0]['ctx']['error']}".replace("username = and password =", "--username")
+        )
+    password = os.environ.get(_PASSWORD)
+    if file is not None:
+        try:
+            password = file.read_text("utf-8").partition("\n")[0]
+        except (OSError, UnicodeDecodeError) as error:
+            stop(f"--password-file {file} cannot be read ({getattr(error, 'strerror', 'not UTF-8')})")
+    if password is not None and not username:
+        stop("a password needs a user: give --username")
+    return Login(server, username or None, password, ca, protocol)
+
+
+@contextmanager
+def _screen(*, shown: bool) -> Iterator["Live | None"]:
+    """A live screen on a terminal; None elsewhere."""
+    if not shown or not sys.stdout.isatty():
+        yield None
+        return
+    from rich.live import Live  # noqa: PLC0415 - as above
+
+    with Live(auto_refresh=False) as live:
+        yield live

@@ -1,0 +1,1 @@
+"""What listens to gateways from the other side of the broker."""

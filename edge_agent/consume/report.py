@@ -1,0 +1,97 @@
+"""What a watch shows: a table for people, a mapping for programs. Pure: a follower in, text out."""
+
+from collections import defaultdict
+from dataclasses import asdict
+from itertools import islice
+from typing import Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from edge_agent.contract.follow import Follower
+
+_GAPS = 100  # that a report names
+
+
+def told(follower: Follower, at: int, *, judged: bool) -> dict[str, Any]:
+    """Return all there is to tell, for a program. ``judged``: this consumer hears all of each stream."""
+    counts = asdict(follower.counts)
+    if not judged:
+        for name in ("missing", "closed", "lost", "unjudged"):
+            counts[name] = None
+    offline = sorted(
+        f"{gateway}/{device}"
+        for (gateway, device), said in follower.devices.items()
+        if said.availability == "offline"
+    )
+    gone = sorted(name for name, seen in follower.gateways.items() if seen.latest.state != "online")
+    return counts | {
+        "per_second": round(follower.readings.per_second(at), 2),
+        "latency_p50_ms": follower.latency.percentile(50),
+        "latency_p99_ms": follower.latency.percentile(99),
+        "gateways": len(follower.gateways),
+        "gateways_gone": gone,
+        "devices_offline": offline,
+        "gaps": _gaps(follower) if judged else None,
+    }
+
+
+def _gaps(follower: Follower) -> list[dict[str, Any]]:
+    named = (
+        key._asdict() | {"from_seq": first, "to_seq": last}
+        for key, stream in follower.streams.items()
+        for first, last in stream.gaps()
+    )
+    return list(islice(named, _GAPS))
+
+
+def line(said: dict[str, Any]) -> str:
+    """Return a report in one line."""
+    parts = [f"{said['readings']} readings", f"{said['per_second']:.1f}/s", f"{said['again']} duplicates"]
+    if said["latency_p99_ms"] is not None:
+        parts.append(f"latency {said['latency_p50_ms']} ms, 99 of 100 within {said['latency_p99_ms']} ms")
+    if said["missing"] is None:
+        parts.append("gaps not judged: the stream is shared")
+    else:
+        parts += [f"missing {said['missing']}", f"closed {said['closed']}", f"lost {said['lost']}"]
+        parts += [f"not judged {said['unjudged']}"] if said["unjudged"] else []
+    parts += [f"{said['refused']} messages refused"] if said["refused"] else []
+    parts += [f"gone: {', '.join(said['gateways_gone'])}"] if said["gateways_gone"] else []
+    parts += [f"offline: {', '.join(said['devices_offline'])}"] if said["devices_offline"] else []
+    return "  ".join(parts)
+
+
+def gap_lines(said: dict[str, Any]) -> list[str]:
+    """Return a line for each gap that is open."""
+    return [
+        "missing: {gateway}/{device} epoch {epoch} seq {from_seq} to {to_seq}".format_map(gap)
+        for gap in said["gaps"] or ()
+    ]
+
+
+def screen(follower: Follower, at: int, news: str, rows: int, *, judged: bool) -> Group:
+    """Return the live table, with a row per device for as many as there is room for: the worst first."""
+    table = Table("gateway", "device", box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("seq", "on its way", "missing", "closed", "lost"):
+        table.add_column(column, justify="right")
+    table.add_column("availability")
+    devices: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0, 0, 0])
+    for key, stream in follower.streams.items():
+        mine = devices[key.gateway, key.device]
+        mine[0] = stream.top
+        mine[1] = max(0, stream.top - stream.settled)
+        for place, count in enumerate((stream.missing, stream.closed, stream.lost), 2):
+            mine[place] += count
+    worst = sorted(devices, key=lambda device: (-devices[device][2], device))
+    for gateway, device in worst[:rows]:
+        counts = devices[gateway, device]
+        known = follower.devices.get((gateway, device))
+        shown = [str(count) if judged or place == 0 else "-" for place, count in enumerate(counts)]
+        style = "red" if judged and counts[2] else ""
+        table.add_row(gateway, device, *shown, known.availability if known else "-", style=style)
+    hidden = len(worst) - rows
+    foot = [Text(f"{hidden} more devices", "yellow")] if hidden > 0 else []
+    return Group(
+        Text(line(told(follower, at, judged=judged))), table, *foot, *([Text(news, "yellow")] if news else [])
+    )
