@@ -98,8 +98,16 @@ def test_what_is_wrong_is_told(good: Path, old: str, new: str, told: str) -> Non
     result = run("profile", "test", str(changed(good, old, new)))
     assert result.exit_code == 1
     assert told in result.stdout
-    assert "too short" not in result.stdout
     assert result.stdout.endswith("not in order\n")
+
+
+def test_a_list_is_not_called_short_for_its_wrong_entry(tmp_path: Path) -> None:
+    file = tmp_path / "acme_m2.toml"
+    channel = '{ name = "power", quantity = "power", table = "input", at = -1, type = "u16" }'
+    file.write_text(f'title = "M2"\nsource = "made up"\nchannels = [\n  {channel},\n]\n')
+    result = run("profile", "test", str(file))
+    assert result.stdout.count("WRONG") == 1
+    assert "acme_m2.toml:4: channels[0].at: is not accepted" in result.stdout
 
 
 def test_a_value_that_cannot_be_is_wrong_although_expected(good: Path) -> None:
