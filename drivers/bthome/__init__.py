@@ -96,7 +96,9 @@ class BTHome:
             name = known.name if number == 1 else f"{known.name}_{number}"
             if name in self._wanted:
                 samples.append(Sample(name, _value(id_, raw)))
-        if found and not samples:
+        if not found:
+            raise NotMine("no measurement that is known")
+        if not samples:
             there = ", ".join(dict.fromkeys(OBJECTS[id_].name for id_, _ in found))
             raise Implausible(f"it reports {there}, none of which is in `reports`; add them there")
         return samples

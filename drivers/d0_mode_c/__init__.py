@@ -24,6 +24,7 @@ from edge_agent.driver import (
     Driver,
     Frame,
     Garbled,
+    Implausible,
     Line,
     Need,
     Over,
@@ -103,7 +104,9 @@ class ModeCMeter:
         lines, end, _ = frame[1:-2].decode("ascii").partition("!")
         if not end:
             raise Garbled("a data block without its end")
-        return samples(read(lines), self._meanings)
+        if found := samples(read(lines), self._meanings):
+            return found
+        raise Implausible("it tells no value that is known; name the codes of those you want in `obis`")
 
 
 def _speed_code(told: bytes) -> str:

@@ -79,6 +79,8 @@ class MBusMeter:
             values = {sample.channel: sample for sample in found} | values
             if not more:
                 break
+        if not values:
+            raise Implausible("it tells no value that is known; name the records you want in `records`")
         return list(values.values())
 
     def decode(self, frame: bytes, request: bytes) -> Sequence[Sample]:
