@@ -31,9 +31,7 @@ class Meters:
             for vector in reversed(listed)  # the first of a request stands
             if "expect" in vector
         }
-        number = bytes.fromhex(
-            "0803 72 12345678 4C16 02 07 00 00 0000 0C78 12345678"
-        )  # of the meter
+        number = bytes.fromhex("0803 72 12345678 4C16 02 07 00 00 0000 0C78 12345678")  # of the meter
         framed = bytes([0x68, len(number), len(number), 0x68]) + number + bytes([sum(number) & 0xFF, 0x16])
         self._recorded |= {bytes.fromhex("1040034316"): b"\xe5", bytes.fromhex("107B037E16"): framed}
         self._heard = b""
