@@ -6,6 +6,10 @@ from typing import TypeVar
 
 import pytest
 
+from tests.bluez import bluez, private_bus, sensor
+
+__all__ = ["bluez", "private_bus", "sensor"]  # fixtures of several rooms
+
 R = TypeVar("R", pytest.TestReport, pytest.CollectReport)
 
 

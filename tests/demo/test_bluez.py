@@ -1,8 +1,6 @@
 """Real bleak takes the fake bluetoothd for BlueZ, and finds what it must be kept alive against."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
 
 import pytest
 from bleak import BleakClient, BleakScanner
@@ -12,40 +10,14 @@ from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
 from bleak.exc import BleakBluetoothNotAvailableError, BleakDBusError, BleakError
 
-from edge_agent.demo.bluez.air import Characteristic, Peripheral
+from edge_agent.demo.bluez.air import Peripheral
 from edge_agent.demo.bluez.calls import Refusal
 from edge_agent.demo.bluez.daemon import FakeBlueZ, Fault
-from edge_agent.demo.bluez.private_bus import PrivateBus
-from edge_agent.driver import service
+from tests.bluez import HUMIDITY, MAC, said, until
 
-MAC = "A4:C1:38:00:00:01"
-HUMIDITY = service(0x2A6F)
-BTHOME = service(0xFCD2)
 PATTERNS: list[OrPattern | tuple[int, AdvertisementDataType, bytes]] = [
     OrPattern(0, AdvertisementDataType.SERVICE_DATA_UUID16, b"\xd2\xfc")
 ]
-
-
-@pytest.fixture
-async def bluez(private_bus: PrivateBus) -> AsyncIterator[FakeBlueZ]:
-    assert private_bus.address
-    fake = FakeBlueZ()
-    fake.world.add_adapter()
-    await fake.start()
-    yield fake
-    await fake.stop()
-
-
-@pytest.fixture
-def private_bus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrivateBus]:
-    with PrivateBus(Path(tmp_path_factory.mktemp("bus"))) as bus:
-        yield bus
-
-
-@pytest.fixture
-def sensor(bluez: FakeBlueZ) -> Peripheral:
-    services = {service(0x181A): [Characteristic(HUMIDITY, b"\x88\x13")]}
-    return bluez.world.add_peripheral(Peripheral(MAC, "ATC_000001", services))
 
 
 class Heard(list[tuple[BLEDevice, AdvertisementData]]):
@@ -53,16 +25,6 @@ class Heard(list[tuple[BLEDevice, AdvertisementData]]):
 
     def __call__(self, device: BLEDevice, said: AdvertisementData) -> None:
         self.append((device, said))
-
-
-async def until(holds: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        while not holds():  # noqa: ASYNC110 - the bus has its own loop
-            await asyncio.sleep(0.005)
-
-
-def said(number: int) -> dict[str, bytes]:
-    return {BTHOME: b"\x40\x02" + number.to_bytes(2, "little")}
 
 
 async def test_an_active_scan(bluez: FakeBlueZ, sensor: Peripheral) -> None:

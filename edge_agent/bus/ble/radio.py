@@ -25,20 +25,33 @@ log = logging.getLogger(__name__)
 ERRORS = (BleakError, *LOST, KeyError, AttributeError, AssertionError)
 """What bleak 3.1 raises when BlueZ is in an odd state: not all of it is its own."""
 
-_START_S = 15.0
-_SHORTEST_RETRY_S, _LONGEST_RETRY_S = 1.0, 60.0
 _CACHE_S = 0.1  # bleak's own picture of BlueZ must follow the signal that we saw
 _TRIES_BEFORE_OTHER_MODE = 4
-_LEAST_SILENCE_S, _SILENCES = 90.0, 3
-_SILENCE_OF_NOBODY_S = 600.0  # when no device is online, silence may be right
-_LONGEST_SILENCE_S = 3600.0
-_POWER_CYCLE_EACH_S = 3600.0
-_OFF_S = 1.0
-_MOST_SEEN = 500  # addresses that bleak may remember: phones change theirs every few minutes
+_SILENCES = 3  # expected intervals
+_MOST_SEEN = 500  # addresses of which it is remembered what they said: phones change theirs all the time
 _MOST_PATTERNS = 16  # of the kernel's management interface
 
 Hearer = Callable[[Advertisement, bool], None]
 """Is told an advertisement, and whether what it cares for in it is new."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How patient a radio is, in seconds.
+
+    ``silence`` is right at least that long, ``silence_of_nobody`` when no device is online; in vain it is
+    doubled each time, up to ``longest_silence``.
+    """
+
+    start: float = 15.0
+    retry: float = 1.0
+    longest_retry: float = 60.0
+    silence: float = 90.0
+    silence_of_nobody: float = 600.0
+    longest_silence: float = 3600.0
+    power_cycle_each: float = 3600.0
+    off: float = 1.0
+    bus_retry: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +70,14 @@ class Radio:
     None when none is.
     """
 
-    def __init__(self, adapter: str, *, active: bool, expect: Callable[[], float | None]) -> None:
+    def __init__(
+        self,
+        adapter: str,
+        *,
+        active: bool,
+        expect: Callable[[], float | None],
+        pace: Pace = Pace(),
+    ) -> None:
         self.adapter = adapter
         self.problem = "starting"
         self.passive = not active
@@ -75,12 +95,15 @@ class Radio:
         self._why = ""
         self._heard_at = monotonic()
         self._silences = 0
-        self._cycled_at = -_POWER_CYCLE_EACH_S
-        self._watcher = Watcher(adapter, self._event)
-        self._scanner: BleakScanner | None = None
+        self._pace = pace
+        self._cycled_at = -pace.power_cycle_each
+        self._watcher = Watcher(adapter, self._event, pace.bus_retry)
 
     def listen(self, address: str, cares: Broadcast, tell: Hearer) -> None:
-        """Tell someone of a device, or, with no address, of any that broadcasts what he cares for."""
+        """Tell someone of a device, or, with no address, of any that broadcasts what he cares for.
+
+        Who names neither services nor companies cares for all that is said.
+        """
         ear = _Ear(address, cares, tell)
         self._ears.append(ear)
         self._by_address.setdefault(address, []).append(ear)
@@ -88,8 +111,9 @@ class Radio:
             self.passive = False
 
     def watch_for(self, address: str) -> None:
-        """Remember where a device is, so that it can be connected to."""
+        """Remember where a device is, so that it can be connected to. Passive scans would not tell of it."""
         self.seen.setdefault(address, None)
+        self.passive = False
 
     async def run(self) -> None:
         """Scan for ever."""
@@ -102,13 +126,13 @@ class Radio:
                 await watcher
 
     async def _keep_scanning(self) -> None:
-        wait, failures = _SHORTEST_RETRY_S, 0
+        wait, failures = self._pace.retry, 0
         while True:
             self._good.clear()
             self._bad.clear()
-            scanner = self._scanner = self._made()
+            scanner = self._made()
             try:
-                async with asyncio.timeout(_START_S):
+                async with asyncio.timeout(self._pace.start):
                     await scanner.start()
             except ERRORS as error:
                 await self._stopped(scanner)
@@ -116,7 +140,7 @@ class Radio:
                     failures += 1
                     wait = await self._put_off(error, wait, failures)
                 continue
-            wait, failures = _SHORTEST_RETRY_S, 0
+            wait, failures = self._pace.retry, 0
             self._scans()
             try:
                 why = await self._until_broken()
@@ -124,14 +148,14 @@ class Radio:
                 await self._stopped(scanner)
             self.restarts += 1
             self._says(f"scan restarts: {why}")
-            if self._silences > 1 and monotonic() - self._cycled_at >= _POWER_CYCLE_EACH_S:
+            if self._silences > 1 and monotonic() - self._cycled_at >= self._pace.power_cycle_each:
                 await self._cycle_power()
             await asyncio.sleep(_CACHE_S)
 
     def _made(self) -> BleakScanner:
         options = BlueZScannerArgs(adapter=self.adapter)
         patterns = _patterns(ear.cares for ear in self._ears)
-        if self.passive and len(patterns) <= _MOST_PATTERNS:
+        if self.passive and 0 < len(patterns) <= _MOST_PATTERNS:
             options["or_patterns"] = patterns
             return BleakScanner(self._hear, scanning_mode="passive", bluez=options)
         self.passive = False
@@ -142,7 +166,7 @@ class Radio:
     async def _stopped(self, scanner: BleakScanner) -> None:
         """End a scan, whatever state it is in."""
         with contextlib.suppress(*ERRORS):
-            async with asyncio.timeout(_START_S):
+            async with asyncio.timeout(self._pace.start):
                 await scanner.stop()
 
     def _went_active(self, error: BaseException) -> bool:
@@ -169,8 +193,8 @@ class Radio:
                 await self._good.wait()
         if self._good.is_set():
             await asyncio.sleep(_CACHE_S)
-            return _SHORTEST_RETRY_S
-        return min(wait * 2, _LONGEST_RETRY_S)
+            return self._pace.retry
+        return min(wait * 2, self._pace.longest_retry)
 
     def _scans(self) -> None:
         if self.problem:
@@ -200,8 +224,9 @@ class Radio:
     def _patience(self) -> float:
         """Return how long silence is nothing to worry about, in seconds; longer each time it was in vain."""
         expected = self._expect()
-        usual = _SILENCE_OF_NOBODY_S if expected is None else max(_LEAST_SILENCE_S, _SILENCES * expected)
-        return float(min(usual * 2**self._silences, max(usual, _LONGEST_SILENCE_S)))
+        pace = self._pace
+        usual = pace.silence_of_nobody if expected is None else max(pace.silence, _SILENCES * expected)
+        return float(min(usual * 2 ** min(self._silences, 16), max(usual, pace.longest_silence)))
 
     async def _cycle_power(self) -> None:
         self._cycled_at = monotonic()
@@ -209,7 +234,7 @@ class Radio:
         log.warning("bus[%s]: a new scan did not help, so the adapter is switched off and on", self.adapter)
         with contextlib.suppress(*LOST):
             await self._watcher.power(on=False)
-            await asyncio.sleep(_OFF_S)
+            await asyncio.sleep(self._pace.off)
         with contextlib.suppress(*LOST):
             await self._watcher.power(on=True)
 
@@ -230,10 +255,6 @@ class Radio:
         self._heard_at, self._silences = monotonic(), 0
         if device.address in self.seen:
             self.seen[device.address] = device
-        if self._scanner is not None:
-            seen = self._scanner._backend.seen_devices  # noqa: SLF001 - bleak forgets nobody by itself
-            if len(seen) > _MOST_SEEN:
-                seen.clear()
         mine = self._by_address.get(device.address, ())
         anyone = self._by_address.get("", ())
         if not mine and not anyone:
@@ -262,6 +283,8 @@ class Radio:
 def _cared_for(cares: Broadcast, advert: Advertisement) -> tuple[object, ...]:
     """Return what of an advertisement concerns someone. BlueZ merges all that a device ever said."""
     services, makers = advert.service_data, advert.manufacturer_data
+    if not cares.services and not cares.companies:
+        return (*services.items(), *makers.items())
     return (
         *((uuid, services[uuid]) for uuid in cares.services if uuid in services),
         *((company, makers[company]) for company in cares.companies if company in makers),

@@ -16,7 +16,6 @@ log = logging.getLogger(__name__)
 
 ADAPTER = "org.bluez.Adapter1"
 CALL_S = 10.0
-_RETRY_S = 5.0
 _BUS = "org.freedesktop.DBus"
 _RULES = (
     f"type='signal',sender='{_BUS}',member='NameOwnerChanged',arg0='org.bluez'",
@@ -38,7 +37,8 @@ class Event(Enum):
 class Watcher:
     """Tells ``on_event(event, what)`` of one adapter, for as long as ``run`` runs."""
 
-    def __init__(self, adapter: str, on_event: Callable[[Event, str], None]) -> None:
+    def __init__(self, adapter: str, on_event: Callable[[Event, str], None], retry: float = 5.0) -> None:
+        self._retry = retry
         self._path = f"/org/bluez/{adapter}"
         self._on_event = on_event
         self._bus: MessageBus | None = None
@@ -62,7 +62,7 @@ class Watcher:
                 self._bus = None
                 bus.disconnect()
             self._on_event(Event.LOST, "the system bus is gone")
-            await asyncio.sleep(_RETRY_S)
+            await asyncio.sleep(self._retry)
 
     async def power(self, on: bool) -> None:  # noqa: FBT001 - a switch
         """Switch the adapter's radio. Raises OSError, EOFError or TimeoutError."""
