@@ -1,4 +1,4 @@
-"""``edge-agent scan``: find what is connected to a port."""
+"""``edge-agent scan``: find what is connected to a port, or near an adapter."""
 
 import json
 import sys
@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
+from edge_agent.cli import scan_ble
 from edge_agent.cli.ending import INTERRUPTED, duration_option, stop, until_stopped
 
 if TYPE_CHECKING:
     from edge_agent.onsite.scan import Found, Scan, Step
 
-scan = typer.Typer(no_args_is_help=True, help="Find what is connected to a port. Nothing is ever written.")
+scan = typer.Typer(no_args_is_help=True, help="Find devices. Nothing is ever written.")
 
 _WITHIN = "200ms"
 _LAST_UNIT = 255
@@ -22,7 +23,10 @@ _LAST_UNIT = 255
 
 @scan.callback()
 def _scan() -> None:
-    """Find what is connected to a port. Nothing is ever written."""
+    """Find devices. Nothing is ever written."""
+
+
+scan.command()(scan_ble.ble)
 
 
 @scan.command()

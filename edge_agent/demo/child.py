@@ -16,6 +16,11 @@ _PR_SET_PDEATHSIG = 1
 _STOP_WITHIN = 5.0
 
 
+def dying(*command: str) -> tuple[str, ...]:
+    """Return the command that becomes this one, and dies with this process."""
+    return (sys.executable, "-P", "-m", __name__, str(os.getpid()), *command)
+
+
 async def start(
     *command: str, stdout: int = asyncio.subprocess.DEVNULL, stderr: int | None = None
 ) -> asyncio.subprocess.Process:
@@ -24,7 +29,7 @@ async def start(
     Call it on the main thread: what the kernel watches is the thread.
     """
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-m", __name__, str(os.getpid()), *command),
+        *dying(*command),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=stdout,
         stderr=stderr,

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from edge_agent.demo import park
+from edge_agent.demo import on_air, park
 from edge_agent.demo.broken import DemoError
 from edge_agent.demo.broker import SECRET
 from edge_agent.demo.login import Login
@@ -19,8 +19,10 @@ def secrets_folder(directory: Path) -> Path:
     return directory / "secrets"
 
 
-def write(directory: Path, login: Login, protocol: str = "auto") -> Path:
+def write(directory: Path, login: Login, protocol: str = "auto", *, ble: bool = False) -> Path:
     """Write ``agent.toml`` and the secret it names into an absolute directory; return the file's path.
+
+    ``ble``: with the sensors that broadcast.
 
     Raises:
         DemoError: there is an ``agent.toml`` already, and it is somebody's own.
@@ -33,8 +35,24 @@ def write(directory: Path, login: Login, protocol: str = "auto") -> Path:
     secret.unlink(missing_ok=True)
     secret.touch(0o600)
     secret.write_text(login.password, "utf-8")
-    file.write_text(_text(directory, login, protocol), "utf-8")
+    file.write_text(_text(directory, login, protocol) + (_air(directory) if ble else ""), "utf-8")
     return file
+
+
+def _air(directory: Path) -> str:
+    """Return the bus and the devices of the sensors that broadcast."""
+    tables = [f'\n[bus.radio]\nble = "{on_air.ADAPTER}"\n']
+    for sensor in on_air.sensors(on_air.key_in(secrets_folder(directory))):
+        settings = ", ".join(filter(None, (f'address = "{sensor.address}"', sensor.settings)))
+        tables.append(f"""\
+[device.{sensor.id}]
+driver = "{sensor.driver}"
+bus = "radio"
+settings = {{ {settings} }}
+interval = "2s"
+name = "{sensor.name}"
+""")
+    return "\n".join(tables)
 
 
 def _text(directory: Path, login: Login, protocol: str) -> str:

@@ -1,6 +1,7 @@
 """The simulated park: devices that really speak the wire, on ttys paced at their real baud rates.
 
-``python -m edge_agent.demo.park DIR`` makes the ttys, prints ``ready`` and serves until it is ended.
+``python -m edge_agent.demo.park DIR`` makes the ttys, prints ``ready`` and serves until it is ended. With
+``SECRETS`` after it, a folder, its BLE sensors broadcast on the system bus of its environment.
 It is a process of its own, so that the devices do not share the agent's time.
 """
 
@@ -12,7 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
-from edge_agent.demo import child, radar, world
+from edge_agent.demo import child, on_air, radar, world
 from edge_agent.demo.broken import DemoError
 from edge_agent.demo.dlt645 import Meter
 from edge_agent.demo.slave import Slaves, unit
@@ -36,14 +37,19 @@ def radar_tty(directory: Path) -> Path:
 
 
 @asynccontextmanager
-async def running(directory: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+async def running(
+    directory: Path, air_secrets: Path | None = None
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run the park in a process of its own, that ends at the latest with this one.
+
+    ``air_secrets`` is the folder with the keys of its BLE sensors; without it they are silent.
 
     Raises:
         DemoError: it does not come up. What it says itself is on stderr.
     """
+    air = [str(air_secrets)] if air_secrets else []
     process = await child.start(
-        *(sys.executable, "-P", "-m", __name__, str(directory)), stdout=asyncio.subprocess.PIPE
+        *(sys.executable, "-P", "-m", __name__, str(directory), *air), stdout=asyncio.subprocess.PIPE
     )
     try:
         assert process.stdout is not None
@@ -58,7 +64,7 @@ async def running(directory: Path) -> AsyncIterator[asyncio.subprocess.Process]:
         await child.stop(process)
 
 
-async def _serve(directory: Path) -> None:
+async def _serve(directory: Path, air_secrets: Path | None) -> None:
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
@@ -73,11 +79,15 @@ async def _serve(directory: Path) -> None:
         stack.enter_context(Wire(radar_tty(directory), radar_far, radar.BAUD))
         stack.enter_context(Slaves(cabinet, units, flat.hear))
         module = stack.enter_context(radar.Module(radar_far))
+        talking = [asyncio.create_task(module.watch(), name="radar")]
+        if air_secrets is not None:
+            bluetoothd = await on_air.start()
+            talking.append(asyncio.create_task(on_air.broadcast(bluetoothd, air_secrets), name="air"))
         print("ready", flush=True)  # noqa: T201 - the caller waits for this line
-        reports = asyncio.create_task(module.watch(), name="radar")
         await ended.wait()
-        reports.cancel()
+        for task in talking:
+            task.cancel()
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(Path(sys.argv[1])))
+    asyncio.run(_serve(Path(sys.argv[1]), Path(sys.argv[2]) if sys.argv[2:] else None))

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.live import Live
 
 from edge_agent.agent import Agent
-from edge_agent.demo import broker, config, park, report, screen
+from edge_agent.demo import broker, config, on_air, park, report, screen
 from edge_agent.demo.broken import DemoError
 from edge_agent.settings.load import load
 from edge_agent.settings.model import Config
@@ -80,16 +80,22 @@ async def run(options: Options) -> None:
         async with AsyncExitStack() as stack:
             live = sys.stdout.isatty() and not options.as_json
             stack.enter_context(_logging(directory if live else None))
-            devices = await stack.enter_async_context(park.running(directory))
+            air_secrets = config.secrets_folder(directory)
+            no_air = stack.enter_context(on_air.running(directory, air_secrets))
+            devices = await stack.enter_async_context(
+                park.running(directory, None if no_air else air_secrets)
+            )
             served: broker.Broker | None = None
             login = theirs or broker.own_login(directory)
             if theirs is None:
                 served = await stack.enter_async_context(broker.running(directory, login))
             title = served.title if served else "your own"
             heading = screen.Heading(
-                title, login, directory, config.TOPICS, temporary=options.directory is None
+                title, login, directory, config.TOPICS, temporary=options.directory is None, no_air=no_air
             )
-            file = config.write(directory, login, served.protocol if served else "auto")
+            if no_air and options.as_json:
+                logging.getLogger(__name__).warning("no BLE sensors: %s", no_air)
+            file = config.write(directory, login, served.protocol if served else "auto", ble=not no_air)
             os.environ["CREDENTIALS_DIRECTORY"] = str(config.secrets_folder(directory))
             settings = load(file)
             if ending.is_set():  # nothing was kept, and a program is told so, too

@@ -17,13 +17,17 @@ _STYLES = {"online": "green", "late": "yellow", "offline": "red", "suspect": "ye
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """What does not change while the demo runs: which broker, which files, how to watch."""
+    """What does not change while the demo runs: which broker, which files, how to watch.
+
+    ``no_air`` says why there are no BLE sensors, "" where there are.
+    """
 
     broker: str
     login: Login
     directory: Path
     topics: str
     temporary: bool = False
+    no_air: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,7 @@ def opening(heading: Heading) -> str:
         f"broker  {heading.broker} at {heading.login.url}\n"
         f"files   {heading.directory}  ({fate})\n"
         f"watch   {heading.login.watch_command(heading.topics)}"
+        + (f"\nBLE     no sensors: {heading.no_air}" if heading.no_air else "")
     )
 
 

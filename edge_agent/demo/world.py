@@ -72,3 +72,18 @@ def climate(t: float) -> dict[str, float]:
     """Return the air of the hall by channel name: degrees Celsius and percent."""
     warmth = math.sin(math.tau * t / 600) + 0.3 * math.sin(t / 7)
     return {"temperature": 23.5 + 1.2 * warmth, "humidity": 52 - 4 * warmth + 0.8 * math.sin(t / 5)}
+
+
+def outdoors(t: float) -> dict[str, float]:
+    """Return the air on the roof by channel name: degrees Celsius, percent and hPa."""
+    warmth = math.sin(math.tau * t / 900) + 0.2 * math.sin(t / 11)
+    return {
+        "temperature": 9.0 + 3 * warmth,
+        "humidity": 74 - 9 * warmth,
+        "pressure": 1013.2 + 2 * math.sin(math.tau * t / 5000),
+    }
+
+
+def somebody_passes(t: float) -> bool:
+    """Say whether somebody is in the corridor: for some seconds, a few times a minute."""
+    return math.sin(t / 3) + math.sin(t / 7.3) > 0.9  # noqa: PLR2004 - about one part in five

@@ -10,6 +10,15 @@ from edge_agent.bus.address import Address
 from edge_agent.onsite.judge import Fit
 from edge_agent.onsite.scan import Found
 
+HEAD = (
+    "# What `edge-agent scan` found. Names, intervals and site are yours to choose.",
+    "config = 1",
+    "",
+    "[gateway]",
+    'site = "my-site"',
+    'id = "gw-01"                      # readings are numbered under it: choose it once',
+)
+
 
 def snippet(port: str, found: Sequence[Found]) -> str:
     """Return an agent.toml for the devices of one port, "" where nothing fits.
@@ -20,18 +29,13 @@ def snippet(port: str, found: Sequence[Found]) -> str:
     if not fitting:
         return ""
     serial = Counter(one.serial for one in fitting).most_common(1)[0][0]
-    bus = _id(port.rstrip("/").rpartition("/")[2], "bus")
+    bus = id_of(port.rstrip("/").rpartition("/")[2], "bus")
     lines = [
-        "# What `edge-agent scan` found. Names, intervals and site are yours to choose.",
-        "config = 1",
-        "",
-        "[gateway]",
-        'site = "my-site"',
-        'id = "gw-01"                      # readings are numbered under it: choose it once',
+        *HEAD,
         "",
         f"[bus.{bus}]",
-        f"port = {_value(port)}",
-        *([] if Address.parse(port).kind == "modbus-tcp" else [f"serial = {_value(serial)}"]),
+        f"port = {value(port)}",
+        *([] if Address.parse(port).kind == "modbus-tcp" else [f"serial = {value(serial)}"]),
     ]
     names: Counter[str] = Counter()
     for one in found:
@@ -44,7 +48,7 @@ def _device(one: Found, bus: str, serial: str, names: Counter[str]) -> Iterator[
         yield f"# {one.who} at {one.serial} answers, and no driver or profile fits."
         return
     best, *others = one.fits
-    name = _id("-".join((best.name, *one.who.split()[-1:])), "device")
+    name = id_of("-".join((best.name, *one.who.split()[-1:])), "device")
     names[name] += 1
     if names[name] > 1:
         name = f"{name}-{names[name]}"
@@ -52,31 +56,32 @@ def _device(one: Found, bus: str, serial: str, names: Counter[str]) -> Iterator[
     if off:
         yield f"# The next one is set to {one.serial}: set it to {serial}, or give it a port of its own."
     yield f"{off}[device.{name}]                # {best.model}"
-    yield f"{off}driver = {_value(best.driver)}"
-    yield f"{off}bus = {_value(bus)}"
+    yield f"{off}driver = {value(best.driver)}"
+    yield f"{off}bus = {value(bus)}"
     if best.settings:
-        yield f"{off}settings = {_value(best.settings)}"
+        yield f"{off}settings = {value(best.settings)}"
     yield f"# now: {best.shown_values()}"
     yield from (f"# in doubt: {doubt}" for doubt in best.doubts)
     yield from (f"# fits as well: {_told(other)}: {other.shown_values()}" for other in others)
 
 
 def _told(fit: Fit) -> str:
-    return f"{fit.driver} {_value(fit.settings)}" if fit.settings else fit.driver
+    return f"{fit.driver} {value(fit.settings)}" if fit.settings else fit.driver
 
 
-def _value(value: Any) -> str:
+def value(told: Any) -> str:
     """Write a TOML value; JSON's strings, numbers and booleans are TOML's, too."""
-    match value:
+    match told:
         case Mapping():
-            return "{ " + ", ".join(f"{key} = {_value(inner)}" for key, inner in value.items()) + " }"
+            return "{ " + ", ".join(f"{key} = {value(inner)}" for key, inner in told.items()) + " }"
         case list() | tuple():
-            return "[" + ", ".join(map(_value, value)) + "]"
+            return "[" + ", ".join(map(value, told)) + "]"
         case _:
-            return json.dumps(value, ensure_ascii=False)
+            return json.dumps(told, ensure_ascii=False)
 
 
-def _id(text: str, otherwise: str) -> str:
+def id_of(text: str, otherwise: str) -> str:
+    """Return an id made of a name, with something else where nothing of the name can stand."""
     return (
         re.sub(r"[^a-z0-9_-]+", "-", text.lower()).replace("_", "-").strip("-")[:40].strip("-") or otherwise
     )

@@ -140,10 +140,10 @@ async def unplug(bluez: FakeBlueZ, _bus: PrivateBus, made: Radio) -> None:
 
 
 async def bus_restart(bluez: FakeBlueZ, bus: PrivateBus, made: Radio) -> None:
-    await asyncio.to_thread(bus.stop)
+    bus.stop()
     await bluez.crash()
     await until(lambda: made.problem)
-    await asyncio.to_thread(bus.start)
+    bus.start()  # by this thread, with which it ends
     await bluez.start()
 
 

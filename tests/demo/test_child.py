@@ -13,13 +13,16 @@ from edge_agent.demo import broker, child, mosquitto
 _PARENT = """
 import asyncio, sys
 from pathlib import Path
-from edge_agent.demo import broker, park
+from edge_agent.demo import broker, on_air, park
+from edge_agent.demo.bluez.private_bus import PrivateBus
 
 async def main(directory):
     login = broker.own_login(directory)
-    async with park.running(directory) as devices, broker.running(directory, login) as served:
-        print(devices.pid, served._process.pid, flush=True)
-        await asyncio.Event().wait()
+    with on_air.running(directory, directory / "secrets"), PrivateBus(directory / "b") as bus:
+        async with park.running(directory, directory / "secrets") as devices:
+            async with broker.running(directory, login) as served:
+                print(devices.pid, served._process.pid, bus._process.pid, flush=True)
+                await asyncio.Event().wait()
 
 asyncio.run(main(Path(sys.argv[1])))
 """
@@ -37,9 +40,10 @@ async def _end_of(pidfd: int) -> None:
         os.close(pidfd)
 
 
-async def test_park_and_broker_die_with_a_demo_that_is_killed(tmp_path: Path) -> None:
+async def test_park_broker_and_bus_die_with_a_demo_that_is_killed(tmp_path: Path) -> None:
     if mosquitto.find() is None:
         pytest.fail("mosquitto is missing; run make test as root, or apt-get install mosquitto")
+    (tmp_path / "b").mkdir()
     parent = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", _PARENT, str(tmp_path)), stdout=asyncio.subprocess.PIPE
     )
@@ -47,7 +51,7 @@ async def test_park_and_broker_die_with_a_demo_that_is_killed(tmp_path: Path) ->
         assert parent.stdout is not None
         async with asyncio.timeout(30):
             children = [int(pid) for pid in (await parent.stdout.readline()).split()]
-        assert len(children) == 2
+        assert len(children) == 3
         watched = [os.pidfd_open(pid) for pid in children]
     finally:
         parent.send_signal(signal.SIGKILL)

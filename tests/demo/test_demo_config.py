@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.demo import config
+from edge_agent.demo import config, on_air
 from edge_agent.demo.broken import DemoError
 from edge_agent.demo.login import Login
 from edge_agent.settings.load import load
@@ -22,6 +22,21 @@ def test_the_agent_takes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert loaded.outbox.path == tmp_path / "outbox.db"
     assert set(loaded.device) == {"meter-1", "meter-2", "climate-1", "radar-1"}
     assert loaded.device["meter-1"].interval == 2.0
+
+
+def test_the_agent_takes_it_with_sensors_that_broadcast(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets = config.secrets_folder(tmp_path)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(secrets))
+    with on_air.running(tmp_path, secrets) as missing:
+        loaded = load(config.write(tmp_path, _LOGIN, ble=True))
+    assert missing == ""
+    on_the_air = {id_ for id_, device in loaded.device.items() if device.bus == "radio"}
+    assert on_the_air == {"air-1", "motion-1", "stairs-1", "roof-1", "store-1"}
+    key = secrets / on_air.STORE_KEY
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    assert key.read_text() not in (tmp_path / "agent.toml").read_text()
 
 
 def test_a_broker_that_takes_anybody_needs_no_secret(tmp_path: Path) -> None:

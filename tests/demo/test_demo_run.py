@@ -20,7 +20,8 @@ from edge_agent.demo.login import Login
 from edge_agent.demo.run import Options, run
 
 _VERB = "import typer; from edge_agent.cli.demo import demo; typer.run(demo)"
-_DEVICES = {"meter-1", "meter-2", "climate-1", "radar-1"}
+_WIRED = {"meter-1", "meter-2", "climate-1", "radar-1"}
+_ON_AIR = {"air-1", "motion-1", "stairs-1", "roof-1", "store-1"}
 
 
 async def _start(*arguments: str) -> asyncio.subprocess.Process:
@@ -63,13 +64,30 @@ async def test_what_was_kept_is_acknowledged() -> None:
     readings, summary, err = await _demo("--for", "8s")
     assert summary["kept"] == summary["acknowledged"] == len(readings), err
     assert summary["backlog"] == summary["lost"] == 0
-    assert set(summary["devices"]) == _DEVICES
+    assert set(summary["devices"]) == _WIRED | _ON_AIR
     for device, seqs in _seqs(readings).items():
         assert sorted(seqs) == list(range(1, summary["devices"][device]["seq"] + 1))
     meter = next(reading for reading in readings if reading["device"] == "meter-1")
     assert 220 < meter["values"]["voltage"] < 240
     air = next(reading for reading in readings if reading["device"] == "climate-1")
     assert 15 < air["values"]["temperature"] < 30
+    assert {device["availability"] for device in summary["devices"].values()} == {"online"}
+    for sensor in ("air-1", "stairs-1", "store-1", "roof-1"):
+        on_air = next(reading for reading in readings if reading["device"] == sensor)
+        assert 0 < on_air["values"]["temperature"] < 30
+        assert -76 < on_air["values"]["signal"] < -59
+
+
+async def test_without_a_dbus_daemon_it_says_so_and_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = mosquitto.find()
+    assert found
+    (tmp_path / "mosquitto").symlink_to(found)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    _, summary, err = await _demo("--for", "4s")
+    assert set(summary["devices"]) == _WIRED
+    assert "no BLE sensors: dbus-daemon is not installed; apt-get install dbus-daemon" in err
 
 
 async def test_an_outage_loses_nothing_and_a_second_start_goes_on(tmp_path: Path) -> None:

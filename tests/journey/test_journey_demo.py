@@ -17,7 +17,10 @@ from tests.uplink.rig import Heard, Listener, listening
 
 pytestmark = pytest.mark.xdist_group("journey")
 
-_DEVICES = {"meter-1", "meter-2", "climate-1", "radar-1"}
+_DEVICES = {
+    *("meter-1", "meter-2", "climate-1", "radar-1"),
+    *("air-1", "motion-1", "stairs-1", "roof-1", "store-1"),
+}
 
 
 @pytest.fixture(autouse=True)

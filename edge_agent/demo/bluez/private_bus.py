@@ -7,6 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from edge_agent.demo import child
+
 VARIABLE = "DBUS_SYSTEM_BUS_ADDRESS"
 _LONGEST_SOCKET = 100  # of the 108 bytes that the kernel has for the path of one
 _STOP_S = 5.0
@@ -49,13 +51,15 @@ class PrivateBus:
         self._config.write_text(_CONFIG.format(socket=socket), "utf-8")
 
     def start(self) -> None:
-        """Start the daemon, and return when it listens."""
+        """Start the daemon, and return when it listens. It ends with the thread that calls this."""
         program = shutil.which("dbus-daemon")
         if program is None:
             raise NoBusError("dbus-daemon is not installed; apt-get install dbus-daemon")
-        command = [program, f"--config-file={self._config}", "--nofork", "--nopidfile", "--print-address=1"]
+        command = child.dying(
+            program, f"--config-file={self._config}", "--nofork", "--nopidfile", "--print-address=1"
+        )
         self._process = subprocess.Popen(  # noqa: S603 - the program found, our own file
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
         )
         assert self._process.stdout is not None
         if not self._process.stdout.readline():  # it ended before it listened

@@ -1,0 +1,159 @@
+"""``edge-agent scan ble``: who broadcasts near an adapter."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edge_agent.cli.ending import INTERRUPTED, duration_option, stop, until_stopped
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from edge_agent.bus.ble.radio import Radio
+    from edge_agent.onsite.senders import Sender, Senders
+
+_REFRESH_S = 0.5
+_AROUND = 4  # lines of a terminal besides the table's rows
+
+
+def ble(
+    *,
+    adapter: Annotated[str, typer.Option(help="The adapter; `bluetoothctl list` shows them.")] = "hci0",
+    for_: Annotated[
+        str, typer.Option("--for", metavar="DURATION", help="How long to listen; some speak once a minute.")
+    ] = "30s",
+    everyone: Annotated[bool, typer.Option("--all", help="List also those that no driver knows.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_toml: Annotated[bool, typer.Option("--toml", help="Print a configuration to begin with.")] = False,
+) -> None:
+    """Listen to an adapter, and say who broadcasts: which driver fits, what it says, how strong it is here.
+
+    It scans actively and connects to nobody. Devices whose broadcasts no driver knows, such as phones, are
+    only counted. Ctrl-C ends it and shows what was found so far. Ends with 0 when a device was found, 1 when
+    not, 2 when it cannot be done.
+
+    Example: edge-agent scan ble --for 60s --toml > agent.toml
+    """
+    from edge_agent.onsite.senders import Senders  # noqa: PLC0415 - `edge-agent --help` need not wait for it
+
+    seconds = duration_option(for_)
+    if not seconds:
+        stop("--for is no time at all; give more, such as 30s")
+    if as_json and as_toml:
+        stop("--json and --toml cannot be given together; choose one")
+    senders = Senders()
+    radio = _radio(adapter, senders)
+    live = sys.stdout.isatty() and not as_json and not as_toml
+    if not live:
+        print(f"listening on {adapter} for {seconds:g} s; Ctrl-C ends it", file=sys.stderr)
+    ended = until_stopped(_listen(radio, senders, live=live), seconds)
+    if ended and radio.problem and not radio.heard:
+        stop(f"{adapter}: {radio.problem}")
+    if radio.problem:
+        typer.echo(f"{adapter}: {radio.problem}", err=True)
+    _print(adapter, senders, everyone=everyone, as_json=as_json, as_toml=as_toml, complete=ended)
+    if not ended:
+        raise typer.Exit(INTERRUPTED)
+    raise typer.Exit(0 if senders.known else 1)
+
+
+def _radio(adapter: str, senders: "Senders") -> "Radio":
+    from edge_agent.bus.ble.radio import Radio  # noqa: PLC0415 - bleak is slow to load
+    from edge_agent.driver import Broadcast  # noqa: PLC0415 - as above
+
+    radio = Radio(adapter, active=True, expect=lambda: None)
+    radio.listen("", Broadcast(), senders.hear)
+    return radio
+
+
+async def _listen(radio: "Radio", senders: "Senders", *, live: bool) -> None:
+    if not live:
+        return await radio.run()
+    from rich.console import Console  # noqa: PLC0415 - slow to load
+    from rich.live import Live  # noqa: PLC0415 - as above
+
+    console = Console()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(radio.run())
+        with Live(console=console, auto_refresh=False, transient=True) as screen:
+            while True:
+                screen.update(_table(radio, senders, console.height - _AROUND), refresh=True)
+                await asyncio.sleep(_REFRESH_S)
+
+
+def _table(radio: "Radio", senders: "Senders", rows: int) -> "RenderableType":
+    from rich.console import Group  # noqa: PLC0415 - as above
+    from rich.table import Table  # noqa: PLC0415 - as above
+    from rich.text import Text  # noqa: PLC0415 - as above
+
+    from edge_agent.onsite.senders import best, nearest_first  # noqa: PLC0415 - as above
+
+    table = Table("address", "name", box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for title in ("signal", "age"):
+        table.add_column(title, justify="right")
+    table.add_column("driver")
+    table.add_column("values", overflow="ellipsis", no_wrap=True)
+    found = list(nearest_first(senders.known))
+    for one in found[:rows]:
+        known = best(one)
+        cells = (one.address, one.name, f"{one.signal} dBm", f"{one.age:.0f} s", known.driver)
+        table.add_row(*map(Text, cells), Text(known.shown_values(), "yellow" if known.needs_key else ""))
+    hidden = f"{len(found) - rows} more; " if len(found) > rows else ""
+    foot = f"{hidden}{_others(senders)}; Ctrl-C ends it"
+    return Group(table, Text(foot), Text(radio.problem, "yellow"))
+
+
+def _print(  # noqa: PLR0913 - how it was asked for
+    adapter: str, senders: "Senders", *, everyone: bool, as_json: bool, as_toml: bool, complete: bool
+) -> None:
+    from edge_agent.onsite.air_snippet import air_snippet  # noqa: PLC0415 - as above
+    from edge_agent.onsite.senders import nearest_first, told  # noqa: PLC0415 - as above
+
+    found = list(nearest_first(senders.known))
+    others = list(nearest_first(senders.others)) if everyone else []
+    if as_json:
+        said = {
+            "adapter": adapter,
+            "complete": complete,
+            "found": [told(one) for one in found],
+            "others": len(senders.others),
+            "unknown": [{**told(one), "says": one.says} for one in others],
+        }
+        print(json.dumps(said, ensure_ascii=False))
+        return
+    if as_toml:
+        print(air_snippet(adapter, found), end="")
+    else:
+        print("\n".join(line for one in found for line in _lines(one)), end="\n" if found else "")
+    notes = sys.stderr if as_toml else sys.stdout
+    for one in others:
+        print(
+            f"{one.address}  {one.signal} dBm  {_called(one)}says {', '.join(one.says) or 'nothing'}",
+            file=notes,
+        )
+    if not found:
+        print(
+            f"no device was found on {adapter} that a driver knows{'' if complete else ' so far'}", file=notes
+        )
+    print(f"note: {_others(senders)}", file=notes)
+
+
+def _lines(one: "Sender") -> Iterator[str]:
+    yield f"{one.address}  {one.signal} dBm  {_called(one)}".rstrip()
+    for known in sorted(one.known.values(), key=lambda known: -len(known.values)):
+        yield f"    {known.driver}: {known.shown_values()}"
+        if known.needs_key:
+            yield f"    {known.problem}; --toml shows where"
+
+
+def _called(one: "Sender") -> str:
+    return f"{one.name}  " if one.name else ""
+
+
+def _others(senders: "Senders") -> str:
+    least = "at least " if senders.forgotten else ""
+    return f"{least}{len(senders.others)} others broadcast what no driver knows, such as phones"
