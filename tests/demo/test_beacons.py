@@ -1,5 +1,7 @@
 """What the park's sensors broadcast is what the drivers understand, to the last digit that is sent."""
 
+from typing import cast
+
 import pytest
 
 from edge_agent.demo import on_air
@@ -14,7 +16,8 @@ KEY = bytes(range(16))
 def test_a_sensor_is_understood(sensor: on_air.Sensor, t: float) -> None:
     driver = load(sensor.driver)
     key = {"bindkey": KEY.hex()} if "bindkey" in sensor.settings else {}
-    device: Beacon = driver.open(driver.settings.model_validate({"address": sensor.address, **key}))
+    settings = driver.settings.model_validate({"address": sensor.address, **key})
+    device = cast("Beacon", driver.open(settings))
     for number in (0, 255, 256, 65_535, 70_000):
         services, makers = sensor.says(number, t + number)
         told = dict(device.decode(Advertisement(sensor.address, "", -60, services, makers)))

@@ -22,7 +22,7 @@ DOORS = {
     "aiosqlite": ["edge_agent/outbox/store.py"],
     "amqtt": ["edge_agent/demo/*"],
     "bleak": ["edge_agent/bus/ble/*"],
-    "cryptography": ["edge_agent/bindkey.py"],
+    "cryptography": ["edge_agent/bindkey.py", "edge_agent/demo/beacons.py"],
     "dbus_fast": ["edge_agent/bus/ble/*", "edge_agent/demo/bluez/*"],
     "gpiod": ["edge_agent/bus/contact.py"],
     "orjson": ["edge_agent/*"],
