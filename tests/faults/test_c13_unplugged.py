@@ -1,6 +1,7 @@
 """C13: a serial adapter is pulled out in mid-frame and comes back under another name, again and again."""
 
 import asyncio
+import gc
 import random
 from contextlib import ExitStack, suppress
 from functools import partial
@@ -66,7 +67,8 @@ class Plugged:
 
 
 def _descriptors() -> dict[str, int]:
-    """What this process has open, by kind and count."""
+    """What this process has open, by kind and count; not what an earlier test left to be collected."""
+    gc.collect()
     found: dict[str, int] = {}
     for link in Path("/proc/self/fd").iterdir():
         with suppress(OSError):
