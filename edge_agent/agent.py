@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from edge_agent import __version__
+from edge_agent import __version__, commands
 from edge_agent.buses import Buses
 from edge_agent.clock import Clock, SystemClock, told_of_steps
 from edge_agent.collect import tasks
@@ -24,6 +24,7 @@ from edge_agent.processing.plan import plan_for
 from edge_agent.profile import profile_note
 from edge_agent.settings import model, resolve
 from edge_agent.status import Availability, DeviceStatus, Status
+from edge_agent.uplink.downlink import Downlink
 from edge_agent.uplink.protocol import Acknowledged, Gateway
 from edge_agent.uplink.selection import narrowed, passing, selects
 from edge_agent.uplink.uplink import Uplink
@@ -184,7 +185,11 @@ class Agent:
             availability=self._availability,
             snapshot=self.status,
         )
-        return Uplink(name, settings, gateway, outbox.deliveries[name], self._on_acknowledged)
+        uplink = Uplink(name, settings, gateway, outbox.deliveries[name], self._on_acknowledged)
+        if settings.commands:
+            own = commands.Own(config, self.status)
+            uplink.take_commands(Downlink(settings, gateway, outbox.commands, own.by_name()))
+        return uplink
 
     def _selection(self, uplink: model.Uplink) -> Selection:
         if uplink.send == model.Send():  # then also what is left of devices that are gone from the file

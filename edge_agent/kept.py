@@ -125,3 +125,17 @@ class Moment(NamedTuple):
     ts: int
     clock: Trueness = ""
     bounds: tuple[int | None, int | None] | None = None
+
+
+class Command(NamedTuple):
+    """A command that was taken. ``kept``: the gateway's running time then, ms. ``answer``: the whole reply.
+
+    ``answer`` is None while it is carried out, and for ever where that was interrupted.
+    """
+
+    id: str
+    name: str
+    kept: int
+    reply_to: str
+    correlation: bytes | None
+    answer: bytes | None

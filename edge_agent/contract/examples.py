@@ -148,5 +148,36 @@ EXAMPLES: dict[str, dict[str, dict[str, Any]]] = {
             "devices": {"online": 11, "late": 0, "offline": 1},
         },
     },
+    "cmd": {
+        "replay": {
+            "schema": "park.cmd/1",
+            "id": "01JD8Z3Q6W",
+            "name": "replay",
+            "args": {"device": "meter-7", "epoch": "k7f2", "from_seq": 48100, "to_seq": 48160},
+            "deadline": _NOW + 60_000,
+            "by": "ingest-2",
+        },
+        "ping": {"schema": "park.cmd/1", "id": "01JD8Z3Q6X", "name": "ping", "args": {}, "deadline": _NOW},
+    },
+    "reply": {
+        "replay": _GATEWAY
+        | {
+            "schema": "park.reply/1",
+            "id": "01JD8Z3Q6W",
+            "name": "replay",
+            "status": "ok",
+            "ts": _NOW + 250,
+            "result": {"to_seq": 48160, "queued": 51, "unavailable": [[48100, 48109, "gone"]], "pending": []},
+        },
+        "too-late": _GATEWAY
+        | {
+            "schema": "park.reply/1",
+            "id": "01JD8Z3Q6X",
+            "name": "ping",
+            "status": "expired",
+            "ts": _NOW + 5_000,
+            "reason": "deadline",
+        },
+    },
 }
 """By topic, then by what the example shows."""

@@ -1,7 +1,7 @@
 """The contract as documents: an AsyncAPI 3 description, a JSON Schema and examples for each message."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
@@ -16,6 +16,13 @@ VERSION = "1.0.0"
 _MQTT_BINDING = "0.2.0"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _ID = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+
+_VERBS = {"send": "publish", "receive": "take"}
+_BELOW: Mapping[str, dict[str, str]] = {
+    "": {},
+    "device": {"device": "One sensor or meter. Its id is its identity for ever."},
+    "name": {"name": "The name of a command."},
+}
 
 _TEXT = """\
 What a backend sees of a gateway. A reading is identified for ever by (gateway, device, epoch, seq): it is
@@ -75,7 +82,7 @@ def asyncapi() -> dict[str, Any]:
         "defaultContentType": "application/json",
         "servers": {"backbone": _server()},
         "channels": {topic.name: _channel(topic) for topic in TOPICS},
-        "operations": {f"publish_{topic.name}": _operation(topic) for topic in TOPICS},
+        "operations": {f"{_VERBS[topic.action]}_{topic.name}": _operation(topic) for topic in TOPICS},
         "components": {
             "messages": {topic.name: _message(topic) for topic in TOPICS},
             "schemas": {name: _published(schema) for name, schema in shared["$defs"].items()},
@@ -120,14 +127,14 @@ def _server() -> dict[str, Any]:
 
 def _channel(topic: Topic) -> dict[str, Any]:
     named = {"site": "The park or community.", "gateway": "The machine in it."}
-    if topic.per_device:
-        named["device"] = "One sensor or meter. Its id is its identity for ever."
     return {
         "address": f"{ROOT}/{{site}}/{{gateway}}/{topic.path}",
         "title": topic.name,
         "description": topic.says,
         "messages": {topic.name: {"$ref": f"#/components/messages/{topic.name}"}},
-        "parameters": {name: {"description": f"{says} {_ID}"} for name, says in named.items()},
+        "parameters": {
+            name: {"description": f"{says} {_ID}"} for name, says in (named | _BELOW[topic.below]).items()
+        },
     }
 
 
@@ -135,13 +142,23 @@ def _operation(topic: Topic) -> dict[str, Any]:
     binding: dict[str, Any] = {"qos": topic.qos, "retain": topic.retain, "bindingVersion": _MQTT_BINDING}
     if topic.expiry_s is not None:
         binding["messageExpiryInterval"] = topic.expiry_s
-    return {
-        "action": "send",
+    made: dict[str, Any] = {
+        "action": topic.action,
         "channel": {"$ref": f"#/channels/{topic.name}"},
         "summary": topic.says,
         "bindings": {"mqtt": binding},
-        "messages": [{"$ref": f"#/channels/{topic.name}/messages/{topic.name}"}],
+        "messages": _carried(topic.name),
     }
+    if topic.reply:
+        made["reply"] = {
+            "channel": {"$ref": f"#/channels/{topic.reply}"},
+            "messages": _carried(topic.reply),
+        }
+    return made
+
+
+def _carried(topic: str) -> list[dict[str, str]]:
+    return [{"$ref": f"#/channels/{topic}/messages/{topic}"}]
 
 
 def _message(topic: Topic) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Ms = Annotated[int, Field(ge=0, description="ms since 1970 UTC")]
 Seq = Annotated[int, Field(ge=1)]
+CommandId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
+CommandName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 Value = bool | int | float | str
 QualityPair = tuple[Literal["suspect", "bad"], str]
 
@@ -158,4 +160,38 @@ class HealthMessage(Message):
     disk_free_mb: int
     rss_mb: int
     devices: DevicesHealth
+    commands: dict[str, int] | None = Field(None, description="since the start: answered, refused, ignored")
     problem: str | None = None
+
+
+class CmdMessage(Message):
+    """A request to a gateway. It needs a deadline or the expiry of MQTT 5, at most a day ahead.
+
+    Each id is carried out at most once; asked again, it gets the answer that it had.
+    """
+
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True, populate_by_name=True)
+
+    schema_: Literal["park.cmd/1"] = Field("park.cmd/1", alias="schema")
+    id: CommandId
+    name: CommandName = Field(description="the same as in the topic")
+    args: dict[str, Any] = Field(default_factory=dict, description="what the command takes, and nothing else")
+    deadline: Ms | None = Field(None, description="later than this it is not carried out, ms since 1970 UTC")
+    by: str | None = Field(None, max_length=64, description="who asks")
+
+
+class ReplyMessage(Message):
+    """The answer to a command: on its Response Topic with its correlation data, else on ``reply/{name}``.
+
+    ``reason`` says why the status is not ok.
+    """
+
+    schema_: Literal["park.reply/1"] = Field("park.reply/1", alias="schema")
+    site: Id
+    gateway: Id
+    id: CommandId
+    name: CommandName
+    status: Literal["ok", "error", "rejected", "expired", "duplicate"]
+    ts: Ms
+    reason: str | None = None
+    result: dict[str, Any] | None = None

@@ -10,24 +10,31 @@ ROOT = "park/v1"
 
 MONTH_S = 30 * 86_400
 HEALTH_S = 60
+REPLY_S = 300
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One topic below ``{root}/{site}/{gateway}/``. ``expiry_s`` holds under MQTT 5; None: never."""
+    """One topic below ``{root}/{site}/{gateway}/``. ``expiry_s`` holds under MQTT 5; None: never.
+
+    ``below`` is what the last level names, "" where there is none. ``action`` is the gateway's; what it
+    receives is answered on the topic ``reply``.
+    """
 
     name: str
     message: type[messages.Message]
     says: str
-    per_device: bool = True
+    below: Literal["", "device", "name"] = "device"
     qos: Literal[0, 1] = 1
     retain: bool = False
     expiry_s: int | None = None
+    action: Literal["send", "receive"] = "send"
+    reply: str = ""
 
     @property
     def path(self) -> str:
         """The topic below the gateway's own, ``{device}`` standing for the id of a device."""
-        return f"{self.name}/{{device}}" if self.per_device else self.name
+        return f"{self.name}/{{{self.below}}}" if self.below else self.name
 
 
 TOPICS = (
@@ -35,7 +42,7 @@ TOPICS = (
         "status",
         messages.StatusMessage,
         "A gateway is here, was stopped, or is gone. The broker publishes the last one: it is the will.",
-        per_device=False,
+        below="",
         retain=True,
         expiry_s=MONTH_S,
     ),
@@ -64,9 +71,24 @@ TOPICS = (
         "health",
         messages.HealthMessage,
         "The agent's own numbers, each half minute.",
-        per_device=False,
+        below="",
         qos=0,
         expiry_s=HEALTH_S,
     ),
+    Topic(
+        "cmd",
+        messages.CmdMessage,
+        "A request to a gateway that takes commands. Retained ones are refused.",
+        below="name",
+        action="receive",
+        reply="reply",
+    ),
+    Topic(
+        "reply",
+        messages.ReplyMessage,
+        "The answer to a command that named no Response Topic.",
+        below="name",
+        expiry_s=REPLY_S,
+    ),
 )
-"""All topics that a gateway writes."""
+"""All topics of a gateway."""

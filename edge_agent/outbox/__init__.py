@@ -8,6 +8,7 @@ others (``transactions`` over ``store``); each uplink's ``delivery`` knows what 
   written?).
 - Who is owed what: ``recipients``, and for each uplink ``delivery``, ``share`` and ``ranges`` (numbers),
   ``apart`` (what it never gets), ``again`` (what goes out once more when the clock is learnt).
+- What was asked of it, and answered: ``commands``.
 - When: ``timeline``.
 - No room: ``disk``, ``ballast``, ``volatile`` and its ``adoption`` by a card that was mended; ``retention``
   and ``capacity`` with ``stages``; every reading that is given up stands in the ``ledger``.

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.kept import checksum
+from edge_agent.outbox.commands import carry_over
 from edge_agent.outbox.seal import SIGNED, all_signed, is_sealed, prepare, seal, sign
 from edge_agent.outbox.transactions import LOG_COLUMNS, transaction
 
@@ -90,6 +91,7 @@ def _move(old: sqlite3.Connection, new: sqlite3.Connection) -> int | None:
     )  # fmt: skip
     losses = _losses(old, new, streams, boots)
     _copy(old, new, "loss_owed (uplink, loss)", lambda row: (uplinks[row[0]], losses[row[1]]))
+    carry_over(old, new)
     lost, unkept, next_id = old.execute("SELECT lost, unkept, next_id FROM outbox").fetchone()
     new.execute(
         f"UPDATE outbox SET lost = lost + ?, unkept = unkept + ?, next_id = max(?, {_NEXT})",  # noqa: S608 - our own names

@@ -18,6 +18,7 @@ from edge_agent.kept import Stream
 from edge_agent.outbox import ballast, capacity, store, transactions
 from edge_agent.outbox.apart import Selection
 from edge_agent.outbox.capacity import Capacity
+from edge_agent.outbox.commands import Commands
 from edge_agent.outbox.delivery import MARK_EVERY, Delivery
 from edge_agent.outbox.disk import Disk
 from edge_agent.outbox.handover import Carried, Enrolled, Handover
@@ -55,6 +56,7 @@ class Outbox:
         self.epoch = opened.epoch
         self.streams = opened.streams
         self.timeline = Timeline(opened.boot, opened.ran_ms, opened.pieces)
+        self.commands = Commands(db, self.timeline, clock)
         self._recipients = Recipients(db, opened, selections)
         self.kept, self.lost = opened.kept, opened.lost
         self.left = Carried()  # what could not be written before the end, to go on elsewhere

@@ -30,6 +30,7 @@ _LOOK_EVERY = 10_000  # steps of SQLite's: some milliseconds
 _CHECK_S = 5.0  # for looking through the file after an unclean end
 _PLAUSIBLY_NEWER = 20  # major versions
 _SEALED_TABLES = ("stream", "uplink", "delivery", "again")
+_OTHER_TABLES = ("command",)
 
 
 def set_aside(path: Path) -> Path:
@@ -154,7 +155,7 @@ def _move(aside: Path, new: sqlite3.Connection, testimony: Testimony, identity: 
     with closing(sqlite3.connect(f"file:{aside}?mode=ro", uri=True, isolation_level=None)) as old:
         for table in SIGNED:  # where nothing can be read of them, the witness and the pages remain
             _move_signed(old, new, table)
-        for table in _SEALED_TABLES:
+        for table in (*_SEALED_TABLES, *_OTHER_TABLES):
             _move_table(old, new, table)
         if not _is_sealed(old):  # what they say of numbers and debts may be wrong: all is owed
             for table in ("delivery", "again"):

@@ -16,7 +16,7 @@ import aiosqlite
 
 from edge_agent.outbox import seal
 
-MAJOR = 1
+MAJOR, MINOR = 1, 1
 APPLICATION_ID = 0x50415247  # "PARG"
 PAGE_SIZE = 1024  # a commit of few readings writes few bytes
 _CHECKPOINT_PAGES = 4096  # 4 MB
@@ -175,9 +175,22 @@ def prepare(db: sqlite3.Connection, path: Path) -> None:
     db.execute(f"PRAGMA cache_size=-{_CACHE_KB}")
     db.execute("PRAGMA foreign_keys=OFF")  # the references are for the reader; ids come from this process
     db.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
-    if empty:
-        schema = (files(__package__) / "schema" / "0001.sql").read_text("utf-8")
+    if empty or version % 1000 < MINOR:
+        _make(db, 0 if empty else version % 1000 + 1)
+
+
+def _make(db: sqlite3.Connection, minor: int) -> None:
+    """Make the tables of this minor version and of all above it."""
+    names = ["0001.sql", *(f"0001_{later}.sql" for later in range(1, MINOR + 1))][minor:]
+    schema = ";".join((files(__package__) / "schema" / name).read_text("utf-8") for name in names)
+    try:
         db.executescript(
-            f"BEGIN;{schema};PRAGMA application_id={APPLICATION_ID};"
-            f"PRAGMA user_version={MAJOR * 1000};COMMIT;"
+            f"BEGIN IMMEDIATE;{schema};PRAGMA application_id={APPLICATION_ID};"
+            f"PRAGMA user_version={MAJOR * 1000 + MINOR};"
         )
+        seal.seal(db)
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise

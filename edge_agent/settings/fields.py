@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Pl
 
 from edge_agent.bus.address import Address
 from edge_agent.bus.serial import SerialFormat
+from edge_agent.contract.commands import COMMANDS
 from edge_agent.settings import secret, units
 
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -73,6 +74,25 @@ def _root(root: str) -> str:
     return root
 
 
+def _commands(value: Any) -> tuple[str, ...]:
+    if isinstance(value, bool):
+        return tuple(COMMANDS) if value else ()
+    if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
+        raise ValueError("is neither true nor false nor a list of commands")
+    for name in value:
+        if name not in COMMANDS:
+            raise ValueError(f"{name!r} is no command; there are: {', '.join(COMMANDS)}")
+    return tuple(value)
+
+
+def _filter(text: str) -> str:
+    levels = text.split("/")
+    wild = any(len(level) > 1 and set(level) & set("+#") for level in levels)
+    if not text or wild or "#" in levels[:-1] or text.startswith(("$", "#", "+")) or set(text) & set(" \0"):
+        raise ValueError('is no filter of topics; write words with / between them, such as "park/answers/#"')
+    return text
+
+
 def _readable(path: Path) -> Path:
     if path.is_fifo():
         raise ValueError("is a pipe; write a file")
@@ -119,6 +139,8 @@ Timezone = Annotated[str, AfterValidator(_timezone)]
 PortName = Annotated[str, AfterValidator(_port)]
 SerialText = Annotated[str, AfterValidator(_serial)]
 TopicRoot = Annotated[str, Field(max_length=200), AfterValidator(_root)]
+TopicFilter = Annotated[str, Field(max_length=200), AfterValidator(_filter)]
+CommandNames = Annotated[tuple[str, ...], BeforeValidator(_commands)]
 Duration = Annotated[float, BeforeValidator(units.duration)]
 Gap = Annotated[Duration, AfterValidator(units.within(0, 10, '"0s" to "10s"'))]
 Interval = Annotated[Duration, AfterValidator(units.within(0.1, 31 * 86_400, '"100ms" to "31d"'))]

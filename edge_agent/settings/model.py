@@ -23,6 +23,7 @@ from edge_agent.bus.serial import Direction
 from edge_agent.settings.fields import (
     Above,
     Bound,
+    CommandNames,
     Count,
     Duration,
     Gap,
@@ -39,6 +40,7 @@ from edge_agent.settings.fields import (
     Size,
     Text,
     Timezone,
+    TopicFilter,
     TopicRoot,
     Wildcards,
 )
@@ -92,7 +94,8 @@ class Uplink(_Table):
     """One way to a broker. In a loaded configuration ``client_id`` is never empty.
 
     A backlog begins to flow after a random part of ``spread``, so that gateways do not all come at once.
-    ``begin``, in the file ``from``, says what an uplink gets first that was not there before.
+    ``begin``, in the file ``from``, says what an uplink gets first that was not there before. ``commands``
+    are the names of those that it takes; ``reply_to`` where answers may go beside the own ``reply/#``.
     """
 
     servers: Annotated[tuple[OneServer, ...], Field(min_length=1, max_length=10)]
@@ -110,9 +113,13 @@ class Uplink(_Table):
     max_packet: Packet | None = None
     send: Send = Send()
     begin: Literal["now", "oldest"] = Field("now", alias="from")
+    commands: CommandNames = ()
+    reply_to: Annotated[tuple[TopicFilter, ...], Field(max_length=20)] = ()
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
+        if self.reply_to and not self.commands:
+            raise ValueError("has reply_to, which is for commands; add commands = true, or remove it")
         if self.password is not None and self.username is None:
             raise ValueError("has a password without a username; add username =")
         if self.key is not None and self.cert is None:
@@ -258,6 +265,11 @@ class Config(_Table):
                         f"sends to {server} twice under {uplink.root!r}, as {owner} and as {name}; "
                         "give one of them another root"
                     )
+        if len(asking := [name for name, uplink in uplinks.items() if uplink.commands]) > 1:
+            raise ValueError(
+                f"takes commands at {' and at '.join(asking)}; "
+                "leave them to one uplink, and write commands = false at the others"
+            )
         return {
             name: uplink.model_copy(
                 update={"client_id": uplink.client_id or f"{gateway.site}-{gateway.id}-{name}"}

@@ -13,7 +13,6 @@ _NOTHING = object()  # no form of the key asks for nothing
 
 _PLANNED: dict[str, object] = {
     "uplink.*.send.batch": "0s",
-    "uplink.*.commands": False,
     "uplink.*.dialects": [],
     "device.*.channel.*.alarm": _NOTHING,
     "console.listen": "",

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from edge_agent.kept import Row, Run
 from edge_agent.uplink import birth
-from edge_agent.uplink.mqtt import Outgoing
+from edge_agent.uplink.message import Outgoing
 from edge_agent.uplink.payload import Description
 from edge_agent.uplink.protocol import Delivery, Gateway
 from edge_agent.uplink.topics import Topics
@@ -25,7 +25,7 @@ class Announcements:
         descriptions: dict[int, Description],
         last: dict[str, Row],
     ) -> None:
-        self.session = 0
+        self.session, self.finishing = 0, False
         self._gateway, self._topics, self._delivery = gateway, topics, delivery
         self._descriptions = descriptions
         self._urgent: deque[Outgoing] = deque()

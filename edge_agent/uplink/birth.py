@@ -10,7 +10,7 @@ from edge_agent.contract.messages import (
     StatusMessage,
 )
 from edge_agent.kept import Declared, Row, Stream
-from edge_agent.uplink.mqtt import Outgoing
+from edge_agent.uplink.message import Outgoing
 from edge_agent.uplink.payload import Description, known_values
 from edge_agent.uplink.protocol import Gateway
 from edge_agent.uplink.topics import HEALTH_S, MONTH_S, Topics

@@ -9,7 +9,8 @@ from typing import NamedTuple
 from edge_agent.kept import Declared, Row, Run
 from edge_agent.uplink.kernel import Carried
 from edge_agent.uplink.lanes import Lane
-from edge_agent.uplink.mqtt import Outgoing, Session
+from edge_agent.uplink.message import Outgoing
+from edge_agent.uplink.mqtt import Session
 from edge_agent.uplink.window import Window
 
 log = logging.getLogger(__name__)
@@ -20,7 +21,8 @@ _OVERDUE = 3  # times ack_timeout, for one message while others are acknowledged
 class Flight(NamedTuple):
     """A message on its way. ``run`` or ``loss`` say what an acknowledgement settles.
 
-    ``lane`` is where a run was taken from; ``timed``: the clock was known when it was sent.
+    ``lane`` is where a run was taken from; ``timed``: the clock was known when it was sent. ``reply`` is the
+    key of an answer.
     """
 
     size: int
@@ -32,6 +34,7 @@ class Flight(NamedTuple):
     lane: Lane | None
     timed: bool
     topic: str
+    reply: str | None = None
 
 
 class Flights:
@@ -86,6 +89,7 @@ class Flights:
         loss: Declared | None = None,
         lane: Lane | None = None,
         timed: bool = True,
+        reply: str | None = None,
     ) -> None:
         """Publish a message.
 
@@ -99,7 +103,7 @@ class Flights:
         if message.qos:
             size, now = len(message.payload), self._loop.time()
             self._flying[mid] = Flight(
-                size, now, backlog, run, message.payload, loss, lane, timed, message.topic
+                size, now, backlog, run, message.payload, loss, lane, timed, message.topic, reply
             )
             self.window.sent(size, now, backlog=backlog)
             if self._timer is None:

@@ -16,12 +16,14 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge_agent.settings.fields import Server
 from edge_agent.settings.model import Uplink
 from edge_agent.uplink import tls
 from edge_agent.uplink.ends import SessionError, closed, refused
 from edge_agent.uplink.kernel import Carried, carried, prompt
+from edge_agent.uplink.message import Incoming, Outgoing
 from edge_agent.uplink.off_loop import off_loop
 from edge_agent.uplink.refusals import Refusal
 
@@ -32,7 +34,7 @@ _CONNECT_MOST_S = 60.0  # with name service, and every address that a name has
 _PING_LATE_S = 0.05  # a ping comes this long after its time; the broker waits half a keep-alive
 _SESSION_EXPIRY_S = 86_400  # only so that commands wait for us
 _WILL_DELAY_S = 15
-_AROUND = 48  # bytes: header, lengths, packet id, and the properties that we give
+_MOST_UNTAKEN = 20  # commands; the broker keeps the others
 _RECEIVE_MAXIMUM_DEFAULT = 65_535  # MQTT 5.0, 3.2.2.3.3
 
 
@@ -45,32 +47,17 @@ class Connected:
     maximum_packet: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A message to be published. ``expiry`` in seconds, MQTT 5 only."""
-
-    topic: str
-    payload: bytes
-    retain: bool = False
-    qos: Literal[0, 1] = 1
-    expiry: int | None = None
-
-    @property
-    def packet_size(self) -> int:
-        """How many bytes the whole packet has, at most."""
-        return len(self.topic.encode()) + len(self.payload) + _AROUND
-
-
 class Session:
     """One connection. What it hears it tells on the event loop.
 
-    ``on_ack(mid, refusal)``: a message was taken (None), or refused. ``on_message(topic, payload,
-    retained)``. ``on_closed(reason)``: the connection ended, and not by us.
+    ``on_ack(mid, refusal)``: a message was taken (None), or refused. ``on_closed(reason)``: the connection
+    ended, and not by us.
     """
 
     def __init__(self, settings: Uplink, protocol: Protocol, will: Outgoing) -> None:
         self.on_ack: Callable[[int, Refusal | None], None] = lambda _mid, _refusal: None
-        self.on_message: Callable[[str, bytes, bool], None] = lambda _topic, _payload, _retained: None
+        self._on_message: Callable[[Incoming], None] | None = None
+        self._early: list[Incoming] = []
         self.on_closed: Callable[[str], None] = lambda _reason: None
         self._settings, self._protocol = settings, protocol
         self._loop = asyncio.get_running_loop()
@@ -91,6 +78,7 @@ class Session:
             clean_session=None if five else False,
             protocol=MQTTv5 if five else MQTTv311,
             reconnect_on_failure=False,
+            manual_ack=True,
         )
         client.connect_timeout = _CONNECT_S
         client.max_inflight_messages = 0  # the window is ours
@@ -127,6 +115,7 @@ class Session:
         if self._protocol == "5":
             properties = _properties(PacketTypes.CONNECT)
             properties.SessionExpiryInterval = _SESSION_EXPIRY_S
+            properties.ReceiveMaximum = _MOST_UNTAKEN
 
         def connect() -> None:
             if properties is None:
@@ -222,15 +211,31 @@ class Session:
         Raises:
             SessionError: the connection is gone.
         """
-        properties = self._data_properties if message.expiry is None else self._properties(message.expiry)
+        plain = message.expiry is None and message.correlation is None
+        properties = self._data_properties if plain else self._properties(message.expiry, message.correlation)
         sent = self._client.publish(message.topic, message.payload, message.qos, message.retain, properties)
         if sent.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise SessionError(f"the connection is gone ({sent.rc.name})")
         return sent.mid
 
     def subscribe(self, topic: str) -> None:
-        """Ask for a topic, QoS 1."""
-        self._client.subscribe(topic, 1)
+        """Ask for a topic, QoS 1. Under MQTT 5 it is told of each message whether it is to be retained."""
+        if self._protocol == "5":
+            self._client.subscribe(topic, options=SubscribeOptions(qos=1, retainAsPublished=True))
+        else:
+            self._client.subscribe(topic, 1)
+
+    def listen(self, on_message: Callable[[Incoming], None]) -> None:
+        """Have messages told, also those that came already. Each is to be taken, or comes again later."""
+        self._on_message = on_message
+        early, self._early = self._early, []
+        for message in early:
+            on_message(message)
+
+    def take(self, message: Incoming) -> None:
+        """Acknowledge a message, so that it does not come again."""
+        if message.mid and not self._closed:
+            self._client.ack(message.mid, 1)
 
     def carried(self) -> Carried:
         """Whether the path still carries anything."""
@@ -255,7 +260,7 @@ class Session:
         if sock is not None:
             sock.close()
 
-    def _properties(self, expiry: int | None) -> Properties | None:
+    def _properties(self, expiry: int | None, correlation: bytes | None = None) -> Properties | None:
         if self._protocol != "5":
             return None
         properties = _properties(PacketTypes.PUBLISH)
@@ -263,6 +268,8 @@ class Session:
         properties.ContentType = "application/json"
         if expiry is not None:
             properties.MessageExpiryInterval = expiry
+        if correlation is not None:
+            properties.CorrelationData = correlation
         return properties
 
     def _heard_connack(
@@ -301,7 +308,23 @@ class Session:
             self.on_ack(mid, refusal)
 
     def _heard_message(self, _c: Client, _data: Any, message: MQTTMessage) -> None:
-        self._loop.call_soon(self.on_message, message.topic, bytes(message.payload), message.retain)
+        properties = message.properties
+        heard = Incoming(
+            message.topic,
+            bytes(message.payload),
+            message.retain,
+            getattr(properties, "MessageExpiryInterval", None),
+            getattr(properties, "ResponseTopic", None),
+            getattr(properties, "CorrelationData", None),
+            message.mid if message.qos else 0,
+        )
+        self._loop.call_soon(self._tell_message, heard)
+
+    def _tell_message(self, message: Incoming) -> None:
+        if self._on_message is None:
+            self._early.append(message)
+        else:
+            self._on_message(message)
 
     def _heard_end(
         self,

@@ -1,7 +1,7 @@
 """The messages that carry readings. Pure."""
 
 from edge_agent.kept import Run
-from edge_agent.uplink.mqtt import Outgoing
+from edge_agent.uplink.message import Outgoing
 from edge_agent.uplink.payload import Description, Envelope, encode
 from edge_agent.uplink.protocol import Delivery, Gateway
 from edge_agent.uplink.topics import Topics

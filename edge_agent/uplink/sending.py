@@ -8,14 +8,14 @@ from functools import partial
 
 from edge_agent.kept import Declared, Run
 from edge_agent.settings.model import Uplink as Settings
-from edge_agent.uplink import birth
 from edge_agent.uplink.announcements import Announcements
 from edge_agent.uplink.ends import SessionError
 from edge_agent.uplink.flights import Flight, Flights
-from edge_agent.uplink.history import History
+from edge_agent.uplink.hearing import Hearing
 from edge_agent.uplink.lanes import MOST_ROWS, Lane
 from edge_agent.uplink.losses import Losses
-from edge_agent.uplink.mqtt import Connected, Outgoing, Session
+from edge_agent.uplink.message import Outgoing
+from edge_agent.uplink.mqtt import Connected, Session
 from edge_agent.uplink.payload import Description
 from edge_agent.uplink.protocol import Delivery, Gateway
 from edge_agent.uplink.reader import read
@@ -23,11 +23,11 @@ from edge_agent.uplink.readings import LEAST_ROOM, data, largest_packet, largest
 from edge_agent.uplink.refusals import Gate, Refusal
 from edge_agent.uplink.rejections import Rejections
 from edge_agent.uplink.remembered import Remembered
-from edge_agent.uplink.repairs import Repairs
 from edge_agent.uplink.selection import passing
 from edge_agent.uplink.timers import Timers
 from edge_agent.uplink.topics import Topics
 from edge_agent.uplink.turns import Turns
+from edge_agent.uplink.ways import Ways
 from edge_agent.uplink.window import Window
 from edge_agent.uplink.within import within
 
@@ -65,7 +65,6 @@ class Sending:
         self._losses = Losses(gateway, self._topics, delivery)
         self._rejections = Rejections(delivery, self._losses, self._suspects)
         self._failed_id: int | None = None
-        self._proved = self._finishing = False
         self._timers = Timers()
 
     async def prepare(self) -> Outgoing:
@@ -83,25 +82,28 @@ class Sending:
         our own status back to us before any reading is trusted to it.
         """
         sizes = {id_: description.names_size for id_, description in self._descriptions.items()}
-        self._live, self._history = Lane(sizes), History(self._delivery, sizes)
         packets = connected.maximum_packet, self._settings.max_packet
         self._largest, self._packet = largest_payload(*packets), largest_packet(*packets)
         self.flights = Flights(
             session, Window(connected.receive_maximum), self._settings.ack_timeout, self._end
         )
         self.flights.largest, self.flights.left_out = self._packet, self._remembered.left_out
-        self._repairs = Repairs(self._gateway, self._delivery, self.flights, sizes)
-        self._beside = Turns(self._next_loss, partial(self._next_run, self._history.lane))
-        self._sources = self._losses, self._history, self._repairs
-        self._proved = proved
-        session.on_ack, session.on_message, session.on_closed = self._acked, self._heard, self._broke
+        self._ways = ways = Ways(self._gateway, self._delivery, self.flights, sizes)
+        self._live = ways.live
+        self._beside = Turns(self._next_loss, partial(self._next_run, ways.history.lane))
+        self._sources = self._losses, ways.history, ways.repairs
+        below = self._remembered.downlink
+        self._hearing = Hearing(
+            session, self._topics, self._said, self.flights, below, self.pump, proved=proved
+        )
+        session.on_ack, session.on_closed = self._acked, self._broke
         self._delivery.on_kept, self._delivery.low_water = self._kept, self._low_water
         self._delivery.losses_taken = lambda: self._losses.taken
         now, delay = self._loop.time(), random.uniform(0, self._settings.spread)  # noqa: S311 - jitter
         self._hold_until = self._remembered.hold_until(now, self._gateway.clock_wait)
         try:
-            session.subscribe(self._topics.status)
-            if not self._finishing:
+            self._hearing.begin()
+            if not self._said.finishing:
                 self._said.begin()
                 self.pump()
             self._timers.after("backlog", delay, self._open_backlog)
@@ -110,7 +112,7 @@ class Sending:
             self._health()
             if not proved:
                 problem = f"the broker does not pass {self._topics.status} back to us; allow us to write it"
-                self._timers.after("proof", self._settings.ack_timeout, lambda: self._end(problem))
+                self._timers.after("proof", self._settings.ack_timeout, partial(self._unproved, problem))
             async with asyncio.TaskGroup() as tasks:
                 work = read(self._hungry, self._rejections, self._sources, self.pump)
                 reader = tasks.create_task(work, name="uplink.reader")
@@ -119,6 +121,7 @@ class Sending:
                 finally:
                     reader.cancel()
         finally:
+            self._hearing.end()
             self._delivery.rewind()
             self._delivery.on_kept = self._delivery.low_water = None
             self._end("over")  # an acknowledgement that is told only now would come too late
@@ -127,7 +130,7 @@ class Sending:
 
     async def finish(self, seconds: float) -> None:
         """Stop in order: what is live goes out, is acknowledged within so many seconds, then goodbye."""
-        self._finishing = True
+        self._said.finishing = True
         self.pump()
         await within(seconds * (1 - _GOODBYE_SHARE), lambda: self._taken(live=True), self._quiet)
         self._said.say("stopped")
@@ -147,15 +150,14 @@ class Sending:
     @property
     def drain_s(self) -> float | None:
         """In how many seconds the backlog will be gone; None while that is not known, or none is sent."""
-        drains = self._history.waits or self.flights.history
-        return self._history.drain_s(self._loop.time()) if drains else None
+        return self._ways.drain_s(self._loop.time())
 
     def _kept(self, runs: Sequence[Run], declared: Sequence[Declared]) -> None:
         if declared:
             self._losses.made()
         if self._live.waiting + sum(len(run.rows) for run in runs) > _MOST_LIVE:
             self._live.clear()
-            self._history.extend()
+            self._ways.history.extend()
         else:
             self._live.add(runs)
         self._said.kept(runs)
@@ -185,10 +187,16 @@ class Sending:
             return False
         return (
             self._next_urgent()
+            or self._hearing.answer()
             or self._next_run(self._live, self.flights.window.room)
-            or (not self._finishing and self._next_state())
-            or (not self._finishing and self._beside.next(self.flights.window.backlog_room))
-            or (not self._finishing and self._next_run(self._repairs.lane, self.flights.window.backlog_room))
+            or (not self._said.finishing and self._next_when_running())
+        )
+
+    def _next_when_running(self) -> bool:
+        return (
+            self._next_state()
+            or self._beside.next(self.flights.window.backlog_room)
+            or self._next_run(self._ways.repairs.lane, self.flights.window.backlog_room)
         )
 
     def _next_urgent(self) -> bool:
@@ -217,7 +225,12 @@ class Sending:
         now, flying = self._loop.time(), self.flights.runs
         waits_for_clock = now < self._hold_until and not self._gateway.clock_known()
         one_at_a_time = self._suspects.careful and flying
-        return self._proved and not waits_for_clock and not one_at_a_time and self.gate.allows(now, flying)
+        return (
+            self._hearing.proved
+            and not waits_for_clock
+            and not one_at_a_time
+            and self.gate.allows(now, flying)
+        )
 
     def _send_run(self, lane: Lane, room: int) -> None:
         name = "live" if lane is self._live else "history"
@@ -243,9 +256,9 @@ class Sending:
     def _give_up(self, run: Run, lane: Lane, why: str) -> None:
         """Hand one reading to the ledger; the other rows of its message go back."""
         lane.put_back(Run(run.rows[1:]))
-        if lane is self._repairs.lane:  # the broker has it, without a true time
+        if not self._ways.owes(lane):
             self._suspects.forget(run.rows[0])
-            self._repairs.went()
+            self._ways.went(lane)
             return
         self._rejections.add(run.rows[0], why)
         self._hungry.set()
@@ -253,6 +266,10 @@ class Sending:
     def _refused(self, flight: Flight, refusal: Refusal) -> None:
         """Nothing is given up here: what was refused goes back, and comes again."""
         run = flight.run
+        if flight.reply is not None:
+            self._hearing.refused(flight, flight.reply, refusal.name)
+            self.pump()
+            return
         if run is not None and flight.lane is not None:
             flight.lane.put_back(run)
             if refusal.of_the_reading:
@@ -280,34 +297,18 @@ class Sending:
         if flight.run is not None:
             self.gate.accepted()
             self._suspects.forget(flight.run.rows[0])
-            self._taken_by_broker(flight, flight.run)
+            self._ways.taken(flight, self._loop.time())
+            self._on_acknowledged(flight)
         elif flight.loss is not None:
             self.gate.accepted()
             self._delivery.settle_loss(flight.loss)
+        elif flight.reply is not None:
+            self._hearing.answered(flight.reply)
         self.pump()
 
-    def _taken_by_broker(self, flight: Flight, run: Run) -> None:
-        if flight.lane is self._repairs.lane:
-            self._repairs.went()
-        else:
-            self._delivery.settle(run.stream, run.first, run.last)
-            if not flight.timed:
-                self._delivery.send_again(run.rows)
-        if flight.lane is self._history.lane:
-            self._history.acked(len(run.rows), self._loop.time())
-        self._on_acknowledged(flight)
-
-    def _heard(self, topic: str, payload: bytes, _retained: bool) -> None:  # noqa: FBT001 - the session's signature
-        if topic != self._topics.status or (said := birth.heard_status(payload)) is None:
-            return
-        state, session = said
-        if session == self._said.session and state == "online" and not self._proved:
-            self._proved = True
-            self._timers.stop("proof")
-            self.pump()
-        elif state == "offline" and not self._finishing:  # the will of an earlier connection came late
-            self._said.say("online")
-            self.pump()
+    def _unproved(self, problem: str) -> None:
+        if not self._hearing.proved:
+            self._end(problem)
 
     def _health(self) -> None:
         try:
@@ -324,18 +325,11 @@ class Sending:
         self.pump()
 
     def _open_backlog(self) -> None:
-        self._history.open(self._loop.time())
-        self._repairs.open()
+        self._ways.open(self._loop.time())
         self.pump()
 
     def _low_water(self) -> int:
-        places = (
-            self._rejections.low_water(),
-            self.flights.low_water((self._live, self._history.lane)),
-            self._live.low_water(),
-            self._history.low_water(),
-            self._failed_id,
-        )
+        places = self._rejections.low_water(), self._ways.low_water(), self._failed_id
         return min((id_ for id_ in places if id_ is not None), default=self._delivery.last_id + 1)
 
     def _broke(self, reason: str) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 MONTH_S = 30 * 86_400
 HEALTH_S = 60
+REPLY_S = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,11 @@ class Topics:
     def health(self) -> str:
         """The agent's own numbers."""
         return f"{self.base}/health"
+
+    @property
+    def commands(self) -> str:
+        """All requests to the gateway."""
+        return f"{self.base}/cmd/#"
 
     def meta(self, device: str) -> str:
         """What a device is."""

@@ -8,6 +8,7 @@ from edge_agent.backoff import Backoff
 from edge_agent.settings.fields import Server
 from edge_agent.settings.model import Uplink as Settings
 from edge_agent.status import UplinkStatus
+from edge_agent.uplink.downlink import Downlink
 from edge_agent.uplink.ends import SessionError
 from edge_agent.uplink.flights import Flight
 from edge_agent.uplink.mqtt import Protocol, Session
@@ -66,6 +67,10 @@ class Uplink:
             drain_s=self._sending.drain_s if self._sending else None,
         )
 
+    def take_commands(self, downlink: Downlink) -> None:
+        """Have commands carried out. Called before ``run``."""
+        self._remembered.downlink = downlink
+
     def publish_state(self, device: str) -> None:
         """A device's availability changed."""
         if self._sending is not None:
@@ -77,7 +82,19 @@ class Uplink:
             self._sending.pump()
 
     async def run(self) -> None:
-        """Keep trying, each server in turn."""
+        """Keep trying, each server in turn; carry out what is asked meanwhile."""
+        downlink = self._remembered.downlink
+        if downlink is None:
+            await self._deliver()
+            return
+        async with asyncio.TaskGroup() as tasks:
+            listening = tasks.create_task(downlink.run(), name="downlink")
+            try:
+                await self._deliver()
+            finally:
+                listening.cancel()
+
+    async def _deliver(self) -> None:
         turn = 0
         while True:
             self._server = self._settings.servers[turn % len(self._settings.servers)]

@@ -64,7 +64,7 @@ async def test_a_new_outbox_has_the_schema_and_the_pragmas(path: Path) -> None:
         assert len(outbox.epoch) == 6
         assert await outbox._db.run(lambda db: db.execute("PRAGMA synchronous").fetchone()) == (2,)  # FULL
     assert ask(path, "PRAGMA application_id") == [(store.APPLICATION_ID,)]
-    assert ask(path, "PRAGMA user_version") == [(store.MAJOR * 1000,)]
+    assert ask(path, "PRAGMA user_version") == [(store.MAJOR * 1000 + store.MINOR,)]
     assert ask(path, "PRAGMA page_size") == [(1024,)]
     assert ask(path, "PRAGMA journal_mode") == [("wal",)]
     assert ask(path, "PRAGMA foreign_key_check") == []
@@ -108,7 +108,7 @@ async def test_a_newer_minor_with_more_columns_and_tables_is_used(path: Path) ->
         for (table,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
             db.execute(f"ALTER TABLE {table} ADD COLUMN from_a_later_version TEXT")
         db.execute("CREATE TABLE from_a_later_version (one TEXT)")
-        db.execute("PRAGMA user_version = 1001")
+        db.execute("PRAGMA user_version = 1999")
         seal(db)  # as that version would
         db.commit()
     async with opened(

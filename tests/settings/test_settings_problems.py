@@ -29,8 +29,6 @@ PLANNED = "is not supported by this version (it is planned); remove it"
             '[uplink.c]\nservers = ["mqtt://b"]\nsend = { batch = "1m" }',
             [f"3: uplink.c.send.batch: {PLANNED}"],
         ),
-        ('[uplink.c]\nservers = ["mqtt://b"]\ncommands = true', [f"3: uplink.c.commands: {PLANNED}"]),
-        ('[uplink.c]\nservers = ["mqtt://b"]\ncommands = 0', [f"3: uplink.c.commands: {PLANNED}"]),
         (
             METER + "channel.power.alarm.x = { above = 1 }",
             [f"7: device.meter.channel.power.alarm: {PLANNED}"],

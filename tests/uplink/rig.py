@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ from edge_agent.outbox.rows import Identity, Policy
 from edge_agent.reading import Reading
 from edge_agent.settings.model import Uplink as Settings
 from edge_agent.status import Status
+from edge_agent.uplink.downlink import Carry, Downlink
 from edge_agent.uplink.protocol import Acknowledged, Gateway
 from edge_agent.uplink.uplink import Uplink
 
@@ -116,6 +117,7 @@ async def running(  # noqa: PLR0913 - each is a knob that one test turns
     clock_wait: float = 120.0,
     retry: float = 0.2,
     start: bool = True,
+    carry_out: Mapping[str, Carry] | None = None,
 ) -> AsyncIterator[Rig]:
     """Open an outbox in a folder and run an uplink on it. ``retry``: the most that its back-off waits."""
     clock = clock or SystemClock("always")
@@ -142,6 +144,8 @@ async def running(  # noqa: PLR0913 - each is a knob that one test turns
     )
     told: list[Acknowledged] = []
     made = Uplink("city", uplink, gateway, outbox.deliveries["city"], told.append)
+    if carry_out is not None:
+        made.take_commands(Downlink(uplink, gateway, outbox.commands, carry_out))
     made._backoff = Backoff(retry / 4, retry)
     writer = asyncio.create_task(outbox.run())
     runs = asyncio.create_task(made.run() if start else asyncio.sleep(0))

@@ -1,0 +1,119 @@
+"""Which commands were taken, and how they were answered: kept before they are carried out."""
+
+import sqlite3
+
+from edge_agent.clock import Clock
+from edge_agent.kept import Command
+from edge_agent.outbox.store import Store
+from edge_agent.outbox.timeline import Timeline
+from edge_agent.outbox.transactions import transaction
+
+_MOST = 10_000
+_REMEMBERED_MS = 86_400_000  # running time
+_COLUMNS = "id, name, kept, reply_to, correlation, answer"
+
+
+class Commands:
+    """What the file remembers of commands: of 24 h of running time, at most 10,000."""
+
+    def __init__(self, db: Store, timeline: Timeline, clock: Clock) -> None:
+        self._db, self._timeline, self._clock = db, timeline, clock
+        self._told: list[str] = []  # to be written beside what is written next: no more than this is urgent
+
+    def _running_ms(self) -> int:
+        return self._timeline.running_ms(self._timeline.boot, self._clock.mono_ms())
+
+    async def take(self, id_: str, name: str, reply_to: str, correlation: bytes | None) -> Command | None:
+        """Keep a new command. Returns what is known of it where it is not new.
+
+        Raises:
+            DamagedError, sqlite3.Error: it could not be kept, and must not be carried out.
+        """
+        new = Command(id_, name, self._running_ms(), reply_to, correlation, None)
+        told = list(self._told)
+        known = await self._db.run(_take, new, told)
+        self._told = self._told[len(told) :]
+        return known
+
+    async def find(self, id_: str) -> Command | None:
+        """Return what is known of a command."""
+        return await self._db.run(_find, id_)
+
+    async def answer(self, id_: str, answer: bytes) -> None:
+        """Keep the answer to a command that was taken."""
+        told = list(self._told)
+        await self._db.run(_answer, id_, answer, told)
+        self._told = self._told[len(told) :]
+
+    def told(self, id_: str) -> None:
+        """A broker has taken the answer; it is written with the next change, or by ``write``."""
+        self._told.append(id_)
+
+    async def write(self) -> None:
+        """Write which answers were taken by a broker."""
+        if self._told:
+            told, self._told = self._told, []
+            await self._db.run(_tell, told)
+
+    async def untold(self, within_ms: float) -> list[Command]:
+        """Return those of so long ago whose answer no broker has taken, and all that have none."""
+        return await self._db.run(_untold, self._running_ms() - within_ms)
+
+
+def carry_over(old: sqlite3.Connection, new: sqlite3.Connection) -> None:
+    """Remember what a volatile outbox does; its running time is another one, so that it counts from now."""
+    if not old.execute("SELECT 1 FROM sqlite_schema WHERE name = 'command'").fetchone():
+        return  # an agent without commands made it
+    (running,) = new.execute("SELECT ifnull(sum(ran_ms), 0) FROM boot").fetchone()
+    new.executemany(
+        "INSERT OR IGNORE INTO command (id, name, kept, reply_to, correlation, answer, told)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [
+            (id_, name, running, *rest)
+            for id_, name, *rest in old.execute(
+                "SELECT id, name, reply_to, correlation, answer, told FROM command ORDER BY n"
+            )
+        ],
+    )
+
+
+def _take(db: sqlite3.Connection, new: Command, told: list[str]) -> Command | None:
+    known = _find(db, new.id)
+    if known is not None:
+        return known
+    with transaction(db):
+        _mark(db, told)
+        (n,) = db.execute(
+            f"INSERT INTO command ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?) RETURNING n",  # noqa: S608 - our own names
+            new,
+        ).fetchone()
+        db.execute("DELETE FROM command WHERE n <= ? OR kept < ?", (n - _MOST, new.kept - _REMEMBERED_MS))
+    return None
+
+
+def _find(db: sqlite3.Connection, id_: str) -> Command | None:
+    row = db.execute(f"SELECT {_COLUMNS} FROM command WHERE id = ?", (id_,)).fetchone()  # noqa: S608 - as above
+    return None if row is None else Command(*row)
+
+
+def _answer(db: sqlite3.Connection, id_: str, answer: bytes, told: list[str]) -> None:
+    with transaction(db):
+        _mark(db, told)
+        db.execute("UPDATE command SET answer = ? WHERE id = ?", (answer, id_))
+
+
+def _tell(db: sqlite3.Connection, told: list[str]) -> None:
+    with transaction(db):
+        _mark(db, told)
+
+
+def _mark(db: sqlite3.Connection, told: list[str]) -> None:
+    db.executemany("UPDATE command SET told = 1 WHERE id = ?", [(id_,) for id_ in told])
+
+
+def _untold(db: sqlite3.Connection, since: float) -> list[Command]:
+    found = db.execute(
+        f"SELECT {_COLUMNS} FROM command WHERE told = 0 AND (answer IS NULL OR kept >= ?) ORDER BY n",  # noqa: S608 - as above
+        (since,),
+    )
+    return [Command(*row) for row in found]

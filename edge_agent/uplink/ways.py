@@ -1,0 +1,60 @@
+"""The ways on which readings go in one connection: live, the backlog, and what goes out once more."""
+
+from edge_agent.uplink.flights import Flight, Flights
+from edge_agent.uplink.history import History
+from edge_agent.uplink.lanes import Lane
+from edge_agent.uplink.protocol import Delivery, Gateway
+from edge_agent.uplink.repairs import Repairs
+
+
+class Ways:
+    """All of them, and what it means that a message of one was taken."""
+
+    def __init__(
+        self, gateway: Gateway, delivery: Delivery, flights: Flights, names_size: dict[int, int]
+    ) -> None:
+        self.live, self.history = Lane(names_size), History(delivery, names_size)
+        self.repairs = Repairs(gateway, delivery, flights, names_size)
+        self._delivery, self._flights = delivery, flights
+
+    def open(self, now: float) -> None:
+        """What is not live may flow. Times are seconds, monotonic."""
+        self.history.open(now)
+        self.repairs.open()
+
+    def owes(self, lane: Lane) -> bool:
+        """Say whether what is in a lane is owed; else the broker has taken it before."""
+        return lane is self.live or lane is self.history.lane
+
+    def went(self, lane: Lane) -> None:
+        """Some of what is not owed was taken, or left out."""
+        if lane is self.repairs.lane:
+            self.repairs.went()
+
+    def taken(self, flight: Flight, now: float) -> None:
+        """The broker has taken a message of readings."""
+        run, lane = flight.run, flight.lane
+        assert run is not None
+        assert lane is not None
+        if not self.owes(lane):
+            self.went(lane)
+            return
+        self._delivery.settle(run.stream, run.first, run.last)
+        if not flight.timed:
+            self._delivery.send_again(run.rows)
+        if lane is self.history.lane:
+            self.history.acked(len(run.rows), now)
+
+    def drain_s(self, now: float) -> float | None:
+        """In how many seconds the backlog will be gone; None while that is not known, or none is sent."""
+        drains = self.history.waits or self._flights.history
+        return self.history.drain_s(now) if drains else None
+
+    def low_water(self) -> int | None:
+        """The lowest log id that waits or is on its way, and is owed; None where there is none."""
+        places = (
+            self._flights.low_water((self.live, self.history.lane)),
+            self.live.low_water(),
+            self.history.low_water(),
+        )
+        return min((id_ for id_ in places if id_ is not None), default=None)
