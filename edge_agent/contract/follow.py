@@ -36,7 +36,7 @@ from edge_agent.contract.rates import Latency, Rate
 from edge_agent.contract.stream import News, Stream
 from edge_agent.contract.topics import ROOT, TOPICS
 
-_TOPICS = {topic.name: topic for topic in TOPICS}
+_TOPICS = {topic.name: topic for topic in TOPICS if topic.below != "name"}  # commands are between others
 _EPOCHS = 4  # of one device that are remembered; the oldest is forgotten first
 
 
@@ -109,7 +109,7 @@ def place(topic: str, root: str = ROOT) -> Place | None:
     levels = rest.split("/") if found and not head else []
     if len(levels) not in {3, 4} or levels[2] not in _TOPICS:
         return None
-    if _TOPICS[levels[2]].per_device != (len(levels) == 4):  # noqa: PLR2004 - site, gateway, kind, device
+    if (_TOPICS[levels[2]].below == "device") != (len(levels) == 4):  # noqa: PLR2004 - site, gateway, kind, device
         return None
     site, gateway, kind, *device = levels
     return Place(site, gateway, kind, device[0] if device else "")

@@ -230,8 +230,8 @@ def test_devices_are_known_until_they_are_cleared() -> None:
 
 def test_every_example_is_understood_and_later_keys_are_ignored() -> None:
     follower = Follower()
-    for kind, examples in EXAMPLES.items():
-        for example in examples.values():
+    for kind in EXAMPLES.keys() - {"cmd", "reply"}:  # what others say to one another
+        for example in EXAMPLES[kind].values():
             heard = follower.hear(topic(kind), json.dumps(example | {"added_later": [1]}).encode(), NOW)
             assert (heard.refused, heard.message is None) == ("", False)
 
