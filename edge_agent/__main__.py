@@ -1,7 +1,7 @@
 """The way in to ``edge-agent``, and to ``python -m edge_agent``."""
 
+import signal
 import sys
-from pathlib import Path
 
 
 def main() -> None:
@@ -9,8 +9,12 @@ def main() -> None:
 
     ``run`` as systemd starts it goes past the libraries of the other verbs, which would stay in memory.
     """
+    # until a verb has something to put away, and listens to Ctrl-C itself, it ends at once and without a word
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     match sys.argv[1:]:
         case ["run", "--config" | "-c", config]:
+            from pathlib import Path  # noqa: PLC0415 - as above
+
             from edge_agent.service import serve  # noqa: PLC0415 - the other verbs do without the agent
 
             sys.exit(serve(Path(config)))

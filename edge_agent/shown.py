@@ -1,9 +1,18 @@
-"""How a value and its unit are written for people, wherever they are shown."""
+"""How values, units and foreign text are written for people, wherever they are shown."""
 
 import os
+import re
 import sys
 
 from edge_agent.reading import Value
+
+# All but the line's end and the tab. A lone half of a UTF-16 pair is a byte that was not UTF-8.
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def plain(text: str) -> str:
+    """Write each control character as JSON does, so that no device or file can steer a terminal."""
+    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def value(found: Value | None) -> str:
@@ -15,6 +24,8 @@ def value(found: Value | None) -> str:
             return "yes" if found else "no"
         case float():
             return f"{found:.3f}".rstrip("0").rstrip(".")
+        case str():
+            return plain(found).replace("\n", "\\n")
         case _:
             return str(found)
 

@@ -22,6 +22,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
+    rich_markup_mode="markdown",  # which fills paragraphs; the others keep the line breaks of the code
 )
 for verb in (run, check, read, listen, record, replay, demo, decode, drivers, watch, version):
     app.command()(verb)

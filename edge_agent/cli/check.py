@@ -1,12 +1,13 @@
 """``edge-agent check``: whether a configuration can be used."""
 
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from edge_agent.cli.ending import stop
+from edge_agent.cli.say import say
 from edge_agent.profile import profile_note
 from edge_agent.settings.error import Problem, SettingsError
 from edge_agent.settings.lines import line_of, locate
@@ -31,13 +32,12 @@ def check(
         found = load(config)
         _check_certificates(config, found)
     except SettingsError as error:
-        print(error, file=sys.stderr)
-        raise typer.Exit(os.EX_CONFIG) from None
+        stop(str(error), code=os.EX_CONFIG)
     devices, buses = _count(len(found.device), "device"), _count(len(found.bus), "bus", "buses")
     for name, device in found.device.items():
         if note := profile_note(device.driver, profile := device.settings.get("profile")):
-            print(f"device.{name}: profile {profile!r} is {note}")
-    print(f"OK: {devices} on {buses}, {_count(len(found.uplink), 'uplink')}")
+            say(f"device.{name}: profile {profile!r} is {note}")
+    say(f"OK: {devices} on {buses}, {_count(len(found.uplink), 'uplink')}")
 
 
 def _check_certificates(file: Path, found: Config) -> None:

@@ -5,6 +5,9 @@ from typing import Annotated
 
 import typer
 
+from edge_agent.cli.ending import stop
+from edge_agent.cli.say import say
+
 contract = typer.Typer(no_args_is_help=True, help="The MQTT contract, for the teams that build on it.")
 
 
@@ -26,14 +29,12 @@ def export(
     try:
         written = list(documents())
     except ModuleNotFoundError as error:
-        typer.echo(f"{error.name} is missing; pip install 'smartpark-edge-agent[contract]'", err=True)
-        raise typer.Exit(1) from error
+        stop(f"{error.name} is missing; pip install 'smartpark-edge-agent[contract]'")
     try:
         for name, text in written:
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, "utf-8")
     except OSError as error:
-        typer.echo(f"{error.filename}: {error.strerror}; name a folder that may be written", err=True)
-        raise typer.Exit(1) from error
-    print(f"{len(written)} files in {folder}, of them asyncapi.yaml")
+        stop(f"{error.filename}: {error.strerror}; name a folder that may be written")
+    say(f"{len(written)} files in {folder}, of them asyncapi.yaml")

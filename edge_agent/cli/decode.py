@@ -1,20 +1,19 @@
 """``edge-agent decode``: say what one frame means, without any hardware."""
 
-import json
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, cast
 
 import typer
-from pydantic import ValidationError
 
 from edge_agent import registry
 from edge_agent.bus.advertisement import hex_bytes, uuid, written
 from edge_agent.bus.framing import Framer
 from edge_agent.bus.modbus import answer_cut, parse, read_request
 from edge_agent.cli.ending import stop
+from edge_agent.cli.say import tell
+from edge_agent.cli.setting import UsageError, pairs, settings_of, split
 from edge_agent.driver import (
     Advertisement,
     Answerer,
@@ -29,16 +28,11 @@ from edge_agent.driver import (
     Read,
     Registers,
     Sample,
-    Settings,
     Talker,
 )
 from edge_agent.profile import profile_note
 
 _NOBODY = "00:00:00:00:00:00"  # an address was not told, and most formats do not need it
-
-
-class _UsageError(ValueError):
-    """The command cannot be carried out as given. The message says what to give instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +96,9 @@ def decode(  # noqa: PLR0913 - one parameter for each option
         result = meaning(record, driver, told, given)
         if note := _profile(driver, told.get("profile")):
             result["profile"] = note
-    except (_UsageError, registry.UnknownDriverError) as error:
+    except (UsageError, registry.UnknownDriverError) as error:
         stop(str(error))
-    print(json.dumps(result, ensure_ascii=False))
+    tell(result)
     if not result.get("samples"):
         raise typer.Exit(1)
 
@@ -113,7 +107,7 @@ def _profile(driver: str, name: object) -> str:
     try:
         return profile_note(driver, name)
     except ValueError as error:
-        raise _UsageError(f"driver {driver}: {error}") from error
+        raise UsageError(f"driver {driver}: {error}") from error
 
 
 def _decode_capture(file: Path, name: str, settings: list[str]) -> NoReturn:
@@ -130,7 +124,7 @@ def _decode_capture(file: Path, name: str, settings: list[str]) -> NoReturn:
         own = head.settings if name == head.driver else {}
         for result in meanings(record, name, {**own, **pairs(settings)}, pieces):
             decoded += bool(result.get("samples"))
-            print(json.dumps(result, ensure_ascii=False))
+            tell(result)
     except (ValueError, registry.UnknownDriverError) as error:
         stop(str(error))
     raise typer.Exit(0 if decoded else 1)
@@ -208,7 +202,7 @@ def _check_kind(over: Over, name: str, given: Given) -> None:
             wanted, there = {"characteristic", "value"}, "--characteristic UUID and --value HEX"
     present = {kind for kind in Given.__slots__ if getattr(given, kind) is not None}
     if present != wanted:
-        raise _UsageError(f"driver {name} decodes what is given with {there}, and nothing else; give that")
+        raise UsageError(f"driver {name} decodes what is given with {there}, and nothing else; give that")
 
 
 def _open(
@@ -220,56 +214,11 @@ def _open(
     if "address" in fields and (given.advertisement or given.characteristic):
         known = given.advertisement.address if given.advertisement else ""
         settings = {"address": known or _NOBODY} | settings
+    chosen = settings_of(name, record.settings, settings)
     try:
-        return record.open(record.settings.model_validate(settings))
-    except ValidationError as error:
-        raise _UsageError(_wrong_settings(name, record.settings, error)) from error
+        return record.open(chosen)
     except ValueError as error:
-        raise _UsageError(f"driver {name}: {error}") from error
-
-
-def _wrong_settings(name: str, model: type[Settings], error: ValidationError) -> str:
-    known = ", ".join(model.model_fields) or "none"
-    lines = []
-    for problem in error.errors(include_url=False):
-        key = ".".join(map(str, problem["loc"]))
-        match problem["type"]:
-            case "missing":
-                lines.append(f"setting {key!r} is missing; give it with --set {key}=VALUE")
-            case "extra_forbidden":
-                lines.append(f"there is no setting {key!r}; there are: {known}")
-            case "string_type":
-                lines.append(f"setting {key!r} is not text; put it in quotes: --set '{key}=\"...\"'")
-            case "value_error":  # ours: it says all, and no more than may be said of a secret
-                lines.append(f"setting {key!r} {problem['ctx']['error']}")
-            case _:
-                lines.append(f"setting {key!r}, {problem['input']!r}: {problem['msg']}")
-    return f"driver {name}: " + "; ".join(lines)
-
-
-def pairs(texts: list[str]) -> dict[str, Any]:
-    """Read the ``--set KEY=VALUE`` of a command line.
-
-    Raises:
-        ValueError: one of them is none.
-    """
-    return {key: _value(value) for key, value in (_split("--set", "KEY=VALUE", text) for text in texts)}
-
-
-def _value(text: str) -> Any:
-    """Read a value as in a configuration file; what is not TOML is a plain string."""
-    try:
-        parsed = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
-        return text
-    return parsed["value"] if len(parsed) == 1 else text
-
-
-def _split(option: str, form: str, text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise _UsageError(f"{option} {text!r} is not {form}")
-    return key.strip(), value.strip()
+        raise UsageError(f"driver {name}: {error}") from error
 
 
 def _hex(option: str, text: str | None) -> bytes | None:
@@ -278,14 +227,14 @@ def _hex(option: str, text: str | None) -> bytes | None:
     try:
         return hex_bytes(text)
     except ValueError as error:
-        raise _UsageError(f"{option} {error}") from error
+        raise UsageError(f"{option} {error}") from error
 
 
 def _characteristic(text: str | None) -> str | None:
     try:
         return uuid(text) if text is not None else None
     except ValueError as error:
-        raise _UsageError(f"--characteristic {error}") from error
+        raise UsageError(f"--characteristic {error}") from error
 
 
 def _advertisement(
@@ -294,13 +243,13 @@ def _advertisement(
     address, name, rssi = sender
     if not service_data and not manufacturer_data and sender == (None, None, None):
         return None
-    services = dict(_split("--service-data", "UUID=HEX", text) for text in service_data)
-    makers = dict(_split("--manufacturer-data", "ID=HEX", text) for text in manufacturer_data)
+    services = dict(split("--service-data", "UUID=HEX", text) for text in service_data)
+    makers = dict(split("--manufacturer-data", "ID=HEX", text) for text in manufacturer_data)
     told = {"address": address or "", "name": name or "", "rssi": rssi or 0}
     try:
         return written(told | {"service_data": services, "manufacturer_data": makers})
     except ValueError as error:
-        raise _UsageError(str(error)) from error
+        raise UsageError(str(error)) from error
 
 
 def _first_line(kind: type[Fault]) -> str:

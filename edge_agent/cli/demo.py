@@ -6,16 +6,7 @@ from typing import Annotated
 
 import typer
 
-from edge_agent.settings.units import duration
-
-
-def _seconds(text: str) -> float | None:
-    if not text:
-        return None
-    try:
-        return duration(text.strip())
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r} {error}") from None
+from edge_agent.cli.ending import duration_option, stop
 
 
 def demo(
@@ -44,9 +35,14 @@ def demo(
     from edge_agent.demo.broken import DemoError  # noqa: PLC0415
     from edge_agent.demo.run import Options, run  # noqa: PLC0415
 
-    options = Options(_seconds(for_), as_json, broker, directory, _seconds(outage))
+    options = Options(
+        duration_option("--for", for_, as_json=as_json),
+        as_json,
+        broker,
+        directory,
+        duration_option("--outage", outage, as_json=as_json),
+    )
     try:
         asyncio.run(run(options))
     except DemoError as error:
-        typer.echo(f"edge-agent demo: {error}", err=True)
-        raise typer.Exit(1) from None
+        stop(f"edge-agent demo: {error}", as_json=as_json)

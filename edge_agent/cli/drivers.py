@@ -11,6 +11,7 @@ from edge_agent import registry
 from edge_agent.cli.devices import devices_page
 from edge_agent.cli.ending import stop
 from edge_agent.cli.page import page, sample_settings
+from edge_agent.cli.say import say
 from edge_agent.driver import ProfileError, find_profiles
 from edge_agent.profile import ProfileFile, profile_text
 
@@ -33,9 +34,9 @@ def drivers(
 ) -> None:
     """List the installed drivers and their profiles, or print a driver's sample or page, or all devices."""
     try:
-        print(_text(show, name, as_json=as_json), end="")
+        say(_text(show, name, as_json=as_json), end="")
     except (registry.UnknownDriverError, ProfileError) as error:
-        stop(str(error))
+        stop(str(error), as_json=as_json)
 
 
 def _text(show: Show | None, name: str | None, *, as_json: bool) -> str:

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import typer
 
 from edge_agent import shown
+from edge_agent.cli.say import say, tell
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -42,18 +43,19 @@ def until_stopped(work: Coroutine[Any, Any, None], seconds: float | None = None)
     return asyncio.run(run())
 
 
-def stop(message: str) -> NoReturn:
-    """Say why a verb cannot be carried out, and what to do instead; end with 2."""
-    typer.echo(message, err=True)
-    raise typer.Exit(2)
+def stop(message: str, *, as_json: bool = False, code: int = 2) -> NoReturn:
+    """Say why a verb cannot be carried out, and what to do instead; end with the code.
 
-
-def duration_option(text: str) -> float | None:
-    """Read a ``DURATION`` of the command line; None where there is none.
-
-    Raises:
-        BadParameter: it is no duration.
+    It is on stderr, and with ``as_json`` also on stdout, as ``{"error": ..}``.
     """
+    say(message, error=True)
+    if as_json:
+        tell({"error": message})
+    raise typer.Exit(code)
+
+
+def duration_option(option: str, text: str, *, as_json: bool = False) -> float | None:
+    """Read the ``DURATION`` of an option; None where there is none. What is no duration ends the verb."""
     # with it come the words of all settings, which `edge-agent --help` need not wait for
     from edge_agent.settings.units import duration  # noqa: PLC0415
 
@@ -62,4 +64,4 @@ def duration_option(text: str) -> float | None:
     try:
         return duration(text.strip())
     except ValueError as error:
-        raise typer.BadParameter(f"{text!r} {error}") from None
+        stop(f"{option} {text!r} {error}", as_json=as_json)

@@ -1,13 +1,13 @@
 """``edge-agent listen``: show what passes on a port, decoded where it can be."""
 
 import asyncio
-import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edge_agent.cli.ending import duration_option, stop, until_stopped
+from edge_agent.cli.say import say, tell
 
 if TYPE_CHECKING:
     from edge_agent.bus.serial import SerialFormat
@@ -44,12 +44,12 @@ def listen(  # noqa: PLR0913 - one parameter for each option
     from edge_agent.onsite.dissect import Dissector  # noqa: PLC0415 - as above
     from edge_agent.registry import UnknownDriverError  # noqa: PLC0415 - as above
 
-    seconds = duration_option(for_)
+    seconds = duration_option("--for", for_, as_json=as_json)
     try:
         address = Address.parse(port)
         known, form = _known(driver, settings or [], speed)
     except (UnknownDriverError, ValueError) as error:
-        stop(str(error))
+        stop(str(error), as_json=as_json)
     dissector = Dissector(known)
     told = 0
 
@@ -57,7 +57,7 @@ def listen(  # noqa: PLR0913 - one parameter for each option
         nonlocal told
         for one in passed:
             told += bool(one.who)
-            print(_json(at, one) if as_json else _line(at, one, verbose=verbose), flush=True)
+            tell(_told(at, one)) if as_json else say(_line(at, one, verbose=verbose))
 
     async def work() -> None:
         from edge_agent.bus.stream import open_stream  # noqa: PLC0415 - as above
@@ -73,22 +73,25 @@ def listen(  # noqa: PLR0913 - one parameter for each option
             stream.close()
             show(loop.time() - start, dissector.quiet())
 
-    typer.echo(f"listening to {port} at {form}; Ctrl-C ends it", err=True)
+    say(f"listening to {port} at {form}; Ctrl-C ends it", error=True)
     try:
         until_stopped(work(), seconds)
     except BusError as error:
-        stop(str(error))
+        stop(str(error), as_json=as_json)
     raise typer.Exit(0 if told else 1)
 
 
 def _known(name: str, settings: list[str], speed: str) -> "tuple[list[Known], SerialFormat]":
     from edge_agent import registry  # noqa: PLC0415 - as above
     from edge_agent.bus.serial import SerialFormat  # noqa: PLC0415 - as above
-    from edge_agent.cli.decode import pairs  # noqa: PLC0415 - as above
+    from edge_agent.cli.setting import UsageError, pairs, settings_of  # noqa: PLC0415 - as above
     from edge_agent.driver import Over  # noqa: PLC0415 - as above
     from edge_agent.onsite.dissect import Asked, Modbus, Unasked  # noqa: PLC0415 - as above
     from edge_agent.onsite.plan import candidates, factory  # noqa: PLC0415 - as above
 
+    told = pairs(settings)
+    if told and not name:
+        raise UsageError("--set is a setting of one driver; name it with --driver")
     usual = "9600 8N1"
     known: list[Known] = []
     drivers = (
@@ -98,7 +101,7 @@ def _known(name: str, settings: list[str], speed: str) -> "tuple[list[Known], Se
     )
     for each, record in drivers:
         if record.over is Over.STREAM and record.cut:
-            tried = [record.settings(**pairs(settings))] if settings else candidates(record, 0)
+            tried = [settings_of(each, record.settings, told)] if told else candidates(record, 0)
             for one in tried:
                 known.append(Unasked(each, record, one, alone=bool(name)))
                 usual = factory(record, one) or usual if name else usual
@@ -107,8 +110,10 @@ def _known(name: str, settings: list[str], speed: str) -> "tuple[list[Known], Se
             usual = next(iter(record.probe.formats), usual) if name and record.probe else usual
         elif record.over is Over.REGISTERS and not any(isinstance(one, Modbus) for one in known):
             known.append(Modbus())
+    if told and not any(isinstance(one, Unasked) for one in known):
+        raise UsageError(f"driver {name} needs no settings to listen; leave out --set")
     if not known:
-        raise ValueError(
+        raise UsageError(
             f"driver {name} tells nothing by listening; leave out --driver, or read it with `edge-agent read`"
         )
     return known, SerialFormat.parse(speed or usual)
@@ -124,7 +129,7 @@ def _line(at: float, passed: "Passed", *, verbose: bool) -> str:
     return f"{at:9.3f} s  {passed.who}  {values or passed.text}{content}"
 
 
-def _json(at: float, passed: "Passed") -> str:
+def _told(at: float, passed: "Passed") -> dict[str, Any]:
     told: dict[str, Any] = {"t": round(at, 3), "who": passed.who, "hex": passed.content.hex()}
     if passed.text:
         told["text"] = passed.text
@@ -132,4 +137,4 @@ def _json(at: float, passed: "Passed") -> str:
         told["samples"] = {
             name: {"value": value, "unit": unit} for name, (value, unit) in passed.samples.items()
         }
-    return json.dumps(told, ensure_ascii=False)
+    return told

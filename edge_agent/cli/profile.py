@@ -1,6 +1,5 @@
 """``edge-agent profile``: list device profiles, show one, and test one against its own vectors."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +7,7 @@ import typer
 
 from edge_agent import registry
 from edge_agent.cli.ending import stop
+from edge_agent.cli.say import say, tell
 from edge_agent.driver import ProfileError, find_profiles, profile_text
 
 profile = typer.Typer(no_args_is_help=True, help="Device models described as data: list, show, test.")
@@ -28,14 +28,14 @@ def list_(*, driver: Annotated[str, typer.Option(help="Only this driver's profil
         stop(str(error))
     for name, profiles in found.items():
         for one, file in profiles.items():
-            print(f"{name} {one}" + (f" ({file.note})" if file.note else ""))
+            say(f"{name} {one}" + (f" ({file.note})" if file.note else ""))
 
 
 @profile.command()
 def show(name: Annotated[str, typer.Argument(help="Name of a profile.")], *, driver: Kind = "") -> None:
     """Print a profile, such as to begin one's own with it."""
     try:
-        print(profile_text(_driver_of(name, driver), name), end="")
+        say(profile_text(_driver_of(name, driver), name), end="")
     except ValueError as error:
         stop(str(error))
 
@@ -60,15 +60,15 @@ def try_(
         kind = _driver_of(name, driver)
         record = registry.load(kind)
         if not find_profiles(kind):
-            stop(f"driver {kind} has no profiles; give the one that has with --driver")
+            stop(f"driver {kind} has no profiles; give the one that has with --driver", as_json=as_json)
         profile_text(kind, name)
     except (registry.UnknownDriverError, ValueError) as error:
-        stop(str(error))
+        stop(str(error), as_json=as_json)
     trial = try_profile(kind, record, name)
     if as_json:
-        print(json.dumps(trial.as_dict(), ensure_ascii=False))
+        tell(trial.as_dict())
     else:
-        print("\n".join(trial.lines()))
+        say("\n".join(trial.lines()))
     if not trial.ok:
         raise typer.Exit(1)
 

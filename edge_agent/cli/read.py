@@ -1,8 +1,6 @@
 """``edge-agent read``: read one device of a configuration once."""
 
-import json
 import os
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edge_agent.cli.ending import INTERRUPTED, duration_option, stop, until_stopped
+from edge_agent.cli.say import say, tell
 
 if TYPE_CHECKING:
     from edge_agent.bus.tap import Direction
@@ -42,16 +41,15 @@ def read(
     from edge_agent.settings.error import SettingsError  # noqa: PLC0415 - as above
     from edge_agent.settings.load import load  # noqa: PLC0415 - as above
 
-    limit = duration_option(within)
+    limit = duration_option("--within", within, as_json=as_json)
     if not limit:
-        stop("--within is no time at all; give more, such as 30s")
+        stop("--within is no time at all; give more, such as 30s", as_json=as_json)
     try:
         session = Session(load(config), device, _Passing() if verbose else None)
     except SettingsError as error:
-        print(error, file=sys.stderr)
-        raise typer.Exit(os.EX_CONFIG) from None
+        stop(str(error), as_json=as_json, code=os.EX_CONFIG)
     except LookupError as error:
-        stop(str(error))
+        stop(str(error), as_json=as_json)
     heard: list[Reading] = []
 
     async def once() -> None:
@@ -65,16 +63,16 @@ def read(
     except (Fault, BusError) as error:
         kind = type(error).__name__
         if as_json:
-            print(json.dumps({"device": device, "fault": kind, "reason": str(error)}, ensure_ascii=False))
+            tell({"device": device, "fault": kind, "reason": str(error)})
         else:
-            print(f"{device}: {kind}: {error}", file=sys.stderr)
+            say(f"{device}: {kind}: {error}", error=True)
         raise typer.Exit(2 if isinstance(error, BusError) else 1) from None
     if not ended:
         raise typer.Exit(INTERRUPTED)
     if as_json:
-        print(json.dumps(_told(session, heard[0]), ensure_ascii=False))
+        tell(_told(session, heard[0]))
     else:
-        print("\n".join(_lines(session, heard[0])))
+        say("\n".join(_lines(session, heard[0])))
 
 
 class _Passing:
@@ -85,7 +83,7 @@ class _Passing:
 
     def __call__(self, direction: "Direction", piece: bytes) -> None:
         at = time.monotonic() - self._start
-        print(f"{at:8.3f} s  {direction:5}  {piece.hex(' ')}", file=sys.stderr)
+        say(f"{at:8.3f} s  {direction:5}  {piece.hex(' ')}", error=True)
 
 
 def _told(session: "Session", reading: "Reading") -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import sys
 from collections.abc import Coroutine
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +11,7 @@ import typer
 
 from edge_agent.bus.tap import Direction
 from edge_agent.cli.ending import duration_option, stop, until_stopped
+from edge_agent.cli.say import say
 
 if TYPE_CHECKING:
     from edge_agent.bus.address import Address
@@ -54,14 +54,17 @@ def record(  # noqa: PLR0913 - one parameter for each option
 
     if bool(port) == bool(device):
         stop("give --port to listen to all that passes, or --device to read a device; one of them")
-    seconds = duration_option(for_)
+    seconds = duration_option("--for", for_)
+    try:
+        most = size(max_size)
+    except ValueError as error:
+        stop(f"--max-size {max_size!r} {error}")
 
     def tap(direction: Direction, piece: bytes) -> None:
         recorder(direction, piece)  # which is made when the port's format is known
 
     work: Coroutine[Any, Any, None]
     try:
-        most = size(max_size)
         if device:
             session = Session(load(config), device, tap)
             head = Head(str(session.serial), session.settings.driver, told(session.chosen))
@@ -70,8 +73,7 @@ def record(  # noqa: PLR0913 - one parameter for each option
             form = SerialFormat.parse(serial)
             head, work = Head(str(form)), _listen(Address.parse(port), form, tap)
     except SettingsError as error:
-        print(error, file=sys.stderr)
-        raise typer.Exit(os.EX_CONFIG) from None
+        stop(str(error), code=os.EX_CONFIG)
     except (LookupError, ValueError) as error:
         stop(str(error))
     try:
@@ -82,7 +84,7 @@ def record(  # noqa: PLR0913 - one parameter for each option
         stop(f"{file} cannot be written ({error.strerror}); choose another name")
     with written:
         recorder = Recorder(written.write, head, most=most)
-        print(f"recording to {file}; Ctrl-C ends it", file=sys.stderr)
+        say(f"recording to {file}; Ctrl-C ends it", error=True)
         try:
             until_stopped(_until_full(work, recorder), seconds)
         except BusError as error:
@@ -92,7 +94,7 @@ def record(  # noqa: PLR0913 - one parameter for each option
             stop(str(error))
         recorder.flush()
     full = f"; it is full ({max_size}), more with --max-size" if recorder.filled.is_set() else ""
-    print(f"{recorder.bytes} bytes recorded in {file}{full}", file=sys.stderr)
+    say(f"{recorder.bytes} bytes recorded in {file}{full}", error=True)
     raise typer.Exit(0 if recorder.bytes else 1)
 
 

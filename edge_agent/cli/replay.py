@@ -1,13 +1,13 @@
 """``edge-agent replay``: play a capture on a pseudo-terminal."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from edge_agent.cli.ending import duration_option, stop, until_stopped
+from edge_agent.cli.say import say
 
 
 def replay(
@@ -27,7 +27,7 @@ def replay(
     from edge_agent.onsite.capture import CaptureError, load  # noqa: PLC0415 - not for --help
     from edge_agent.onsite.replay import Replay  # noqa: PLC0415 - as above
 
-    seconds = duration_option(for_)
+    seconds = duration_option("--for", for_)
     try:
         head, pieces = load(file)
     except CaptureError as error:
@@ -36,11 +36,11 @@ def replay(
 
     async def play() -> None:
         with playing.opened() as port:
-            print(port, flush=True)
+            say(port)
             settings = f" with settings {json.dumps(head.settings)}" if head.settings else ""
             device = f"driver {head.driver}{settings}, " if head.driver else ""
-            print(f"{device}serial {head.serial}; Ctrl-C ends it", file=sys.stderr)
-            await playing.run(lambda text: print(text, file=sys.stderr))
+            say(f"{device}serial {head.serial}; Ctrl-C ends it", error=True)
+            await playing.run(lambda text: say(text, error=True))
 
     try:
         until_stopped(play(), seconds)

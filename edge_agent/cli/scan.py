@@ -1,7 +1,5 @@
 """``edge-agent scan``: find what is connected to a port, or near an adapter."""
 
-import json
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from math import ceil
@@ -11,6 +9,8 @@ import typer
 
 from edge_agent.cli import scan_ble
 from edge_agent.cli.ending import INTERRUPTED, duration_option, stop, until_stopped
+from edge_agent.cli.say import say, tell
+from edge_agent.shown import plain
 
 if TYPE_CHECKING:
     from edge_agent.onsite.scan import Found, Scan, Step
@@ -71,15 +71,15 @@ def serial(  # noqa: PLR0913 - one parameter for each option
         _list_ports(as_json=as_json)
         return
     if as_json and as_toml:
-        stop("--json and --toml cannot be given together; choose one")
-    seconds = duration_option(within)
+        stop("--json and --toml cannot be given together; choose one", as_json=True)
+    seconds = duration_option("--within", within, as_json=as_json)
     if not seconds:
-        stop("--within is no time at all; give more, such as 200ms")
+        stop("--within is no time at all; give more, such as 200ms", as_json=as_json)
     try:
         kind = Address.parse(port).kind
         plan = plan_scan(driver or [], _formats(speeds), _addresses(addresses), seconds, kind)
     except (UnknownDriverError, ValueError) as error:
-        stop(str(error))
+        stop(str(error), as_json=as_json)
     with _Shown(quiet=as_json or as_toml) as shown:
         work = Scan(port, plan, fast=fast, tell=shown.step)
         shown.line(
@@ -94,7 +94,7 @@ def serial(  # noqa: PLR0913 - one parameter for each option
     if work.found or not lost:
         _print(port, work, as_json=as_json, as_toml=as_toml)
     if lost:
-        stop(lost)
+        stop(lost, as_json=as_json)
     if not ended:
         raise typer.Exit(INTERRUPTED)
     raise typer.Exit(0 if work.found else 1)
@@ -116,7 +116,6 @@ class _Shown:
         self._task = self._progress.add_task("", left="")
 
     def __enter__(self) -> Self:
-        self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -124,10 +123,11 @@ class _Shown:
 
     def line(self, text: str) -> None:
         if self._live or not self._quiet:
-            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self._console.print(plain(text), markup=False, highlight=False, soft_wrap=True)
 
     def step(self, step: "Step") -> None:
         left = f"at most {_time(step.total - step.done)} left"
+        self._progress.start()  # not before: from here on Ctrl-C gives the terminal back
         self._progress.update(
             self._task, completed=step.done, total=step.total, description=step.doing, left=left
         )
@@ -148,25 +148,24 @@ def _print(port: str, work: "Scan", *, as_json: bool, as_toml: bool) -> None:
             "found": [asdict(one) for one in work.found],
             "notes": work.notes,
         }
-        print(json.dumps(told, ensure_ascii=False))
+        tell(told)
         return
-    notes = sys.stderr if as_toml else sys.stdout
     if as_toml:
-        print(snippet(lasting(port), work.found), end="")
+        say(snippet(lasting(port), work.found), end="")
     else:
         for one in work.found:
-            print("\n".join(_lines(one)))
+            say("\n".join(_lines(one)))
     if not work.found:
-        print(f"nothing was found on {port}{'' if work.complete else ' so far'}", file=notes)
+        say(f"nothing was found on {port}{'' if work.complete else ' so far'}", error=as_toml)
     for note in work.notes:
-        print(f"note: {note}", file=notes)
+        say(f"note: {note}", error=as_toml)
     if not work.complete:
-        print("note: the scan was stopped before its end", file=notes)
+        say("note: the scan was stopped before its end", error=as_toml)
     if not work.found and work.complete:
-        print(
+        say(
             "check power, A and B, and the device's own settings; try more with --addresses 1-247, "
             "other --speeds, or --within 1s",
-            file=notes,
+            error=as_toml,
         )
 
 
@@ -186,14 +185,14 @@ def _list_ports(*, as_json: bool) -> None:
 
     ports = serial_ports()
     if as_json:
-        print(json.dumps({"ports": [asdict(port) for port in ports]}, ensure_ascii=False))
+        tell({"ports": [asdict(port) for port in ports]})
     elif ports:
         for port in ports:
             tty = f"  {port.tty}" if port.tty != port.name else ""
-            print(f"{port.name}{tty}  {port.adapter}".rstrip())
-        print(f"scan one with: edge-agent scan serial {ports[0].name}")
+            say(f"{port.name}{tty}  {port.adapter}".rstrip())
+        say(f"scan one with: edge-agent scan serial {ports[0].name}")
     else:
-        print("there is no serial port; plug in an adapter", file=sys.stderr)
+        say("there is no serial port; plug in an adapter", error=True)
     if not ports:
         raise typer.Exit(1)
 

@@ -9,6 +9,7 @@ The first line is the head; each other one is a piece, with the seconds from the
 
 import asyncio
 import json
+import math
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -129,15 +130,17 @@ def load(file: Path) -> tuple[Head, list[Piece]]:
 def _head(file: Path, lines: list[str]) -> Head:
     try:
         said = json.loads(lines[0])
-        if said["capture"] != FORMAT:
-            raise CaptureError(f"{file} is a capture of format {said['capture']}; update edge-agent")
-        return Head(
-            str(said["serial"]), str(said.get("driver", "")), dict(said.get("settings", {})), said["version"]
-        )
-    except (IndexError, KeyError, TypeError, json.JSONDecodeError):
+        form, head = said["capture"], None
+        if form == FORMAT:
+            names = str(said["serial"]), str(said.get("driver", ""))
+            head = Head(*names, dict(said.get("settings", {})), str(said["version"]))
+    except (IndexError, KeyError, TypeError, ValueError, RecursionError):
         raise CaptureError(
             f"{file}:1: is not the head of a capture; give one that `edge-agent record` wrote"
         ) from None
+    if head is None:
+        raise CaptureError(f"{file} is a capture of format {form!r}; update edge-agent")
+    return head
 
 
 def _pieces(file: Path, lines: list[str]) -> Iterator[Piece]:
@@ -145,8 +148,14 @@ def _pieces(file: Path, lines: list[str]) -> Iterator[Piece]:
         try:
             said = json.loads(line)
             direction: Direction = "sent" if "sent" in said else "heard"
-            yield Piece(float(said["t"]), direction, bytes.fromhex(said[direction]))
-        except (KeyError, TypeError, ValueError):
+            yield Piece(_seconds(said["t"]), direction, bytes.fromhex(said[direction]))
+        except (KeyError, TypeError, ValueError, RecursionError):
             if number == len(lines):  # a recording that was cut off by a power cut or a full disk
                 return
             raise CaptureError(f"{file}:{number}: is no piece of a capture; remove the line") from None
+
+
+def _seconds(said: Any) -> float:
+    if not math.isfinite(t := float(said)) or t < 0:
+        raise ValueError(said)
+    return t

@@ -83,7 +83,18 @@ def test_what_cannot_be_done_is_said() -> None:
         (("/dev/none", "--driver", "ld2401"), "there is no driver 'ld2401'"),
         (("/dev/none", "--speed", "fast"), "is no serial format"),
         (("tcp://plc",), "tcp:// is not supported; write"),
+        (("/dev/none", "--for", "soon"), "--for 'soon' is not a duration; write"),
+        (("/dev/none", "--set", "key=1"), "name it with --driver"),
+        (("/dev/none", "--driver", "modbus", "--set", "key=1"), "leave out --set"),
+        (("/dev/none", "--driver", "d0", "--set", "key=1"), "there is no setting 'key'"),
     ):
         result = CliRunner().invoke(app, ["listen", *words])
-        assert result.exit_code == 2
+        assert (result.exit_code, result.stdout) == (2, "")
         assert message in result.stderr
+        told = CliRunner().invoke(app, ["listen", *words, "--json"])
+        assert (told.exit_code, json.loads(told.stdout)) == (2, {"error": result.stderr.splitlines()[-1]})
+
+
+def test_a_secret_in_a_wrong_setting_is_not_shown() -> None:
+    result = CliRunner().invoke(app, ["listen", "/dev/none", "--driver", "d0", "--set", "key=hunter2"])
+    assert "hunter2" not in result.output

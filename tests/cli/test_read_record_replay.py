@@ -179,6 +179,10 @@ async def test_a_capture_has_an_end(wire: Wire, tmp_path: Path) -> None:
     assert 800 < capture.stat().st_size <= 1000
 
 
+HEAD = '{"capture": 1, "serial": "9600 8N1", "version": "1"}'
+PIECE = '{"t": 2, "heard": "00"}'
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -188,6 +192,11 @@ async def test_a_capture_has_an_end(wire: Wire, tmp_path: Path) -> None:
             '{"capture": 1, "serial": "9600 8N1", "version": "1"}\n{"t": 1}\n{"t": 2, "heard": "00"}\n',
             ":2: is",
         ),
+        ("[" * 100_000, ":1: is not the head of a capture"),
+        ('{"capture": 1, "serial": "9600 8N1", "version": "1", "settings": "x"}\n', ":1: is not the head"),
+        (f"{HEAD}\n{'[' * 100_000}\n{PIECE}\n", ":2: is no piece"),
+        (f'{HEAD}\n{{"t": NaN, "heard": "00"}}\n{PIECE}\n', ":2: is no piece"),
+        (f'{HEAD}\n{{"t": -1, "heard": "00"}}\n{PIECE}\n', ":2: is no piece"),
     ],
 )
 def test_what_is_no_capture_is_said(tmp_path: Path, text: str, message: str) -> None:

@@ -212,7 +212,8 @@ def test_what_cannot_be_done_is_said(words: tuple[str, ...], message: str) -> No
     result = CliRunner().invoke(app, ["scan", "serial", "/dev/none", *words])
     assert result.exit_code == 2
     assert message in result.stderr
-    assert result.stdout == ""
+    told = json.dumps({"error": result.stderr.strip()}) + "\n"
+    assert result.stdout == (told if "--json" in words else "")
 
 
 def test_without_a_port_the_ports_are_listed() -> None:

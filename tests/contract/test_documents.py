@@ -36,7 +36,7 @@ def test_the_documents_are_what_is_exported(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = CliRunner().invoke(app, ["contract", "export", str(tmp_path / "file" / "below")])
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert str(tmp_path / "file") in done.output
 
 
