@@ -5,7 +5,6 @@ import json
 import os
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from edge_agent.cli.ending import duration_option, stop, until_stopped
+from edge_agent.clock import SystemClock
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -136,7 +136,7 @@ class _Watching:
 
 
 def _now() -> int:
-    return time.time_ns() // 1_000_000
+    return SystemClock("always").wall_ms()
 
 
 def _topics(base: str, share: str) -> list[str]:
