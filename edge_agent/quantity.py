@@ -81,6 +81,7 @@ class Quantity(StrEnum):
     DURATION = "duration", "s", "Duration", (0, None)
     # a yes or no that has no name of its own here: smoke, tamper, wet ...
     FLAG = "flag", "1", "Yes or no", (None, None), "state"
+    ALARM = "alarm", "1", "Alarm", (None, None), "state"
     # what was done to a button
     EVENT = "event", "1", "Event", (None, None), "state"
 
