@@ -1,4 +1,4 @@
-"""Keys of devices that encrypt what they broadcast, and what they open. The agent's only door to cryptography.
+"""Keys of devices that encrypt what they broadcast, and what they open. Our only door to cryptography.
 
 BTHome, MiBeacon and pvvx's firmware all use AES-128-CCM with a check of 4 bytes (RFC 3610); nonce and
 additional data differ.
