@@ -187,8 +187,8 @@ class Agent:
         )
         uplink = Uplink(name, settings, gateway, outbox.deliveries[name], self._on_acknowledged)
         if settings.commands:
-            own = commands.Own(config, self.status)
-            uplink.take_commands(Downlink(settings, gateway, outbox.commands, own.by_name()))
+            carry_out = {**commands.Own(config, self.status).by_name(), **uplink.commands()}
+            uplink.take_commands(Downlink(settings, gateway, outbox.commands, carry_out))
         return uplink
 
     def _selection(self, uplink: model.Uplink) -> Selection:

@@ -139,3 +139,16 @@ class Command(NamedTuple):
     reply_to: str
     correlation: bytes | None
     answer: bytes | None
+
+
+class Held(NamedTuple):
+    """What became of the numbers of a stream up to ``to_seq``, for an uplink that asks for them once more.
+
+    ``runs``: first and last number, and what they are: ``queued`` (acknowledged, and still in the log between
+    ``from_id`` and ``to_id``), ``pending`` (still owed, and on their way), or why they cannot come.
+    """
+
+    to_seq: int
+    from_id: int
+    to_id: int
+    runs: list[tuple[int, int, str]]

@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from edge_agent.contract.messages import Id, Seq
+
 
 class Args(BaseModel):
     """What all arguments share: one that is not known is a mistake, and none is guessed."""
@@ -21,9 +23,30 @@ class LogLevelArgs(Args):
     level: Literal["debug", "info", "warning", "error"]
 
 
+class RepublishArgs(Args):
+    """Send again what is retained: the status, and what all devices are and say, or one.
+
+    ``older``: also the descriptions that readings in the replay window were made under, not retained.
+    """
+
+    device: Id | None = None
+    older: bool = False
+
+
+class ReplayArgs(Args):
+    """Send readings again that were acknowledged. The answer says up to which number it speaks."""
+
+    device: Id
+    epoch: str
+    from_seq: Seq
+    to_seq: Seq
+
+
 COMMANDS: dict[str, type[Args]] = {
     "ping": NoArgs,
     "identify": NoArgs,
     "log-level": LogLevelArgs,
+    "republish": RepublishArgs,
+    "replay": ReplayArgs,
 }
 """By name."""

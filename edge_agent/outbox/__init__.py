@@ -7,7 +7,8 @@ others (``transactions`` over ``store``); each uplink's ``delivery`` knows what 
 - What is on disk: ``store`` (the file), ``schema/``, ``rows``, ``transactions``, ``seal`` (is it as it was
   written?).
 - Who is owed what: ``recipients``, and for each uplink ``delivery``, ``share`` and ``ranges`` (numbers),
-  ``apart`` (what it never gets), ``again`` (what goes out once more when the clock is learnt).
+  ``apart`` (what it never gets), ``again`` (what goes out once more when the clock is learnt), ``held`` (what
+  can be had once more).
 - What was asked of it, and answered: ``commands``.
 - When: ``timeline``.
 - No room: ``disk``, ``ballast``, ``volatile`` and its ``adoption`` by a card that was mended; ``retention``

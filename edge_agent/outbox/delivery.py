@@ -4,8 +4,8 @@ import sqlite3
 import sys
 from collections.abc import Callable, Collection, Sequence
 
-from edge_agent.kept import Declared, Row, Run, Stream
-from edge_agent.outbox import transactions
+from edge_agent.kept import Declared, Held, Row, Run, Stream
+from edge_agent.outbox import held, transactions
 from edge_agent.outbox.again import Again
 from edge_agent.outbox.apart import Apart
 from edge_agent.outbox.rows import Batch, Heard, Marks, Opened
@@ -162,6 +162,23 @@ class Delivery:
     def sent_again(self, below: int) -> None:
         """All that goes out once more and has a log id below this one has done so."""
         self._again.drop_below(below)
+
+    async def held(self, stream: int, first: int, last: int) -> Held:
+        """Say what became of the numbers from first to last, or of as many as fit into an answer."""
+        begin = await self._db.run(transactions.first_id) or self.last_id + 1
+
+        def kind(seq: int) -> str:
+            if self.apart.covers(stream, seq):
+                return "not_on_this_uplink"
+            return "pending" if self.owes(stream, seq) else ""
+
+        return await held.look_up(self._db, self.uplink, stream, first, last, (begin, self.last_id), kind)
+
+    async def read_held(  # noqa: PLR0913, PLR0917 - all that rows are found by
+        self, stream: int, first: int, last: int, from_id: int, to_id: int, limit: int
+    ) -> tuple[list[Row], int]:
+        """Read rows of a stream between two log ids; return at most ``limit``, and where to read on."""
+        return await held.read(self._db, stream, first, last, from_id, to_id, limit)
 
     def lose(self, loss: Declared) -> None:
         """Readings that this uplink was owed are given up: they are declared, and not sent any more."""

@@ -10,7 +10,7 @@ decides what goes next.
 - How much: ``window`` and ``flights`` (what is on its way), ``drain`` (how long the backlog will take).
 - When a broker refuses: ``refusals``, and ``rejections`` on their way to the ledger.
 - What is asked: ``hearing`` takes it in, ``judging`` says whether it may be, ``downlink`` has it carried out
-  and answered.
+  and answered; ``replays`` and ``republishing`` send once more.
 - The wire: ``mqtt``, ``tls``, ``off_loop``, ``kernel``, ``topics``, ``message``; small things: ``timers``,
   ``within``, ``remembered``.
 - ``protocol`` is all that this room knows of the outbox.

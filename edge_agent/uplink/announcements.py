@@ -36,10 +36,16 @@ class Announcements:
 
     def begin(self) -> None:
         """A session begins: say that we are here, and what is here."""
+        self.again(None, ())
+
+    def again(self, device: str | None, before: Iterable[Outgoing]) -> None:
+        """Say what is here, or only that we are here and what one device is, behind other messages."""
+        self._urgent.extend(before)
         self.say("online")
-        for device in self._gateway.metas:
-            self._urgent.append(birth.meta(self._gateway, self._topics, device))
-            self._states[device] = None
+        for id_ in self._gateway.metas:
+            if device in {None, id_}:
+                self._urgent.append(birth.meta(self._gateway, self._topics, id_))
+                self._states[id_] = None
 
     def status(self, state: str) -> Outgoing:
         """Return a status message: online, stopped or offline."""

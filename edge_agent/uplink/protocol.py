@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from edge_agent.kept import Declared, Moment, Row, Run, Stream
+from edge_agent.kept import Declared, Held, Moment, Row, Run, Stream
 from edge_agent.status import Availability, Status
 
 
@@ -52,6 +52,14 @@ class Delivery(Protocol):
 
     def sent_again(self, below: int) -> None:
         """All that goes out once more and has a log id below this one has done so."""
+
+    async def held(self, stream: int, first: int, last: int) -> Held:
+        """Say what became of the numbers from first to last, or of as many as fit into an answer."""
+
+    async def read_held(  # noqa: PLR0913, PLR0917 - all that rows are found by
+        self, stream: int, first: int, last: int, from_id: int, to_id: int, limit: int
+    ) -> tuple[list[Row], int]:
+        """Read rows of a stream between two log ids; return at most ``limit``, and where to read on."""
 
     async def reject(self, row: Row, why: str) -> Declared:
         """Give up a reading that the broker can never take: a copy is set aside, the ledger says why."""

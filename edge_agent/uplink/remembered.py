@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from edge_agent.kept import Row
 from edge_agent.uplink.downlink import Downlink
 from edge_agent.uplink.refusals import Suspects
+from edge_agent.uplink.replays import Jobs
 
 
 @dataclass(slots=True)
@@ -12,13 +13,14 @@ class Remembered:
     """``last`` has each device's newest reading that was kept while connected.
 
     ``left_out`` are topics whose message the broker can never take, and that was told. ``downlink`` is there
-    where the uplink takes commands.
+    where the uplink takes commands, ``jobs`` are the replays it was asked for.
     """
 
     suspects: Suspects = field(default_factory=Suspects)
     last: dict[str, Row] = field(default_factory=dict)
     left_out: set[str] = field(default_factory=set)
     downlink: Downlink | None = None
+    jobs: Jobs = field(default_factory=Jobs)
     _hold_until: float | None = None
 
     def hold_until(self, now: float, wait: float) -> float:

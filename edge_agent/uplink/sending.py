@@ -84,14 +84,14 @@ class Sending:
         sizes = {id_: description.names_size for id_, description in self._descriptions.items()}
         packets = connected.maximum_packet, self._settings.max_packet
         self._largest, self._packet = largest_payload(*packets), largest_packet(*packets)
-        self.flights = Flights(
-            session, Window(connected.receive_maximum), self._settings.ack_timeout, self._end
-        )
+        window = Window(connected.receive_maximum)
+        self.flights = Flights(session, window, self._settings.ack_timeout, self._end)
         self.flights.largest, self.flights.left_out = self._packet, self._remembered.left_out
-        self._ways = ways = Ways(self._gateway, self._delivery, self.flights, sizes)
+        self._ways = ways = Ways(self._gateway, self._delivery, self.flights, sizes, self._remembered)
         self._live = ways.live
-        self._beside = Turns(self._next_loss, partial(self._next_run, ways.history.lane))
-        self._sources = self._losses, ways.history, ways.repairs
+        beside = (partial(self._next_run, way.lane) for way in (ways.history, ways.replays))
+        self._beside = Turns(self._next_loss, *beside)
+        self._sources = self._losses, ways.history, ways.repairs, ways.replays
         below = self._remembered.downlink
         self._hearing = Hearing(
             session, self._topics, self._said, self.flights, below, self.pump, proved=proved
@@ -145,6 +145,12 @@ class Sending:
     def publish_state(self, device: str) -> None:
         """A device went or came back: say so."""
         self._said.state_changed(device)
+        self.pump()
+
+    def republish(self, device: str | None, older: Sequence[Outgoing]) -> None:
+        """Say once more what is here, or of one device; and before it what was here."""
+        self._said.again(device, older)
+        self._losses.again()
         self.pump()
 
     @property

@@ -2,19 +2,25 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from edge_agent.backoff import Backoff
+from edge_agent.contract.commands import ReplayArgs, RepublishArgs
 from edge_agent.settings.fields import Server
 from edge_agent.settings.model import Uplink as Settings
 from edge_agent.status import UplinkStatus
-from edge_agent.uplink.downlink import Downlink
+from edge_agent.uplink.downlink import CannotError, Carry, Downlink
 from edge_agent.uplink.ends import SessionError
 from edge_agent.uplink.flights import Flight
+from edge_agent.uplink.message import Outgoing
 from edge_agent.uplink.mqtt import Protocol, Session
 from edge_agent.uplink.protocol import Acknowledged, Delivery, Gateway
 from edge_agent.uplink.remembered import Remembered
+from edge_agent.uplink.republishing import older
+from edge_agent.uplink.selection import passing
 from edge_agent.uplink.sending import Sending
+from edge_agent.uplink.topics import Topics
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +76,29 @@ class Uplink:
     def take_commands(self, downlink: Downlink) -> None:
         """Have commands carried out. Called before ``run``."""
         self._remembered.downlink = downlink
+
+    def commands(self) -> Mapping[str, Carry]:
+        """Return what carries out the commands that are about what was sent, by name."""
+        return {"replay": self._replay, "republish": self._republish}
+
+    async def _replay(self, args: ReplayArgs) -> dict[str, Any]:
+        told = await self._remembered.jobs.ask(self._delivery, args)
+        if self._sending is not None:
+            self._sending.pump()
+        return told
+
+    async def _republish(self, args: RepublishArgs) -> dict[str, Any]:
+        gateway = self._gateway
+        if args.device not in {None, *gateway.metas}:
+            raise CannotError(f"there is no device {args.device} on this uplink")
+        before: list[Outgoing] = []
+        if args.older:
+            topics = Topics(f"{self._settings.root}/{gateway.site}/{gateway.id}")
+            known = await self._delivery.descriptions()
+            before = older(gateway, topics, known, passing(self._settings.send), args.device)
+        if self._sending is not None:  # else the next connection begins with that
+            self._sending.republish(args.device, before)
+        return {"devices": 1 if args.device else len(gateway.metas), "older": len(before)}
 
     def publish_state(self, device: str) -> None:
         """A device's availability changed."""

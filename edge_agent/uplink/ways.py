@@ -4,23 +4,32 @@ from edge_agent.uplink.flights import Flight, Flights
 from edge_agent.uplink.history import History
 from edge_agent.uplink.lanes import Lane
 from edge_agent.uplink.protocol import Delivery, Gateway
+from edge_agent.uplink.remembered import Remembered
 from edge_agent.uplink.repairs import Repairs
+from edge_agent.uplink.replays import Replays
 
 
 class Ways:
     """All of them, and what it means that a message of one was taken."""
 
     def __init__(
-        self, gateway: Gateway, delivery: Delivery, flights: Flights, names_size: dict[int, int]
+        self,
+        gateway: Gateway,
+        delivery: Delivery,
+        flights: Flights,
+        names_size: dict[int, int],
+        remembered: Remembered,
     ) -> None:
         self.live, self.history = Lane(names_size), History(delivery, names_size)
         self.repairs = Repairs(gateway, delivery, flights, names_size)
+        self.replays = Replays(delivery, flights, names_size, remembered.jobs.waiting)
         self._delivery, self._flights = delivery, flights
 
     def open(self, now: float) -> None:
         """What is not live may flow. Times are seconds, monotonic."""
         self.history.open(now)
         self.repairs.open()
+        self.replays.open()
 
     def owes(self, lane: Lane) -> bool:
         """Say whether what is in a lane is owed; else the broker has taken it before."""
@@ -30,6 +39,8 @@ class Ways:
         """Some of what is not owed was taken, or left out."""
         if lane is self.repairs.lane:
             self.repairs.went()
+        else:
+            self.replays.went()
 
     def taken(self, flight: Flight, now: float) -> None:
         """The broker has taken a message of readings."""

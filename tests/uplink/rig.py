@@ -145,7 +145,7 @@ async def running(  # noqa: PLR0913 - each is a knob that one test turns
     told: list[Acknowledged] = []
     made = Uplink("city", uplink, gateway, outbox.deliveries["city"], told.append)
     if carry_out is not None:
-        made.take_commands(Downlink(uplink, gateway, outbox.commands, carry_out))
+        made.take_commands(Downlink(uplink, gateway, outbox.commands, {**made.commands(), **carry_out}))
     made._backoff = Backoff(retry / 4, retry)
     writer = asyncio.create_task(outbox.run())
     runs = asyncio.create_task(made.run() if start else asyncio.sleep(0))
