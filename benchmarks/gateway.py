@@ -5,6 +5,7 @@ samples, from ``Device.heard`` on, is the program's own.
 """
 
 import asyncio
+import gc
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -116,8 +117,10 @@ async def running(
     clock: Clock | None = None,
 ) -> AsyncIterator[tuple[Agent, Source]]:
     """Run an agent with a configuration, until all its uplinks are connected and then as long as wanted."""
-    source = Source()
-    agent = Agent(load(config), clock=clock, on_acknowledged=on_acknowledged)
+    source, loaded = Source(), load(config)
+    gc.collect()
+    gc.freeze()  # as the service does
+    agent = Agent(loaded, clock=clock, on_acknowledged=on_acknowledged)
     task = asyncio.create_task(agent.run(), name="agent")
     try:
         async with asyncio.timeout(_READY_WITHIN_S):

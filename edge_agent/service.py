@@ -1,6 +1,7 @@
 """How the agent lives under systemd, or in the foreground: signals, readiness, the exit code."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -36,6 +37,8 @@ def serve(config: Path) -> int:
     logging.basicConfig(level=loaded.log.level.upper(), format=_format(), stream=sys.stderr)
     for problem in left_out:
         log.error("%s; the agent runs without this device", problem)
+    gc.collect()
+    gc.freeze()  # what was imported stays: looking through it now and then would stop everything for a moment
     try:
         agent = Agent(loaded, on_ready=lambda: notify("READY=1"))
         backoff = Backoff()

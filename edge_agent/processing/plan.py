@@ -88,7 +88,8 @@ def _bounds(channel: Channel) -> tuple[float, float]:
 
 
 def _finite(low: float, high: float) -> tuple[float, float]:
-    return max(low, -_MOST), min(high, _MOST)
+    # Floats also where they are whole: most values are floats, and two of a kind are quicker to compare.
+    return float(max(low, -_MOST)), float(min(high, _MOST))
 
 
 def _change(general: Report | None, own: Report | None) -> Change:
