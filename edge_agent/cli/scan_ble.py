@@ -40,7 +40,7 @@ def ble(
     """
     from edge_agent.onsite.senders import Senders  # noqa: PLC0415 - `edge-agent --help` need not wait for it
 
-    seconds = duration_option(for_)
+    seconds = duration_option("--for", for_, as_json=as_json)
     if not seconds:
         stop("--for is no time at all; give more, such as 30s")
     if as_json and as_toml:

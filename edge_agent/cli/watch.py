@@ -1,7 +1,6 @@
 """``edge-agent watch``: see what arrives from gateways, and judge it, as a backend does."""
 
 import asyncio
-import json
 import os
 import sys
 import threading
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from edge_agent.cli.ending import duration_option, stop, until_stopped
+from edge_agent.cli.say import say, tell
 from edge_agent.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -57,8 +57,11 @@ def watch(  # noqa: PLR0913 - one parameter for each option
 
     Example: edge-agent watch --broker mqtt://127.0.0.1 --for 60s --json
     """
-    seconds = duration_option(for_)
-    login = _login(broker, username, password_file, ca, protocol)
+    seconds = duration_option("--for", for_, as_json=as_json)
+    try:
+        login = _login(broker, username, password_file, ca, protocol)
+    except ValueError as error:
+        stop(str(error), as_json=as_json)
     last = _Watching(login, root, judged=not share).until(
         seconds, _topics(f"{root}/{site}/{gateway}", share), as_json=as_json
     )
@@ -84,7 +87,7 @@ class _Watching:
         try:
             subscriber.open()
         except SubscriberError as error:
-            stop(str(error))
+            stop(str(error), as_json=as_json)
         try:
             if until_stopped(self._show(silent=as_json), seconds):
                 until_stopped(self._closing(), _GRACE_S)
@@ -92,9 +95,10 @@ class _Watching:
         finally:
             subscriber.close()
         if as_json:
-            print(json.dumps(last, ensure_ascii=False))
+            tell(last)
         else:
-            print("\n".join([report.line(last), *report.gap_lines(last)]))
+            for line in (report.line(last), *report.gap_lines(last)):
+                say(line)
         return last
 
     def _hear(self, topic: str, payload: bytes) -> None:
@@ -107,7 +111,7 @@ class _Watching:
 
     def _tell(self, text: str) -> None:
         self._news = text
-        typer.echo(f"{self._login.server}: {text}", err=True)
+        say(f"{self._login.server}: {text}", error=True)
 
     def _told(self) -> dict[str, Any]:
         from edge_agent.consume import report  # noqa: PLC0415 - as above
@@ -127,7 +131,7 @@ class _Watching:
                         made = report.screen(self._follower, _now(), self._news, rows, judged=self._judged)
                     live.update(made, refresh=True)
                 elif not silent:
-                    print(report.line(self._told()), flush=True)
+                    say(report.line(self._told()))
 
     async def _closing(self) -> None:
         """Wait for what is between the broker and us, as long as a gap is open."""
@@ -158,17 +162,17 @@ def _login(
     try:
         server: Server = TypeAdapter(OneServer).validate_python(broker)
     except ValidationError as error:
-        stop(
-            f"--broker {error.errors()[0]['ctx']['error']}".replace("username = and password =", "--username")
-        )
+        why = str(error.errors()[0]["ctx"]["error"]).replace("username = and password =", "--username")
+        raise ValueError(f"--broker {why}") from None
     password = os.environ.get(_PASSWORD)
     if file is not None:
         try:
             password = file.read_text("utf-8").partition("\n")[0]
         except (OSError, UnicodeDecodeError) as error:
-            stop(f"--password-file {file} cannot be read ({getattr(error, 'strerror', 'not UTF-8')})")
+            reason = getattr(error, "strerror", None) or "it is not UTF-8"
+            raise ValueError(f"--password-file {file} cannot be read ({reason})") from None
     if password is not None and not username:
-        stop("a password needs a user: give --username")
+        raise ValueError("a password needs a user: give --username")
     return Login(server, username or None, password, ca, protocol)
 
 

@@ -109,7 +109,7 @@ def place(topic: str, root: str = ROOT) -> Place | None:
     levels = rest.split("/") if found and not head else []
     if len(levels) not in {3, 4} or levels[2] not in _TOPICS:
         return None
-    if (_TOPICS[levels[2]].below == "device") != (len(levels) == 4):  # noqa: PLR2004 - site, gateway, kind, device
+    if (_TOPICS[levels[2]].below == "device") != (len(levels) == 4):  # noqa: PLR2004 - site to device
         return None
     site, gateway, kind, *device = levels
     return Place(site, gateway, kind, device[0] if device else "")
@@ -235,6 +235,10 @@ class Follower:
         """Say that nobody listened for a while, and the broker kept nothing: that time is not judged."""
         for stream in self.streams.values():
             stream.rejoin()
+
+    def unavailable(self, asked: Replay, first: int, last: int) -> None:
+        """Say that an answer to a replay calls a range gone: it is a gap no longer, but lost."""
+        self._stream(Key(asked.gateway, asked.device, asked.epoch)).declare(first, last)
 
     def replays(self) -> Iterator[Replay]:
         """Give what gateways are to be asked for again, in few coarse ranges."""

@@ -166,6 +166,15 @@ def test_a_gap_is_named_asked_for_and_closed() -> None:
     assert (counts.missing, counts.closed, counts.lost) == (0, 2003, 5)
 
 
+def test_what_a_gateway_has_no_more_is_lost() -> None:
+    follower = Follower(from_start=True)
+    follower.hear(topic("data"), data([20], 19), NOW)
+    (asked,) = follower.replays()
+    follower.unavailable(asked, 1, 9)
+    assert list(follower.replays()) == [Replay(GATEWAY, DEVICE, EPOCH, 10, 19)]
+    assert (follower.counts.missing, follower.counts.lost) == (10, 9)
+
+
 def test_a_number_above_settled_is_on_its_way() -> None:
     follower = Follower(from_start=True)
     follower.hear(topic("data"), data([9], 0), NOW)

@@ -26,7 +26,7 @@ from tests.uplink.rig import DEVICES, running, settings
 
 TEXT = (Path(__file__).parents[2] / "docs" / "contract.md").read_text("utf-8")
 BLOCKS: list[tuple[str, str]] = re.findall(r"^```(\w+)\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
-_EXPIRES = {None: "never", 60: "60 s", 30 * 86_400: "30 d"}
+_EXPIRES = {None: "never", 60: "60 s", 300: "300 s", 30 * 86_400: "30 d"}
 
 
 def _blocks(kind: str) -> list[str]:
