@@ -187,7 +187,10 @@ class Agent:
         )
         uplink = Uplink(name, settings, gateway, outbox.deliveries[name], self._on_acknowledged)
         if settings.commands:
-            carry_out = {**commands.Own(config, self.status).by_name(), **uplink.commands()}
+            carry_out = {
+                **commands.Own(config, self.status, self._devices, self._buses.asked).by_name(),
+                **uplink.commands(),
+            }
             uplink.take_commands(Downlink(settings, gateway, outbox.commands, carry_out))
         return uplink
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from edge_agent.bus.line import SerialLine, SerialStream
 from edge_agent.bus.mbap import registers_at
 from edge_agent.collect import radio_tasks, tasks
+from edge_agent.collect.asking import Asking
 from edge_agent.collect.device import Device
 from edge_agent.driver import Broadcast, Over
 from edge_agent.settings import model, resolve
@@ -24,6 +25,7 @@ class Buses:
 
     def __init__(self, config: model.Config, devices: Mapping[str, Device]) -> None:
         self._config, self._devices = config, devices
+        self.asked: dict[str, Asking] = {}  # by device that is asked over a line
         self._lines: dict[str, SerialLine | SerialStream] = {}
         self._radios: dict[str, Radio] = {}
         self._loops: dict[str, Loop] = {}
@@ -66,9 +68,10 @@ class Buses:
             )
         assert isinstance(line, SerialLine), "a talker has its bus for itself"
         place = line.place(device.gap)
+        asking = self.asked[made.id] = Asking(device.interval)
         if record.over is Over.LINE:
-            return tasks.ask(made, opened, place, place, device.interval)
-        return tasks.ask(made, opened, registers_at(bus.port, place), place, device.interval)
+            return tasks.ask(made, opened, place, place, asking)
+        return tasks.ask(made, opened, registers_at(bus.port, place), place, asking)
 
     def _hearing(self, made: Device, device: model.Device, opened: Any) -> Loop:
         record, settings = resolve.chosen(device)

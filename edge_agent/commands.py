@@ -1,5 +1,6 @@
 """What the agent itself does when a command asks for it. None of it reaches further than the agent."""
 
+import asyncio
 import logging
 import platform
 import time
@@ -8,23 +9,44 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent import __version__
-from edge_agent.contract.commands import LogLevelArgs, NoArgs
+from edge_agent.bus.serial import BusError
+from edge_agent.collect.asking import Asking
+from edge_agent.collect.device import Device
+from edge_agent.contract.commands import LogLevelArgs, NoArgs, ReadArgs, SetIntervalArgs
+from edge_agent.driver import Fault
 from edge_agent.settings.model import Config
 from edge_agent.status import Status
-from edge_agent.uplink.downlink import Carry
+from edge_agent.uplink.downlink import CannotError, Carry
 
+_READ_WITHIN_S = 30.0
 _MODEL = Path("/proc/device-tree/model")  # of a board with a device tree, such as a Raspberry Pi
 
 
 class Own:
-    """The commands that need nothing but the agent. ``status`` tells how it does."""
+    """The commands that need nothing but the agent. ``status`` tells how it does.
 
-    def __init__(self, config: Config, status: Callable[[], Status]) -> None:
+    ``asked`` are those of the ``devices`` that are asked over a line.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        status: Callable[[], Status],
+        devices: Mapping[str, Device],
+        asked: Mapping[str, Asking],
+    ) -> None:
         self._config, self._status = config, status
+        self._devices, self._asked = devices, asked
 
     def by_name(self) -> Mapping[str, Carry]:
         """Return what carries out each command, by its name."""
-        return {"ping": self._ping, "identify": self._identify, "log-level": self._log_level}
+        return {
+            "ping": self._ping,
+            "identify": self._identify,
+            "log-level": self._log_level,
+            "read": self._read,
+            "set-interval": self._set_interval,
+        }
 
     async def _ping(self, _args: NoArgs) -> dict[str, Any]:
         return {"uptime_s": round(self._status().uptime_s, 1)}
@@ -48,6 +70,37 @@ class Own:
         before = logging.getLogger("edge_agent").getEffectiveLevel()
         logging.getLogger("edge_agent").setLevel(args.level.upper())
         return {"level": args.level, "before": logging.getLevelName(before).lower()}
+
+    def _asking(self, device: str) -> Asking:
+        if device not in self._devices:
+            raise CannotError(f"there is no device {device}")
+        if device not in self._asked:
+            raise CannotError(f"{device} is not asked over a line; its state has what it said last")
+        return self._asked[device]
+
+    async def _read(self, args: ReadArgs) -> dict[str, Any]:
+        asking = self._asking(args.device)
+        try:
+            async with asyncio.timeout(_READ_WITHIN_S):
+                reading = self._devices[args.device].told(await asking.answer())
+        except TimeoutError:
+            raise CannotError(f"{args.device} was not asked within {_READ_WITHIN_S:.0f} s") from None
+        except (Fault, BusError) as error:
+            raise CannotError(f"{type(error).__name__}: {error}") from None
+        if reading is None:
+            raise CannotError(f"{args.device} says nothing that counts")
+        return {
+            "device": args.device,
+            "values": dict(reading.values),
+            "quality": {name: [*quality] for name, quality in reading.quality.items()},
+        }
+
+    async def _set_interval(self, args: SetIntervalArgs) -> dict[str, Any]:
+        asking = self._asking(args.device)
+        before = asking.interval
+        asking.set_interval(args.interval_s)
+        self._devices[args.device].expect_s = self._config.device[args.device].expect or args.interval_s
+        return {"device": args.device, "interval_s": args.interval_s, "before_s": before}
 
 
 def _board() -> str:

@@ -66,15 +66,25 @@ class Device:
         self.present()
         now = self._heard_ms
         self.problem = ""
-        values = {name: value for name, value in samples if value is not None}
-        quality: dict[str, Quality] = {}
-        if len(values) < len(samples):
-            quality = {name: _UNKNOWN for name, value in samples if value is None}
-        reading = Reading(self.id, now, values, quality)
+        reading = self._stamped(samples, now)
         if self._plan.holds:
             self._holds, reading = hold(self._plan, self._holds, reading)
             self._arm(now)
         self._process(reading)
+
+    def _stamped(self, samples: Sequence[Sample], now: int) -> Reading:
+        values = {name: value for name, value in samples if value is not None}
+        quality: dict[str, Quality] = {}
+        if len(values) < len(samples):
+            quality = {name: _UNKNOWN for name, value in samples if value is None}
+        return Reading(self.id, now, values, quality)
+
+    def told(self, samples: Sequence[Sample]) -> Reading | None:
+        """Return what an answer says by itself, calibrated and judged; None if nothing of it counts.
+
+        It changes nothing of what is kept.
+        """
+        return step(self._plan, Memory(), self._stamped(samples, self._clock.mono_ms()))[1]
 
     def present(self) -> None:
         """Take note that the device was heard, and said nothing that is to be kept."""

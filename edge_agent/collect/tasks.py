@@ -10,6 +10,7 @@ from typing import TypeVar
 from edge_agent.bus.line import SerialStream
 from edge_agent.bus.place import Place
 from edge_agent.bus.serial import BusError
+from edge_agent.collect.asking import Asking
 from edge_agent.collect.device import Device
 from edge_agent.collect.schedule import Schedule
 from edge_agent.driver import Answerer, Fault, Line, Read, Registers, Talker
@@ -23,28 +24,34 @@ L = TypeVar("L", Line, Registers)
 Q = TypeVar("Q", bytes, Read)
 
 
-async def ask(device: Device, driver: Answerer[L, Q], line: L, place: Place, interval: float) -> None:
-    """Ask a device for everything over ``line``, each ``interval`` seconds, for ever.
+async def ask(device: Device, driver: Answerer[L, Q], line: L, place: Place, asking: Asking) -> None:
+    """Ask a device for everything over ``line``, as often as ``asking`` says, for ever.
 
-    ``place`` is its own on the bus.
+    ``place`` is its own on the bus. What is asked out of turn changes nothing of the schedule.
     """
     loop = asyncio.get_running_loop()
-    spread = random.uniform(0, min(interval, _FIRST_WITHIN))  # noqa: S311 - jitter
-    schedule = Schedule(interval, loop.time() + spread)
+    spread = random.uniform(0, min(asking.interval, _FIRST_WITHIN))  # noqa: S311 - jitter
+    schedule = Schedule(asking.interval, loop.time() + spread)
     with closing(device):
         while True:
-            await asyncio.sleep(schedule.due - loop.time())
-            place.due, place.spent = schedule.due, 0.0
+            due = await asking.turn(schedule)
+            place.due, place.spent = schedule.due if due else loop.time(), 0.0
             try:
-                device.heard(await driver.poll(line))
+                samples = await driver.poll(line)
+                device.heard(samples)
             except Fault as fault:
                 device.fault(fault)
-                schedule.failed(loop.time(), place.spent)
+                asking.failed(fault)
+                if due:
+                    schedule.failed(loop.time(), place.spent)
             except BusError as error:  # still due: asked as soon as the bus is back, however long that took
                 device.problem = str(error)
+                asking.failed(error)
                 await asyncio.sleep(max(place.retry_in, _BUS_PAUSE))
             else:
-                schedule.went_well(loop.time())
+                asking.answered(samples)
+                if due:
+                    schedule.went_well(loop.time())
 
 
 async def listen(

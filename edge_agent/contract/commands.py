@@ -1,8 +1,8 @@
 """What a gateway can be asked to do, and the arguments of each command. None of them actuates anything."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from edge_agent.contract.messages import Id, Seq
 
@@ -42,11 +42,26 @@ class ReplayArgs(Args):
     to_seq: Seq
 
 
+class ReadArgs(Args):
+    """Ask a device now. Only one that is asked over a line: the others speak when they want to."""
+
+    device: Id
+
+
+class SetIntervalArgs(Args):
+    """Ask a device each so many seconds, until the agent is started again."""
+
+    device: Id
+    interval_s: Annotated[float, Field(ge=1, le=3600)]
+
+
 COMMANDS: dict[str, type[Args]] = {
     "ping": NoArgs,
     "identify": NoArgs,
     "log-level": LogLevelArgs,
     "republish": RepublishArgs,
     "replay": ReplayArgs,
+    "read": ReadArgs,
+    "set-interval": SetIntervalArgs,
 }
 """By name."""

@@ -146,6 +146,7 @@ EXAMPLES: dict[str, dict[str, dict[str, Any]]] = {
             "disk_free_mb": 512,
             "rss_mb": 41,
             "devices": {"online": 11, "late": 0, "offline": 1},
+            "commands": {"ok": 12, "expired: deadline": 1},
         },
     },
     "cmd": {

@@ -160,7 +160,9 @@ class HealthMessage(Message):
     disk_free_mb: int
     rss_mb: int
     devices: DevicesHealth
-    commands: dict[str, int] | None = Field(None, description="since the start: answered, refused, ignored")
+    commands: dict[str, int] | None = Field(
+        None, description="how many since the start, by what became of them"
+    )
     problem: str | None = None
 
 

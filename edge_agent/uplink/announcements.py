@@ -1,7 +1,7 @@
 """What is said beside the readings: births, descriptions, states. Each waits until there is room."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from edge_agent.kept import Row, Run
 from edge_agent.uplink import birth
@@ -91,10 +91,10 @@ class Announcements:
         """Take the next of these."""
         return self._urgent.popleft()
 
-    def health(self, drain_s: float | None) -> Outgoing:
+    def health(self, drain_s: float | None, commands: Mapping[str, int] | None) -> Outgoing:
         """Return the agent's own numbers."""
         backlog, acknowledged = self._delivery.backlog, self._delivery.acknowledged
-        return birth.health(self._gateway, self._topics, backlog, acknowledged, drain_s)
+        return birth.health(self._gateway, self._topics, backlog, acknowledged, drain_s, commands)
 
     @property
     def states(self) -> bool:

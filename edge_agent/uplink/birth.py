@@ -95,8 +95,13 @@ def _ts(gateway: Gateway, boot: int | None, mono_ms: int | None) -> int | None:
     return None if boot is None or mono_ms is None else max(0, gateway.moment(boot, mono_ms).ts)
 
 
-def health(
-    gateway: Gateway, topics: Topics, backlog: int, acknowledged: int, drain_s: float | None
+def health(  # noqa: PLR0913, PLR0917 - all that it tells beside the snapshot
+    gateway: Gateway,
+    topics: Topics,
+    backlog: int,
+    acknowledged: int,
+    drain_s: float | None,
+    commands: Mapping[str, int] | None,
 ) -> Outgoing:
     """Return the agent's own numbers."""
     now = gateway.snapshot()
@@ -117,6 +122,7 @@ def health(
             "disk_free_mb": now.disk_free_mb,
             "rss_mb": now.rss_mb,
             "devices": counts,
+            "commands": commands,
             "problem": now.problem or None,
         }
     )

@@ -1,6 +1,6 @@
 """What one connection hears: its own status, and commands; and the answers to these."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from edge_agent.uplink import birth
 from edge_agent.uplink.announcements import Announcements
@@ -31,6 +31,11 @@ class Hearing:
         self.proved = proved
         self._session, self._topics, self._said, self._flights = session, topics, said, flights
         self._downlink, self._on_news = downlink, on_news
+
+    @property
+    def counts(self) -> Mapping[str, int] | None:
+        """What became of commands so far; None where none are taken."""
+        return dict(self._downlink.counts) if self._downlink is not None else None
 
     def begin(self) -> None:
         """Ask for all that is to be heard, and answer what was asked before."""

@@ -318,7 +318,7 @@ class Sending:
 
     def _health(self) -> None:
         try:
-            self.flights.send(self._said.health(self.drain_s))
+            self.flights.send(self._said.health(self.drain_s, self._hearing.counts))
         except SessionError as error:
             self._end(str(error))
         self._said.retire()

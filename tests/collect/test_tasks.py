@@ -13,6 +13,7 @@ from edge_agent.bus.modbus import Rtu
 from edge_agent.bus.serial import SerialFormat
 from edge_agent.clock import SystemClock
 from edge_agent.collect import tasks
+from edge_agent.collect.asking import Asking
 from edge_agent.collect.device import Device
 from edge_agent.demo import radar, world
 from edge_agent.demo.slave import Slaves, Unit, unit
@@ -82,7 +83,7 @@ def modbus(address: int) -> Any:
 
 def asking(heard: Heard, driver: Any, line: SerialLine, interval: float) -> Coroutine[Any, Any, None]:
     place = line.place()
-    return tasks.ask(heard.device, driver, Rtu(place, within=0.1), place, interval)
+    return tasks.ask(heard.device, driver, Rtu(place, within=0.1), place, Asking(interval))
 
 
 @pytest.fixture
