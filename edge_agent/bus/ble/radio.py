@@ -51,7 +51,7 @@ class Pace:
     longest_silence: float = 3600.0
     power_cycle_each: float = 3600.0
     off: float = 1.0
-    bus_retry: float = 5.0
+    bus_retry: float = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +128,7 @@ class Radio:
     async def _keep_scanning(self) -> None:
         wait, failures = self._pace.retry, 0
         while True:
+            await self._watched()
             self._good.clear()
             self._bad.clear()
             scanner = self._made()
@@ -140,6 +141,9 @@ class Radio:
                     failures += 1
                     wait = await self._put_off(error, wait, failures)
                 continue
+            if not self._watcher.watching.is_set():  # the bus came back just now
+                await self._stopped(scanner)
+                continue
             wait, failures = self._pace.retry, 0
             self._scans()
             try:
@@ -151,6 +155,12 @@ class Radio:
             if self._silences > 1 and monotonic() - self._cycled_at >= self._pace.power_cycle_each:
                 await self._cycle_power()
             await asyncio.sleep(_CACHE_S)
+
+    async def _watched(self) -> None:
+        """Wait a moment for the watcher: a scan that begins unwatched could end so, too."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._pace.retry):
+                await self._watcher.watching.wait()
 
     def _made(self) -> BleakScanner:
         options = BlueZScannerArgs(adapter=self.adapter)

@@ -42,6 +42,7 @@ class Watcher:
         self._path = f"/org/bluez/{adapter}"
         self._on_event = on_event
         self._bus: MessageBus | None = None
+        self.watching = asyncio.Event()  # what happens is seen
 
     async def run(self) -> None:
         """Watch for ever, also across restarts of the system bus."""
@@ -54,12 +55,14 @@ class Watcher:
                     for rule in _RULES:
                         await _called(bus, _rule(rule))
                 self._bus = bus
+                self.watching.set()
                 self._on_event(Event.GOOD, "the system bus is there")
                 await bus.wait_for_disconnect()  # type: ignore[no-untyped-call] # dbus-fast 5.2 leaves it untyped
             except LOST as error:
                 log.debug("no system bus: %s", error)
             finally:
                 self._bus = None
+                self.watching.clear()
                 bus.disconnect()
             self._on_event(Event.LOST, "the system bus is gone")
             await asyncio.sleep(self._retry)
