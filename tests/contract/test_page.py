@@ -10,11 +10,14 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 import psycopg
 import pytest
 
+from edge_agent.contract.commands import COMMANDS
 from edge_agent.contract.examples import EXAMPLES
+from edge_agent.contract.messages import ReplyMessage
 from edge_agent.contract.topics import TOPICS
 from tests.consume.publishing import publish
 from tests.contract.told import NOW, data, topic
@@ -34,12 +37,21 @@ def _blocks(kind: str) -> list[str]:
 
 
 def test_the_table_is_the_contracts() -> None:
-    rows = [line for line in TEXT.splitlines() if line.startswith("| `")]
+    rows = [line for line in TEXT.partition("## Payloads")[0].splitlines() if line.startswith("| `")]
     assert rows == [
         f"| `{each.path}` | {each.says} | {each.qos} | {'yes' if each.retain else 'no'} |"
         f" {_EXPIRES[each.expiry_s]} |"
         for each in TOPICS
     ]
+
+
+def test_all_commands_and_what_becomes_of_them_are_told() -> None:
+    _, _, commands = TEXT.partition("## Commands")
+    statuses = get_args(ReplyMessage.model_fields["status"].annotation)
+    assert set(re.findall(r"^\| `([a-z-]+)` \|", commands, re.MULTILINE)) == {*COMMANDS, *statuses}
+    for name, args in COMMANDS.items():
+        (row,) = re.findall(rf"^\| `{name}` \|([^|]*)\|", commands, re.MULTILINE)
+        assert set(re.findall(r"`([a-z_]+)`", row)) == set(args.model_fields)
 
 
 def test_there_is_a_payload_of_each_topic_and_all_are_examples() -> None:
