@@ -31,10 +31,10 @@ def serial_ports(dev: Path = Path("/dev"), sys: Path = Path("/sys")) -> list[Ser
 
 
 def lasting(port: str, dev: Path = Path("/dev")) -> str:
-    """Return a name of the port that stays when it is plugged in again; its own where there is none."""
+    """Return a name of the port that stays when it is plugged in again; else its own, as a full path."""
     tty = os.path.realpath(port)
     names = (str(path) for path in sorted(dev.glob("serial/by-id/*")) if os.path.realpath(path) == tty)
-    return next(names, port)
+    return next(names, port if "://" in port else str(Path(port).absolute()))
 
 
 def _has_hardware(tty: Path) -> bool:

@@ -28,7 +28,7 @@ def why_not_opened(port: str, error: Exception) -> str:
     if code in {errno.EBUSY, errno.EAGAIN}:
         found = holders(port)
         who = ", ".join(found) or "another program"
-        if any(holder.startswith(_AGENT) for holder in found):
+        if any(holder.startswith(f"{_AGENT} run ") for holder in found):
             remedy = f"stop the agent with `systemctl stop {_AGENT}`, and start it again afterwards"
         else:
             remedy = "stop that, or give this bus another port"
@@ -47,10 +47,18 @@ def holders(port: str) -> list[str]:
             continue
         try:
             if any(_leads_to(link, target) for link in (process / "fd").iterdir()):
-                found.append(f"{(process / 'comm').read_text('utf-8').strip()} (pid {process.name})")
+                found.append(f"{_name(process)} (pid {process.name})")
         except OSError:  # it has ended, or is someone else's
             continue
     return found[:_MOST_SHOWN]
+
+
+def _name(process: Path) -> str:
+    """Return what a process is called, and of the agent's own programs the verb, too."""
+    name = (process / "comm").read_text("utf-8", "replace").strip()
+    words = (process / "cmdline").read_text("utf-8", "replace").split("\0")
+    ours = [number for number, word in enumerate(words) if Path(word).name == _AGENT]
+    return f"{_AGENT} {words[ours[0] + 1]}" if ours and len(words) > ours[0] + 1 else name
 
 
 def _leads_to(link: Path, target: str) -> bool:

@@ -201,9 +201,7 @@ class ByteStream:
     def lose(self, reason: str) -> None:
         """Close it because the medium is gone, and tell so."""
         if not self._lost:
-            self._shut(
-                f"{self.port} is gone ({reason}); check its plug and cable, it is tried again by itself"
-            )
+            self._shut(f"{self.port} is gone ({reason}); check its plug and cable")
             self._on_lost(BusError(self._lost))
 
     def _shut(self, reason: str) -> None:

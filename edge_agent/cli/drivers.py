@@ -32,7 +32,14 @@ def drivers(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """List the installed drivers and their profiles, or print a driver's sample or page, or all devices."""
+    """List the installed drivers and their profiles, or print a driver's sample or page, or all devices.
+
+    Ends with 2 when there is no such driver.
+
+    Example: edge-agent drivers sample modbus
+    """
+    if as_json and show is not None:
+        stop(f"--json is for the list; leave it out with {show}", as_json=True)
     try:
         say(_text(show, name, as_json=as_json), end="")
     except (registry.UnknownDriverError, ProfileError) as error:

@@ -48,7 +48,7 @@ def stop(message: str, *, as_json: bool = False, code: int = 2) -> NoReturn:
 
     It is on stderr, and with ``as_json`` also on stdout, as ``{"error": ..}``.
     """
-    say(message, error=True)
+    say(message, error=True, filled=True)
     if as_json:
         tell({"error": message})
     raise typer.Exit(code)

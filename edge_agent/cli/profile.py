@@ -21,10 +21,15 @@ Kind = Annotated[
 
 @profile.command("list")
 def list_(*, driver: Annotated[str, typer.Option(help="Only this driver's profiles.")] = "") -> None:
-    """List all profiles: packaged ones, and the site's own in /etc/edge-agent/profiles/DRIVER."""
+    """List all profiles: packaged ones, and the site's own in /etc/edge-agent/profiles/DRIVER.
+
+    Example: edge-agent profile list --driver modbus
+    """
     try:
+        if driver:
+            registry.load(driver)
         found = {name: find_profiles(name) for name in ([driver] if driver else registry.names())}
-    except ProfileError as error:
+    except (registry.UnknownDriverError, ProfileError) as error:
         stop(str(error))
     for name, profiles in found.items():
         for one, file in profiles.items():
@@ -33,7 +38,10 @@ def list_(*, driver: Annotated[str, typer.Option(help="Only this driver's profil
 
 @profile.command()
 def show(name: Annotated[str, typer.Argument(help="Name of a profile.")], *, driver: Kind = "") -> None:
-    """Print a profile, such as to begin one's own with it."""
+    """Print a profile, such as to begin one's own with it.
+
+    Example: edge-agent profile show eastron_sdm120 > acme_m1.toml
+    """
     try:
         say(profile_text(_driver_of(name, driver), name), end="")
     except ValueError as error:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from edge_agent.onsite.session import Session
     from edge_agent.reading import Reading
 
+_SILENT = (
+    "check power, A and B, the address and the serial format; `edge-agent scan serial` asks in all of them"
+)
+
 
 def read(
     device: Annotated[str, typer.Argument(help="The device's name in the configuration.")],
@@ -36,7 +40,7 @@ def read(
     Example: edge-agent read meter-7 --config agent.toml -v
     """
     from edge_agent.bus.serial import BusError  # noqa: PLC0415 - `edge-agent --help` need not wait for it
-    from edge_agent.driver import Fault  # noqa: PLC0415 - as above
+    from edge_agent.driver import Fault, NoAnswer  # noqa: PLC0415 - as above
     from edge_agent.onsite.session import Session  # noqa: PLC0415 - as above
     from edge_agent.settings.error import SettingsError  # noqa: PLC0415 - as above
     from edge_agent.settings.load import load  # noqa: PLC0415 - as above
@@ -65,7 +69,9 @@ def read(
         if as_json:
             tell({"device": device, "fault": kind, "reason": str(error)})
         else:
-            say(f"{device}: {kind}: {error}", error=True)
+            say(f"{device}: {kind}: {error}", error=True, filled=True)
+            if isinstance(error, NoAnswer):
+                say(_SILENT, error=True, filled=True)
         raise typer.Exit(2 if isinstance(error, BusError) else 1) from None
     if not ended:
         raise typer.Exit(INTERRUPTED)

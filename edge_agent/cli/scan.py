@@ -40,7 +40,8 @@ def serial(  # noqa: PLR0913 - one parameter for each option
         str, typer.Option(metavar="LIST", help="Modbus addresses to ask, such as 1-247 or 1,7,20-29.")
     ] = "1-32",
     driver: Annotated[
-        list[str] | None, typer.Option(help="Only look for this driver's devices; may be given again.")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only look for this driver's devices; may be given again."),
     ] = None,
     within: Annotated[
         str, typer.Option(metavar="DURATION", help="How long a device may take to answer.")
@@ -154,11 +155,11 @@ def _print(port: str, work: "Scan", *, as_json: bool, as_toml: bool) -> None:
         say(snippet(lasting(port), work.found), end="")
     else:
         for one in work.found:
-            say("\n".join(_lines(one)))
+            say("\n".join(_lines(one)), filled=True)
     if not work.found:
         say(f"nothing was found on {port}{'' if work.complete else ' so far'}", error=as_toml)
     for note in work.notes:
-        say(f"note: {note}", error=as_toml)
+        say(f"note: {note}", error=as_toml, filled=True)
     if not work.complete:
         say("note: the scan was stopped before its end", error=as_toml)
     if not work.found and work.complete:
@@ -166,6 +167,7 @@ def _print(port: str, work: "Scan", *, as_json: bool, as_toml: bool) -> None:
             "check power, A and B, and the device's own settings; try more with --addresses 1-247, "
             "other --speeds, or --within 1s",
             error=as_toml,
+            filled=True,
         )
 
 

@@ -1,7 +1,6 @@
 """``edge-agent scan ble``: who broadcasts near an adapter."""
 
 import asyncio
-import json
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge_agent.cli.ending import INTERRUPTED, duration_option, stop, until_stopped
+from edge_agent.cli.say import say, tell
+from edge_agent.shown import plain
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -42,19 +43,19 @@ def ble(
 
     seconds = duration_option("--for", for_, as_json=as_json)
     if not seconds:
-        stop("--for is no time at all; give more, such as 30s")
+        stop("--for is no time at all; give more, such as 30s", as_json=as_json)
     if as_json and as_toml:
-        stop("--json and --toml cannot be given together; choose one")
+        stop("--json and --toml cannot be given together; choose one", as_json=True)
     senders = Senders()
     radio = _radio(adapter, senders)
     live = sys.stdout.isatty() and not as_json and not as_toml
     if not live:
-        print(f"listening on {adapter} for {seconds:g} s; Ctrl-C ends it", file=sys.stderr)
+        say(f"listening on {adapter} for {seconds:g} s; Ctrl-C ends it", error=True)
     ended = until_stopped(_listen(radio, senders, live=live), seconds)
     if ended and radio.problem and not radio.heard:
-        stop(f"{adapter}: {radio.problem}")
+        stop(f"{adapter}: {radio.problem}", as_json=as_json)
     if radio.problem:
-        typer.echo(f"{adapter}: {radio.problem}", err=True)
+        say(f"{adapter}: {radio.problem}", error=True)
     _print(adapter, senders, everyone=everyone, as_json=as_json, as_toml=as_toml, complete=ended)
     if not ended:
         raise typer.Exit(INTERRUPTED)
@@ -101,7 +102,10 @@ def _table(radio: "Radio", senders: "Senders", rows: int) -> "RenderableType":
     for one in found[:rows]:
         known = best(one)
         cells = (one.address, one.name, f"{one.signal} dBm", f"{one.age:.0f} s", known.driver)
-        table.add_row(*map(Text, cells), Text(known.shown_values(), "yellow" if known.needs_key else ""))
+        table.add_row(
+            *(Text(plain(cell)) for cell in cells),
+            Text(plain(known.shown_values()), "yellow" if known.needs_key else ""),
+        )
     hidden = f"{len(found) - rows} more; " if len(found) > rows else ""
     foot = f"{hidden}{_others(senders)}; Ctrl-C ends it"
     return Group(table, Text(foot), Text(radio.problem, "yellow"))
@@ -123,23 +127,23 @@ def _print(  # noqa: PLR0913 - how it was asked for
             "others": len(senders.others),
             "unknown": [{**told(one), "says": one.says} for one in others],
         }
-        print(json.dumps(said, ensure_ascii=False))
+        tell(said)
         return
     if as_toml:
-        print(air_snippet(adapter, found), end="")
+        say(air_snippet(adapter, found), end="")
     else:
-        print("\n".join(line for one in found for line in _lines(one)), end="\n" if found else "")
-    notes = sys.stderr if as_toml else sys.stdout
+        say("\n".join(line for one in found for line in _lines(one)), end="\n" if found else "")
     for one in others:
-        print(
+        say(
             f"{one.address}  {one.signal} dBm  {_called(one)}says {', '.join(one.says) or 'nothing'}",
-            file=notes,
+            error=as_toml,
         )
     if not found:
-        print(
-            f"no device was found on {adapter} that a driver knows{'' if complete else ' so far'}", file=notes
+        say(
+            f"no device was found on {adapter} that a driver knows{'' if complete else ' so far'}",
+            error=as_toml,
         )
-    print(f"note: {_others(senders)}", file=notes)
+    say(f"note: {_others(senders)}", error=as_toml)
 
 
 def _lines(one: "Sender") -> Iterator[str]:

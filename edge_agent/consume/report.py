@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edge_agent.contract.follow import Follower
+from edge_agent.shown import plain
 
 _GAPS = 100  # that a report names
 
@@ -89,9 +90,18 @@ def screen(follower: Follower, at: int, news: str, rows: int, *, judged: bool) -
         known = follower.devices.get((gateway, device))
         shown = [str(count) if judged or place == 0 else "-" for place, count in enumerate(counts)]
         style = "red" if judged and counts[2] else ""
-        table.add_row(gateway, device, *shown, known.availability if known else "-", style=style)
+        table.add_row(
+            Text(plain(gateway)),
+            Text(plain(device)),
+            *shown,
+            known.availability if known else "-",
+            style=style,
+        )
     hidden = len(worst) - rows
     foot = [Text(f"{hidden} more devices", "yellow")] if hidden > 0 else []
     return Group(
-        Text(line(told(follower, at, judged=judged))), table, *foot, *([Text(news, "yellow")] if news else [])
+        Text(plain(line(told(follower, at, judged=judged)))),
+        table,
+        *foot,
+        *([Text(news, "yellow")] if news else []),
     )

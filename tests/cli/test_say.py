@@ -35,6 +35,25 @@ def test_json_stays_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(line) == {EVIL: f"a\n{EVIL}", "label": "电压"}
 
 
+def test_a_terminal_cuts_no_word_in_two(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    line = "  values: voltage 230.5 V, /dev/serial/by-id/usb-that-is-long"
+    say(line, filled=True)
+    assert capsys.readouterr().out == f"{line}\n", "in a pipe a line is a line"
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    say(line, filled=True)
+    told = "  values: voltage\n      230.5 V,\n      /dev/serial/by-id/usb-that-is-long\n"
+    assert capsys.readouterr().out == told
+
+
+def test_an_unknown_driver_has_no_profiles_to_list() -> None:
+    result = CliRunner().invoke(app, ["profile", "list", "--driver", "modbuss"])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "did you mean modbus" in result.stderr
+
+
 @pytest.mark.parametrize("kind", ["serial", "driver", "settings"])
 def test_a_capture_cannot_steer_the_terminal(tmp_path: Path, kind: str) -> None:
     head = {"capture": 1, "version": "1", "serial": "9600 8N1", "driver": "ld2410"}
@@ -57,6 +76,7 @@ def test_a_capture_cannot_steer_the_terminal(tmp_path: Path, kind: str) -> None:
         ("scan", "serial", "tcp://\udcff"),
         ("listen", "/dev/none"),
         ("profile", "test", "none"),
+        ("drivers", "sample", "modbus"),
         ("demo", "--for", "0s"),
     ],
 )

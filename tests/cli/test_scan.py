@@ -126,7 +126,7 @@ async def test_the_agent_that_has_the_port_is_named(wire: Wire, tmp_path: Path) 
     finally:
         agent.terminate()
         await agent.wait()
-    assert f"edge-agent (pid {agent.pid})" in said.err
+    assert f"edge-agent run (pid {agent.pid})" in said.err
     assert "stop the agent with `systemctl stop edge-agent`, and start it again afterwards" in said.err
 
 
