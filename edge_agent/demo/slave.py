@@ -17,7 +17,16 @@ from typing import Any, Self
 
 from edge_agent.demo.tty_end import TtyEnd
 
-_FORMATS = {"u16": ">H", "i16": ">h", "u32": ">I", "i32": ">i", "u64": ">Q", "i64": ">q", "f32": ">f"}
+_FORMATS = {
+    "bool": ">H",
+    "u16": ">H",
+    "i16": ">h",
+    "u32": ">I",
+    "i32": ">i",
+    "u64": ">Q",
+    "i64": ">q",
+    "f32": ">f",
+}
 _TABLES = {3: "holding", 4: "input"}
 _ILLEGAL_FUNCTION, _ILLEGAL_ADDRESS, _ILLEGAL_VALUE = 1, 2, 3
 _REQUEST = 8  # bytes of every request this slave can grant
@@ -72,6 +81,8 @@ def registers(device: Unit, table: str) -> dict[int, bytes]:
 
 
 def _encode(channel: Mapping[str, Any], value: float) -> bytes:
+    if channel["type"] == "bool":  # alone in its register: no profile here has two in one
+        value = bool(value) << channel.get("bit", 0)
     raw = (value - channel.get("offset", 0)) / channel.get("scale", 1)
     return struct.pack(_FORMATS[channel["type"]], raw if channel["type"] == "f32" else round(raw))
 
