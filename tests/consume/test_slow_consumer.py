@@ -1,6 +1,6 @@
 """A consumer that is slower than a backlog, behind mosquitto's default limits: acknowledged is not delivered.
 
-What the broker drops for it is gone until it can be asked for again; what is held here is that nothing of it
+What the broker drops for it is gone until it is asked for again; what is held here is that nothing of it
 goes unnoticed: what arrived and what is named as missing are together all there is, to the number.
 """
 
