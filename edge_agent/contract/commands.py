@@ -37,7 +37,7 @@ class ReplayArgs(Args):
     """Send readings again that were acknowledged. The answer says up to which number it speaks."""
 
     device: Id
-    epoch: str
+    epoch: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
     from_seq: Seq
     to_seq: Seq
 

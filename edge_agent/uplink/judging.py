@@ -132,8 +132,9 @@ def _args(command: CmdMessage) -> Args | str:
 
 def _first(error: ValidationError) -> str:
     told = error.errors(include_input=False, include_url=False, include_context=False)[0]
-    place = ".".join(map(str, told["loc"]))
-    return f"{place[:64]}: {told['msg']}"[:200] if place else told["msg"][:200]
+    place = ".".join(map(str, told["loc"]))[:64]
+    said = f"{place}: {told['msg']}" if place else told["msg"]
+    return "".join(char if char.isprintable() else "?" for char in said)[:200]  # it may quote a stranger
 
 
 def _id(payload: bytes) -> str:

@@ -3,9 +3,11 @@
 They are in no way owed: to be taken or refused changes neither ``settled`` nor what is declared lost.
 """
 
+from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 from edge_agent.contract.commands import ReplayArgs
@@ -21,11 +23,10 @@ _MOST_JOBS = 100
 
 @dataclass(slots=True)
 class Job:
-    """Numbers of a stream that go out once more: between two log ids, from ``next_id`` on."""
+    """Numbers of a stream that go out once more, in order: between two log ids, from ``next_id`` on."""
 
     stream: int
-    first: int
-    last: int
+    ranges: list[tuple[int, int]]
     next_id: int
     to_id: int
 
@@ -66,11 +67,15 @@ class Jobs:
 
     def add(self, stream: int, held: Held) -> None:
         """Queue what is in the log and does not wait already."""
-        for first, last, what in held.runs:
-            if what == "queued":
-                known = [(job.first, job.last) for job in self.waiting if job.stream == stream]
-                for part in without((first, last), known):
-                    self.waiting.append(Job(stream, *part, held.from_id, held.to_id))
+        known = [one for job in self.waiting if job.stream == stream for one in job.ranges]
+        new = [
+            part
+            for first, last, what in held.runs
+            if what == "queued"
+            for part in without((first, last), known)
+        ]
+        if new:
+            self.waiting.append(Job(stream, new, held.from_id, held.to_id))
 
 
 def without(whole: tuple[int, int], taken: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -85,6 +90,11 @@ def without(whole: tuple[int, int], taken: Iterable[tuple[int, int]]) -> list[tu
     if low <= whole[1]:
         left.append((low, whole[1]))
     return left
+
+
+def _within(number: int, ranges: Sequence[tuple[int, int]]) -> bool:
+    at = bisect_right(ranges, number, key=itemgetter(0)) - 1
+    return at >= 0 and number <= ranges[at][1]
 
 
 class Replays:
@@ -115,10 +125,9 @@ class Replays:
         job = self._job = self._jobs[0]
         at = max(self._cursor, job.next_id)
         rows, self._cursor = await self._delivery.read_held(
-            job.stream, job.first, job.last, at, job.to_id, _READ_ROWS
+            job.stream, job.ranges[0][0], job.ranges[-1][1], at, job.to_id, _READ_ROWS
         )
-        owes = self._delivery.owes
-        self.lane.add(runs(row for row in rows if not owes(row.stream, row.seq)))
+        self.lane.add(runs(row for row in rows if _within(row.seq, job.ranges)))
         self.went()
 
     def went(self) -> None:
