@@ -21,6 +21,7 @@ _MOST_HEARD = 100  # messages that wait to be judged; a broker of MQTT 5 sends n
 _MOST_AT_ONCE = 8
 _MOST_REPLIES = 200
 _WITHIN_S = 60.0
+_REFUSAL = "/"  # begins the keys of answers that are not kept, and no id
 
 Carry = Callable[[Any], Awaitable[dict[str, Any]]]
 
@@ -251,9 +252,6 @@ class Downlink:
                 "result": result,
             }
         ).payload()
-
-
-_REFUSAL = "/"  # begins the keys of answers that are not kept, and no id
 
 
 def _refused(order: Order, reason: str) -> Refused:
