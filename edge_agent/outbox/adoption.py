@@ -5,53 +5,89 @@ of them stay; only the ids by which the tables refer to one another become other
 """
 
 import logging
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from edge_agent.kept import checksum
+from edge_agent.kept import Row, checksum, intact
+from edge_agent.outbox import volatile
 from edge_agent.outbox.commands import carry_over
 from edge_agent.outbox.seal import SIGNED, all_signed, is_sealed, prepare, seal, sign
+from edge_agent.outbox.store import OutboxError, lock
 from edge_agent.outbox.transactions import LOG_COLUMNS, transaction
 
 log = logging.getLogger(__name__)
 
 _NEXT = "1 + ifnull((SELECT max(id) FROM log), 0)"
-_FILES = ("", "-wal", "-shm", ".witness", ".ballast", ".damaged", ".damaged-wal")
+_FILES = ("", "-wal", "-shm", ".ballast", ".damaged", ".damaged-wal")
 
 
 def adopt(db: sqlite3.Connection, path: Path) -> None:
-    """Move everything from the outbox at ``path``, if there is one, and remove it. May be done again."""
-    if not path.exists():
+    """Move everything from the outbox at ``path``, if there is one, and remove it. May be done again.
+
+    First it gets another name: should the card fall once more, nothing is appended to what was moved.
+    """
+    aside = volatile.aside(path)
+    try:
+        if aside.exists():
+            _take(aside, db)
+        if not aside.exists() and _set_aside(path, aside, db):
+            _take(aside, db)
+    except (sqlite3.Error, OutboxError, OSError) as error:
+        log.error("outbox: what was kept in memory, in %s, cannot be taken over now (%s)", path, error)  # noqa: TRY400 - the disk's fault
+
+
+def _take(aside: Path, db: sqlite3.Connection) -> None:
+    with closing(sqlite3.connect(aside, isolation_level=None)) as old, transaction(db):
+        moved = _move(old, db) if _same_place(old, db) else None
+    if moved is None:
         return
+    aside.unlink()
+    if moved:
+        log.warning("outbox: %d readings that were kept in memory are on the card now", moved)
+
+
+def _set_aside(path: Path, aside: Path, db: sqlite3.Connection) -> bool:
+    """Give it another name, as one file; return whether it is there, and is for this outbox.
+
+    Raises:
+        OutboxError: another agent uses it.
+        sqlite3.Error: it is damaged.
+    """
+    if not path.exists():
+        return False
+    descriptor = lock(path)
     try:
         with closing(sqlite3.connect(path, isolation_level=None)) as old:
             prepare(old)
             if not (is_sealed(old) and all_signed(old)):
                 raise sqlite3.DatabaseError("it is damaged")
-            with transaction(db):
-                moved = _move(old, db)
-    except sqlite3.Error as error:
-        log.error("outbox: what was kept in memory, in %s, cannot be taken over now (%s)", path, error)  # noqa: TRY400 - the disk's fault
-        return
-    if moved is None:
-        return
-    for suffix in _FILES:
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
-    if moved:
-        log.warning("outbox: %d readings that were kept in memory are on the card now", moved)
+            if not _same_place(old, db):
+                return False
+            old.execute("PRAGMA journal_mode=DELETE")
+        path.with_name(path.name + ".witness").unlink()  # else the next one there would seem to be damaged
+        path.replace(aside)
+        for suffix in _FILES:
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+    finally:
+        os.close(descriptor)
+    return True
 
 
-def _move(old: sqlite3.Connection, new: sqlite3.Connection) -> int | None:
-    """Return how many readings were moved; None where it must wait: the durable one is new, or another's."""
-    identity = "SELECT name, site, gateway FROM epoch JOIN outbox ON epoch = epoch.id"
-    name, *whose = old.execute(identity).fetchone()
+def _same_place(old: sqlite3.Connection, new: sqlite3.Connection) -> bool:
+    """Say whether both were numbered under the same site and gateway."""
+    question = "SELECT site, gateway FROM epoch JOIN outbox ON epoch = epoch.id"
+    return bool(old.execute(question).fetchone() == new.execute(question).fetchone())
+
+
+def _move(old: sqlite3.Connection, new: sqlite3.Connection) -> int:
+    """Return how many readings were moved."""
+    (name,) = old.execute("SELECT name FROM epoch JOIN outbox ON epoch = epoch.id").fetchone()
     if new.execute("SELECT 1 FROM epoch WHERE name = ?", (name,)).fetchone():
         return 0  # it was taken over before
-    if (mine := new.execute(identity).fetchone()) is None or [*mine[1:]] != whose:
-        return None
     before = [(id_, next_seq) for id_, next_seq in new.execute("SELECT id, next_seq FROM stream")]
     epochs = _mapped(old, new, "epoch", "name", ("name", "site", "gateway", "origin"))
     boots = _mapped(old, new, "boot", "boot_id", ("boot_id", "ran_ms"))
@@ -68,9 +104,11 @@ def _move(old: sqlite3.Connection, new: sqlite3.Connection) -> int | None:
     (base,) = new.execute(f"SELECT max(next_id, {_NEXT}) FROM outbox").fetchone()  # noqa: S608 - our own names
 
     def rows() -> Iterator[tuple[Any, ...]]:
-        for id_, stream, seq, boot, mono, meta, body, _ in old.execute(
-            f"SELECT {LOG_COLUMNS} FROM log ORDER BY id"  # noqa: S608 - our own names
-        ):
+        found = old.execute(f"SELECT {LOG_COLUMNS} FROM log ORDER BY id")  # noqa: S608 - our own names
+        for row in map(Row._make, found):
+            if not intact(row):
+                raise sqlite3.DatabaseError(f"row {row.id} is not as it was written")
+            id_, stream, seq, boot, mono, meta, body, _ = row
             content = (base + id_, streams[stream], seq, boots[boot], mono, metas[meta], body)
             yield (*content, checksum(*content))
 

@@ -89,9 +89,10 @@ async def _once(  # noqa: PLR0913, PLR0917 - the same
     db = await store.open_store(path)
     behind = testimony if verdict == "behind" else None
     try:
-        if adopting is not None:
-            await db.run(adopt, adopting)
         opened = await db.run(begin_run, identity, clock, uplinks, behind)
+        if adopting is not None:  # into what is begun: then the ids and uplinks of both are known
+            await db.run(adopt, adopting)
+            opened = await db.run(begin_run, identity, clock, uplinks, None)
     except BaseException:
         await db.close()
         raise

@@ -52,7 +52,16 @@ def place(gateway: str) -> Path:
 def left(gateway: str) -> Path | None:
     """Return the volatile outbox of a gateway that an earlier run left behind, None where there is none."""
     found = (folder / "outbox.db" for folder in _folders(gateway))
-    return next((file for file in found if _is_ours(file.parent, make=False) and file.exists()), None)
+    return next((file for file in found if _is_ours(file.parent, make=False) and _holds(file)), None)
+
+
+def aside(path: Path) -> Path:
+    """Return where a volatile outbox lies while it is taken over by the durable one."""
+    return path.with_name(path.name + ".aside")
+
+
+def _holds(path: Path) -> bool:
+    return path.exists() or aside(path).exists()
 
 
 def _folders(gateway: str) -> list[Path]:

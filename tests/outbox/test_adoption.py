@@ -1,15 +1,19 @@
 """A card that was mended: what was kept in memory meanwhile goes on from the card, under its own numbers."""
 
+import asyncio
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import orjson
 
+from edge_agent.outbox import volatile
 from edge_agent.outbox.apart import Selection
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.rows import Policy
 from tests.outbox.shares import keep, opened, settle
-from tests.outbox.world import EAST, FakeClock, lost, owed, policy
+from tests.outbox.world import EAST, FakeClock, ask, lost, owed, policy
 
 ALL = {"city": Selection(), "park": Selection(frozenset({"d1"}))}
 
@@ -60,15 +64,101 @@ async def test_what_was_kept_in_memory_goes_on_from_the_card(tmp_path: Path) -> 
             await outbox.close()
 
 
-async def test_a_new_card_leaves_it_to_the_next_start(tmp_path: Path) -> None:
+async def test_a_new_card_takes_it_at_once(tmp_path: Path) -> None:
     card, memory, clock = tmp_path / "outbox.db", tmp_path / "memory" / "outbox.db", FakeClock()
     async with opened(memory, clock, ALL) as outbox:
         await keep(outbox, 4)
-    for backlog in (0, 8):
+    outbox = await _on_the_card(card, clock, memory)
+    assert outbox.deliveries["city"].backlog == 8
+    assert not any(memory.parent.iterdir())
+    await outbox.close()
+
+
+async def test_what_is_kept_after_an_interrupted_move_comes_too(tmp_path: Path) -> None:
+    card, memory, clock = tmp_path / "outbox.db", tmp_path / "memory" / "outbox.db", FakeClock()
+    async with opened(card, clock, ALL):
+        pass
+    async with opened(memory, clock, ALL) as outbox:
+        await keep(outbox, 4)
+    with closing(sqlite3.connect(memory)) as db:
+        db.execute("PRAGMA journal_mode=DELETE")
+    moved = memory.read_bytes()
+    await (await _on_the_card(card, clock, memory)).close()
+    volatile.aside(memory).write_bytes(moved)  # as after a crash before it was removed
+    async with opened(memory, clock, ALL) as outbox:  # and the card fell again
+        await keep(outbox, 3)
+    outbox = await _on_the_card(card, clock, memory)
+    assert outbox.deliveries["city"].backlog == 8 + 6
+    assert len(await owed(outbox.deliveries["city"])) == 8 + 6
+    assert not any(memory.parent.iterdir())
+    await outbox.close()
+
+
+async def test_an_uplink_that_was_given_up_hears_of_what_was_kept_since_it_is_back(tmp_path: Path) -> None:
+    card, memory, clock = tmp_path / "outbox.db", tmp_path / "memory" / "outbox.db", FakeClock()
+    async with opened(card, clock, ALL) as outbox:
+        await keep(outbox, 2)
+    async with opened(card, clock, {"park": ALL["park"]}, kept_by=policy(replay=1)) as outbox:
+        clock.wait(11_000)
+        await keep(outbox, 3)
+        clock.wait(11_000)
+        await keep(outbox, 3)
+    assert ask(card, "SELECT parked FROM uplink WHERE name = 'city'") == [(-1,)]
+    async with opened(memory, clock, ALL) as outbox:
+        await keep(outbox, 4)
+        epoch = outbox.epoch
+    outbox = await _on_the_card(card, clock, memory)
+    rows = await owed(outbox.deliveries["city"])
+    assert [outbox.streams[row.stream].epoch for row in rows] == [epoch] * 8
+    await outbox.close()
+
+
+async def test_a_card_that_lost_its_end_keeps_the_numbers_apart(tmp_path: Path) -> None:
+    card, memory, clock = tmp_path / "outbox.db", tmp_path / "memory" / "outbox.db", FakeClock()
+    async with opened(card, clock, ALL, devices=()):
+        pass
+    before = card.read_bytes()
+    async with opened(card, clock, ALL) as outbox:
+        writer = asyncio.create_task(outbox.run())  # the witness learns what there is
+        await asyncio.sleep(0)
+        writer.cancel()
+        await asyncio.wait({writer})
+        await keep(outbox, 5)
+        first = outbox.epoch
+    card.write_bytes(before)  # its witness knows better
+    async with opened(memory, clock, ALL, devices=("d2", "d1")) as outbox:
+        await keep(outbox, 4)
+        epoch = outbox.epoch
+    outbox = await _on_the_card(card, clock, memory)
+    rows = await owed(outbox.deliveries["city"])
+    found = {(outbox.streams[row.stream].epoch, outbox.streams[row.stream].device) for row in rows}
+    assert found == {(epoch, "d1"), (epoch, "d2")}
+    closed = [loss for loss in await outbox.deliveries["city"].open_losses() if loss.to_seq is None]
+    assert {outbox.streams[loss.stream].epoch for loss in closed} == {first}
+    await outbox.close()
+
+
+async def test_one_that_another_agent_uses_stays(tmp_path: Path) -> None:
+    card, memory, clock = tmp_path / "outbox.db", tmp_path / "memory" / "outbox.db", FakeClock()
+    async with opened(memory, clock, ALL) as other:
+        await keep(other, 4)
         outbox = await _on_the_card(card, clock, memory)
-        assert outbox.deliveries["city"].backlog == backlog
-        assert memory.exists() == (not backlog)
         await outbox.close()
+        assert memory.exists()
+        await keep(other, 4)
+        assert len(await owed(other.deliveries["city"])) == 16
+
+
+async def test_a_reading_that_was_changed_in_memory_is_not_moved(tmp_path: Path) -> None:
+    card, memory, clock = tmp_path / "outbox.db", tmp_path / "memory" / "outbox.db", FakeClock()
+    async with opened(memory, clock, ALL) as outbox:
+        await keep(outbox, 4)
+    with closing(sqlite3.connect(memory, isolation_level=None)) as db:
+        db.execute("UPDATE log SET body = x'5b372c375d' WHERE id = 3")
+    outbox = await _on_the_card(card, clock, memory)
+    assert not outbox.deliveries["city"].backlog
+    assert volatile.aside(memory).exists()
+    await outbox.close()
 
 
 async def test_a_damaged_one_stays_and_the_agent_runs(tmp_path: Path) -> None:
