@@ -76,13 +76,12 @@ class Buses:
     def _hearing(self, made: Device, device: model.Device, opened: Any) -> Loop:
         record, settings = resolve.chosen(device)
         radio = self._radios.get(device.bus) or self._radio(device.bus)
-        address, cares = getattr(settings, "address", ""), record.broadcast or Broadcast()
+        address = getattr(settings, "address", "")
         if record.over is Over.ADVERTISEMENTS:
-            radio.listen(address, cares, radio_tasks.hear(made, opened))
+            radio.listen(address, record.broadcast or Broadcast(), radio_tasks.hear(made, opened))
             return radio_tasks.held(made)
         from edge_agent.bus.ble.gatt import connected  # noqa: PLC0415 - bleak is loaded where it is needed
 
-        radio.listen(address, cares, lambda _advert, _new: None)
         radio.watch_for(address)
         return radio_tasks.connect(made, opened, partial(connected, radio, address), device.interval)
 

@@ -201,6 +201,21 @@ async def test_a_scan_that_stays_deaf(
     assert len(silent) <= made.restarts
 
 
+async def test_whoever_is_connected_to_is_never_scanned_for_passively(
+    bluez: FakeBlueZ, sensor: Peripheral
+) -> None:
+    """A passive scan beside a broadcaster would not tell of it."""
+    bluez.fail("StartDiscovery", Fault(Refusal("InProgress")), times=4)
+    made = radio(Heard(), address="A4:C1:38:00:00:02", pace=replace(QUICK, retry=0.01, longest_retry=0.02))
+    made.watch_for(MAC)
+    async with running(made):
+        await until(lambda: "restart bluetooth" in made.problem)
+        await scanning(made)
+        assert not made.passive
+        bluez.world.advertise(sensor, makers={0x0499: b"1"})
+        await until(lambda: made.seen[MAC])
+
+
 async def test_an_adapter_that_stays_away_is_said_once(
     bluez: FakeBlueZ, caplog: pytest.LogCaptureFixture
 ) -> None:

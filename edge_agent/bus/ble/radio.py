@@ -193,9 +193,7 @@ class Radio:
 
     async def _put_off(self, error: BaseException, wait: float, failures: int) -> float:
         """Wait until it is worth trying again, and return how long to wait the next time."""
-        if failures % _TRIES_BEFORE_OTHER_MODE == 0 and not any(
-            ear.cares.active or ear.cares.repeats for ear in self._ears
-        ):
+        if failures % _TRIES_BEFORE_OTHER_MODE == 0 and not self._needs_active():
             self.passive = not self.passive
         self._says(_reason(error))
         with contextlib.suppress(TimeoutError):
@@ -205,6 +203,10 @@ class Radio:
             await asyncio.sleep(_CACHE_S)
             return self._pace.retry
         return min(wait * 2, self._pace.longest_retry)
+
+    def _needs_active(self) -> bool:
+        """Say whether a passive scan would miss someone."""
+        return bool(self.seen) or any(ear.cares.active or ear.cares.repeats for ear in self._ears)
 
     def _scans(self) -> None:
         if self.problem:
@@ -321,6 +323,8 @@ def _reason(error: BaseException) -> str:
         "not found": "there is no such adapter; plug it in, or see bluetoothctl list",
         "NotReady": "the adapter has no power; bluetoothctl power on, or rfkill unblock bluetooth",
         "POWERED_OFF": "the adapter has no power; bluetoothctl power on, or rfkill unblock bluetooth",
+        "InProgress": "bluetoothd is busy; if it stays so, sudo systemctl restart bluetooth",
         "AccessDenied": "this user may not use bluetooth; let it reach the system bus",
+        "DENIED_BY_SYSTEM": "this user may not use bluetooth; let it reach the system bus",
     }
     return next((f"{hint} ({text})" for mark, hint in hints.items() if mark in text), text)

@@ -11,6 +11,7 @@ from enum import Enum
 
 from dbus_fast import BusType, Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
+from dbus_fast.errors import DBusFastError
 
 log = logging.getLogger(__name__)
 
@@ -22,8 +23,8 @@ _RULES = (
     f"type='signal',sender='org.bluez',interface='{_BUS}.ObjectManager'",
     f"type='signal',sender='org.bluez',interface='{_BUS}.Properties',arg0='{ADAPTER}'",
 )
-LOST = (OSError, EOFError, TimeoutError)
-"""What a call raises when the bus is not there, or is gone."""
+LOST = (OSError, EOFError, TimeoutError, DBusFastError)
+"""What a call raises when the bus is not there, is gone, or lets nobody in."""
 
 
 class Event(Enum):
@@ -47,8 +48,9 @@ class Watcher:
     async def run(self) -> None:
         """Watch for ever, also across restarts of the system bus."""
         while True:
-            bus = MessageBus(bus_type=BusType.SYSTEM)
+            bus = None
             try:
+                bus = MessageBus(bus_type=BusType.SYSTEM)
                 async with asyncio.timeout(CALL_S):
                     await bus.connect()
                     bus.add_message_handler(self._heard)
@@ -63,12 +65,13 @@ class Watcher:
             finally:
                 self._bus = None
                 self.watching.clear()
-                bus.disconnect()
+                if bus is not None:
+                    bus.disconnect()
             self._on_event(Event.LOST, "the system bus is gone")
             await asyncio.sleep(self._retry)
 
     async def power(self, on: bool) -> None:  # noqa: FBT001 - a switch
-        """Switch the adapter's radio. Raises OSError, EOFError or TimeoutError."""
+        """Switch the adapter's radio. Raises what LOST names."""
         if self._bus is None:
             raise ConnectionError("the system bus is gone")
         message = Message(
