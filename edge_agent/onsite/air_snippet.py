@@ -7,6 +7,7 @@ from typing import Any
 from edge_agent.onsite.senders import Sender, best
 from edge_agent.onsite.snippet import HEAD, id_of, value
 
+_OF_THE_FRAME = "packet_id"  # a number of the broadcast, no value of the device
 _ADDRESS_END = 5  # of "A4:C1:38:00:11:22", which is on many labels
 
 
@@ -47,7 +48,7 @@ def _device(sender: Sender, name: str) -> Iterator[str]:
         settings["bindkey"] = {"secret": secret}
         yield f"# It encrypts: write its key, 32 hex digits, into /etc/edge-agent/secrets/{secret}."
     elif known.takes_reports:
-        settings["reports"] = list(known.values)
+        settings["reports"] = [channel for channel in known.values if channel != _OF_THE_FRAME]
     yield f"settings = {value(settings)}"
     yield f"# now, at {sender.signal} dBm: {known.shown_values()}"
     for other in sender.known.values():

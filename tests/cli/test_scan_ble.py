@@ -84,7 +84,7 @@ async def test_its_configuration_passes_check(
     assert checked.code == 0, checked.out + checked.err
     loaded = load(file)
     assert {device.settings["address"] for device in loaded.device.values()} == set(addresses.values())
-    assert loaded.device["bthome-a102"].settings["reports"] == ["packet_id", "battery", "motion"]
+    assert loaded.device["bthome-a102"].settings["reports"] == ["battery", "motion"]
     assert loaded.bus["radio"].ble == "hci0"
 
 
