@@ -94,12 +94,17 @@ class Buses:
         return radio
 
     def _expected(self, bus: str) -> float | None:
-        """Return how often the quickest device that is online on a radio should be heard, in seconds."""
+        """Return how often the quickest device of a radio that was heard lately should be heard, in seconds.
+
+        One that is late counts: where the scan is deaf, all are late before the radio gives up its patience.
+        """
         with suppress(ValueError):
             return min(
                 device.expect_s
                 for device in self._devices.values()
-                if device.availability == "online" and self._config.device[device.id].bus == bus
+                if device.availability != "offline"
+                and device.heard_s is not None
+                and self._config.device[device.id].bus == bus
             )
         return None
 
