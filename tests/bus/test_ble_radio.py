@@ -184,6 +184,19 @@ async def test_it_recovers_with_one_restart(
         assert (made.problem, made.restarts, made.power_cycles) == ("", 1, 0)
 
 
+async def test_devices_that_come_online_shorten_the_silence_that_is_right(bluez: FakeBlueZ) -> None:
+    """When a scan starts nobody is online: that must not decide for how long a deaf one is left alone."""
+    expected: list[float] = []
+    made = Radio(
+        "hci0", active=True, expect=lambda: min(expected, default=None), pace=replace(QUICK, silence=0.3)
+    )
+    async with running(made):
+        await scanning(made)
+        bluez.world.stalled = True
+        expected.append(0.05)
+        await until(lambda: made.restarts)
+
+
 async def test_a_scan_that_stays_deaf(
     bluez: FakeBlueZ, sensor: Peripheral, caplog: pytest.LogCaptureFixture
 ) -> None:

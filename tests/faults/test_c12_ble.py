@@ -174,7 +174,7 @@ async def hang(here: Park) -> None:
 
 async def stall(here: Park) -> None:
     here.bluez.world.stalled = True
-    await asyncio.sleep(95)  # the silence that is taken for right
+    await asyncio.sleep(110)  # longer than the silence that is taken for right
     await here.serial_goes_on()
     here.bluez.world.stalled = False
 

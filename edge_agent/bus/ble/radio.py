@@ -229,7 +229,7 @@ class Radio:
                 self._silences += 1
                 return "nothing was heard for a long time"
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(left):
+                async with asyncio.timeout(min(left, self._pace.silence)):  # who is expected may change
                     await self._bad.wait()
                 return self._why
 
