@@ -82,6 +82,8 @@ def expected(peer: Any, channel: dict[str, Any]) -> Any:
     if channel["table"] in {"coil", "discrete"}:
         return bool(peer.read_bit(channel["at"], 2 if channel["table"] == "discrete" else 1))
     function = 3 if channel["table"] == "holding" else 4
+    if channel["type"] == "bool":
+        return bool(peer.read_register(channel["at"], 0, function) & 1)
     kind, size = channel["type"], SIZES[channel["type"]]
     swapped = channel.get("words") == "little"
     order = minimalmodbus.BYTEORDER_LITTLE_SWAP if swapped else minimalmodbus.BYTEORDER_BIG
