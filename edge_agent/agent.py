@@ -23,6 +23,8 @@ from edge_agent.outbox.stages import Care
 from edge_agent.processing.plan import plan_for
 from edge_agent.profile import profile_note
 from edge_agent.settings import model, resolve
+from edge_agent.settings.uplink import Send
+from edge_agent.settings.uplink import Uplink as UplinkSettings
 from edge_agent.status import Availability, DeviceStatus, Status
 from edge_agent.uplink.downlink import Downlink
 from edge_agent.uplink.protocol import Acknowledged, Gateway
@@ -167,7 +169,7 @@ class Agent:
         ]
 
     def _uplink(
-        self, outbox: Outbox, name: str, settings: model.Uplink, described: Mapping[str, tuple[str, str]]
+        self, outbox: Outbox, name: str, settings: UplinkSettings, described: Mapping[str, tuple[str, str]]
     ) -> Uplink:
         config = self._config
         selection, passes = self._selection(settings), passing(settings.send)
@@ -194,8 +196,8 @@ class Agent:
             uplink.take_commands(Downlink(settings, gateway, outbox.commands, carry_out))
         return uplink
 
-    def _selection(self, uplink: model.Uplink) -> Selection:
-        if uplink.send == model.Send():  # then also what is left of devices that are gone from the file
+    def _selection(self, uplink: UplinkSettings) -> Selection:
+        if uplink.send == Send():  # then also what is left of devices that are gone from the file
             return Selection(None, uplink.begin)
         on = set()
         for id_, device in self._config.device.items():

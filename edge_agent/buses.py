@@ -12,6 +12,7 @@ from edge_agent.collect.asking import Asking
 from edge_agent.collect.device import Device
 from edge_agent.driver import Broadcast, Over
 from edge_agent.settings import model, resolve
+from edge_agent.settings.device import Device as DeviceSettings
 from edge_agent.status import BusStatus
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Buses:
         for line in self._lines.values():
             await line.close()
 
-    def _asking(self, made: Device, device: model.Device, opened: Any) -> Loop:
+    def _asking(self, made: Device, device: DeviceSettings, opened: Any) -> Loop:
         record, settings = resolve.chosen(device)
         bus = self._config.bus[device.bus]
         sharing = [other for other in self._config.device.values() if other.bus == device.bus]
@@ -73,7 +74,7 @@ class Buses:
             return tasks.ask(made, opened, place, place, asking)
         return tasks.ask(made, opened, registers_at(bus.port, place), place, asking)
 
-    def _hearing(self, made: Device, device: model.Device, opened: Any) -> Loop:
+    def _hearing(self, made: Device, device: DeviceSettings, opened: Any) -> Loop:
         record, settings = resolve.chosen(device)
         radio = self._radios.get(device.bus) or self._radio(device.bus)
         address = getattr(settings, "address", "")

@@ -4,7 +4,8 @@ import hashlib
 
 from edge_agent import driver as contract
 from edge_agent.contract.messages import ChannelMeta, MetaMessage
-from edge_agent.settings.model import Config, Device
+from edge_agent.settings.device import Device
+from edge_agent.settings.model import Config
 
 
 def describe(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from edge_agent.driver import Channel, Quantity
-from edge_agent.settings.model import Calibrate, Device, Report
+from edge_agent.settings.device import Calibrate, Device, Report
 
 # Goes to and fro between still and both while somebody fidgets; whether there is anybody, occupancy tells.
 _RESTLESS = {Quantity.TARGET_STATE}

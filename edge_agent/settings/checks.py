@@ -13,7 +13,7 @@ from edge_agent.bus.address import Address
 from edge_agent.contract.messages import RESERVED_CHANNELS
 from edge_agent.driver import Channel, Over, ProfileError, Quantity
 from edge_agent.registry import UnknownDriverError
-from edge_agent.settings.model import Bus, Device
+from edge_agent.settings.device import Bus, Device
 from edge_agent.settings.resolve import channels, chosen, format_of, opened
 from edge_agent.settings.wording import Finding, findings, near, said
 

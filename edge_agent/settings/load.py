@@ -10,9 +10,10 @@ from typing import Any, NoReturn, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from edge_agent.settings import checks, planned, wording
+from edge_agent.settings.device import Bus, Device
 from edge_agent.settings.error import Problem, SettingsError
 from edge_agent.settings.lines import line_of, locate, statement_at
-from edge_agent.settings.model import Bus, Config, Device
+from edge_agent.settings.model import Config
 
 _LARGEST = 1_000_000  # bytes; 500 devices take about half of it
 _PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")

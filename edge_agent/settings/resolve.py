@@ -8,7 +8,7 @@ from edge_agent import driver as contract
 from edge_agent import registry
 from edge_agent.bus.address import Address
 from edge_agent.bus.serial import SerialFormat
-from edge_agent.settings.model import Bus, Device
+from edge_agent.settings.device import Bus, Device
 from edge_agent.settings.secret import text_or_secret
 
 _NONE = SerialFormat(9600)

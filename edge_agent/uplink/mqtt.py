@@ -19,7 +19,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge_agent.settings.fields import Server
-from edge_agent.settings.model import Uplink
+from edge_agent.settings.uplink import Uplink
 from edge_agent.uplink import tls
 from edge_agent.uplink.ends import SessionError, closed, refused
 from edge_agent.uplink.kernel import Carried, carried, prompt

@@ -7,7 +7,7 @@ from functools import partial
 
 import orjson
 
-from edge_agent.settings.model import Send
+from edge_agent.settings.uplink import Send
 
 Passes = Callable[[str], bool]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from edge_agent.kept import Declared, Run
-from edge_agent.settings.model import Uplink as Settings
+from edge_agent.settings.uplink import Uplink as Settings
 from edge_agent.uplink.announcements import Announcements
 from edge_agent.uplink.ends import SessionError
 from edge_agent.uplink.flights import Flight, Flights

@@ -2,7 +2,7 @@
 
 import ssl
 
-from edge_agent.settings.model import Uplink
+from edge_agent.settings.uplink import Uplink
 
 
 class _Socket(ssl.SSLSocket):

@@ -25,7 +25,7 @@ from edge_agent.collect.device import Device
 from edge_agent.processing.plan import plan_for
 from edge_agent.reading import Reading
 from edge_agent.registry import load
-from edge_agent.settings import model
+from edge_agent.settings.device import Device as Settings
 
 SOON = 20  # seconds: a limit, not a measure
 CTS = "contact:///dev/null?line=cts"
@@ -209,7 +209,7 @@ async def test_a_pir_becomes_motion(kernel: Kernel) -> None:
     record = load("contact")
     chosen = record.settings.model_validate({"kind": "motion"})
     opened: Any = record.open(chosen)
-    told = model.Device.model_validate(
+    told = Settings.model_validate(
         {"driver": "contact", "bus": "b", "interval": "1h", "channel": {"motion": {"hold": "200ms"}}}
     )
     readings: list[Reading] = []

@@ -6,7 +6,7 @@ from edge_agent.collect.device import Device
 from edge_agent.driver import Channel, NoAnswer, Quantity, Sample
 from edge_agent.processing.plan import plan_for
 from edge_agent.reading import Reading
-from edge_agent.settings.model import Device as Settings
+from edge_agent.settings.device import Device as Settings
 from tests.faults.rig import Record
 
 pytestmark = pytest.mark.xdist_group("faults-c21")

@@ -11,7 +11,7 @@ from edge_agent.driver import Channel, Quantity
 from edge_agent.processing.hold import Holds, hold, next_due, tick
 from edge_agent.processing.plan import plan_for
 from edge_agent.reading import Grade, Quality, Reading, Value
-from edge_agent.settings.model import Device
+from edge_agent.settings.device import Device
 
 CHANNELS = (Channel("occupancy", Quantity.OCCUPANCY), Channel("motion", Quantity.MOTION))
 UNKNOWN = Quality(Grade.BAD, "unknown")

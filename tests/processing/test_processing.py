@@ -12,7 +12,7 @@ from edge_agent.driver import Channel, Quantity
 from edge_agent.processing.plan import Plan, plan_for
 from edge_agent.processing.step import Memory, step
 from edge_agent.reading import Grade, Quality, Reading, Value
-from edge_agent.settings.model import Device
+from edge_agent.settings.device import Device
 
 CHANNELS = (
     Channel("temperature", Quantity.TEMPERATURE),

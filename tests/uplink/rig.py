@@ -14,7 +14,7 @@ from edge_agent.contract.messages import ChannelMeta, MetaMessage
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.rows import Identity, Policy
 from edge_agent.reading import Reading
-from edge_agent.settings.model import Uplink as Settings
+from edge_agent.settings.uplink import Uplink as Settings
 from edge_agent.status import Status
 from edge_agent.uplink.downlink import Carry, Downlink
 from edge_agent.uplink.protocol import Acknowledged, Gateway

@@ -1,0 +1,78 @@
+"""The tables of agent.toml about a way to a broker."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    model_validator,
+)
+
+from edge_agent.settings.fields import (
+    CommandNames,
+    Duration,
+    Id,
+    OneServer,
+    Packet,
+    Password,
+    ReadableFile,
+    Text,
+    TopicFilter,
+    TopicRoot,
+    Wildcards,
+)
+from edge_agent.settings.table import Table
+from edge_agent.settings.units import within
+
+
+class Send(Table):
+    """What an uplink gets: readings of these devices, with the values of these channels.
+
+    ``devices`` and ``channels`` are patterns, ``labels`` must all match.
+    """
+
+    devices: Annotated[Wildcards, Field(min_length=1)] = ("*",)
+    without: Wildcards = ()
+    labels: Annotated[Mapping[Id, Text], Field(max_length=32)] = Field(default_factory=dict)
+    channels: Annotated[Wildcards, Field(min_length=1)] = ("*",)
+    without_channels: Wildcards = ()
+
+
+class Uplink(Table):
+    """One way to a broker. In a loaded configuration ``client_id`` is never empty.
+
+    A backlog begins to flow after a random part of ``spread``, so that gateways do not all come at once.
+    ``begin``, in the file ``from``, says what an uplink gets first that was not there before. ``commands``
+    are the names of those that it takes; ``reply_to`` where answers may go beside the own ``reply/#``.
+    """
+
+    servers: Annotated[tuple[OneServer, ...], Field(min_length=1, max_length=10)]
+    protocol: Literal["auto", "5", "3.1.1"] = "auto"
+    root: TopicRoot = "park/v1"
+    username: Annotated[str, Field(min_length=1)] | None = None
+    password: Password | None = None
+    ca: ReadableFile | None = None
+    cert: ReadableFile | None = None
+    key: ReadableFile | None = None
+    client_id: Annotated[str, Field(max_length=200)] = ""
+    ack_timeout: Annotated[Duration, AfterValidator(within(1, 3600, '"1s" to "1h"'))] = 20.0
+    keepalive: Annotated[Duration, AfterValidator(within(5, 3600, '"5s" to "1h"'))] = 30.0
+    spread: Annotated[Duration, AfterValidator(within(0, 3600, '"0s" to "1h"'))] = 30.0
+    max_packet: Packet | None = None
+    send: Send = Send()
+    begin: Literal["now", "oldest"] = Field("now", alias="from")
+    commands: CommandNames = ()
+    reply_to: Annotated[tuple[TopicFilter, ...], Field(max_length=20)] = ()
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        if self.reply_to and not self.commands:
+            raise ValueError("has reply_to, which is for commands; add commands = true, or remove it")
+        if self.password is not None and self.username is None:
+            raise ValueError("has a password without a username; add username =")
+        if self.key is not None and self.cert is None:
+            raise ValueError("has a key without a certificate; add cert =")
+        if (self.ca or self.cert) and not any(server.tls for server in self.servers):
+            raise ValueError("has certificates but no server with TLS; write mqtts:// in servers")
+        return self
