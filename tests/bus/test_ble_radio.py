@@ -7,7 +7,9 @@ import resource
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
@@ -212,6 +214,21 @@ async def test_a_scan_that_stays_deaf(
     assert bluez.calls.count("Set") == 2, "off and on"
     silent = [line for line in caplog.messages if "nothing was heard" in line and "restarts" in line]
     assert len(silent) <= made.restarts
+
+
+async def test_scans_that_end_at_once_are_begun_less_and_less_often(bluez: FakeBlueZ) -> None:
+    """An adapter that flaps: without a pause it would be asked ten times a second, each with a line of log."""
+    adapter = bluez.world.adapters["hci0"]
+    made = radio(Heard(), pace=replace(QUICK, retry=0.2, longest_retry=1.6))
+    begun: list[float] = []
+    async with running(made), asyncio.timeout(30):
+        while len(begun) < 5:
+            await scanning(made)
+            begun.append(monotonic())
+            bluez.world.end_discovery(adapter)
+            await until(lambda: made.problem)
+    pauses = [later - earlier for earlier, later in pairwise(begun)]
+    assert all(pause >= least for pause, least in zip(pauses, (0.2, 0.4, 0.8, 1.6), strict=True)), pauses
 
 
 async def test_whoever_is_connected_to_is_never_scanned_for_passively(

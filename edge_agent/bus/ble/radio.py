@@ -144,7 +144,7 @@ class Radio:
             if not self._watcher.watching.is_set():  # the bus came back just now
                 await self._stopped(scanner)
                 continue
-            wait, failures = self._pace.retry, 0
+            failures, began, heard = 0, monotonic(), self.heard
             self._scans()
             try:
                 why = await self._until_broken()
@@ -154,7 +154,12 @@ class Radio:
             self._says(f"scan restarts: {why}")
             if self._silences > 1 and monotonic() - self._cycled_at >= self._pace.power_cycle_each:
                 await self._cycle_power()
-            await asyncio.sleep(_CACHE_S)
+            soon = monotonic() - began < self._pace.retry
+            if self.heard > heard or not soon:
+                wait = self._pace.retry
+            await asyncio.sleep(wait if soon else _CACHE_S)
+            if soon:
+                wait = min(wait * 2, self._pace.longest_retry)
 
     async def _watched(self) -> None:
         """Wait a moment for the watcher: a scan that begins unwatched could end so, too."""
