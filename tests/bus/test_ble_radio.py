@@ -217,7 +217,7 @@ async def test_a_scan_that_stays_deaf(
 
 
 async def test_scans_that_end_at_once_are_begun_less_and_less_often(bluez: FakeBlueZ) -> None:
-    """An adapter that flaps: without a pause it would be asked ten times a second, each with a line of log."""
+    """An adapter that flaps: without a pause it would be asked ten times a second, each with a log line."""
     adapter = bluez.world.adapters["hci0"]
     made = radio(Heard(), pace=replace(QUICK, retry=0.2, longest_retry=1.6))
     begun: list[float] = []
