@@ -50,9 +50,12 @@ def _begin(db: sqlite3.Connection, identity: Identity, clock: Clock, behind: Tes
         epoch = new_epoch(db, *identity, "created")
         db.execute("INSERT INTO outbox (one, epoch, next_id) VALUES (1, ?, 1)", (epoch,))
     epoch, next_id, upto, runs = db.execute("SELECT epoch, next_id, upto, runs + 1 FROM outbox").fetchone()
+    first, last = db.execute("SELECT (SELECT min(id) FROM log), (SELECT max(id) FROM log)").fetchone()
+    next_id = max(next_id, (last or 0) + 1)
     if behind is not None:
         recall(db, behind)
-        epoch = new_epoch(db, *identity, "restored" if runs <= behind.runs else "salvaged")
+        lost_its_end = runs == behind.runs + 1 and next_id < behind.next_id
+        epoch = new_epoch(db, *identity, "salvaged" if lost_its_end else "restored")
         next_id, runs = max(next_id, behind.next_id), max(runs, behind.runs + 1)
         close_others(db, epoch)
     name, *was = db.execute("SELECT name, site, gateway FROM epoch WHERE id = ?", (epoch,)).fetchone()
@@ -62,8 +65,6 @@ def _begin(db: sqlite3.Connection, identity: Identity, clock: Clock, behind: Tes
             "set gateway.site and gateway.id back, or change outbox.path to begin a new outbox"
         )
     streams = _streams(db, upto)
-    first, last = db.execute("SELECT (SELECT min(id) FROM log), (SELECT max(id) FROM log)").fetchone()
-    next_id = max(next_id, (last or 0) + 1)
     db.execute(
         "UPDATE outbox SET epoch = ?, next_id = ?, upto = ?, runs = ?", (epoch, next_id, next_id - 1, runs)
     )

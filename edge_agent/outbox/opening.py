@@ -97,5 +97,5 @@ async def _once(  # noqa: PLR0913, PLR0917 - the same
         await db.close()
         raise
     if behind is not None:
-        log.warning("outbox: %s is older than it was; epoch %s begins", path, opened.epoch)
+        log.warning("outbox: %s is an older or another machine's copy; epoch %s begins", path, opened.epoch)
     return db, opened

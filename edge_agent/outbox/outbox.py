@@ -15,7 +15,7 @@ from typing import Self
 
 from edge_agent.clock import Clock
 from edge_agent.kept import Stream
-from edge_agent.outbox import ballast, capacity, store, transactions
+from edge_agent.outbox import ballast, capacity, machine, store, transactions
 from edge_agent.outbox.apart import Selection
 from edge_agent.outbox.capacity import Capacity
 from edge_agent.outbox.commands import Commands
@@ -109,7 +109,7 @@ class Outbox:
                 try:
                     outbox = cls(path, db, witness, opened, policy, clock, chosen)
                     outbox._testimony = Testimony(
-                        opened.runs, opened.next_id, "open", opened.epoch, *identity
+                        opened.runs, opened.next_id, "open", opened.epoch, *identity, machine=machine.mark()
                     )
                     await outbox._recipients.count()
                 except BaseException:

@@ -13,7 +13,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Literal
 
-from edge_agent.outbox import ballast
+from edge_agent.outbox import ballast, machine
 from edge_agent.outbox.carve import carve
 from edge_agent.outbox.epochs import close_others, new_epoch, recall
 from edge_agent.outbox.rows import Identity
@@ -76,7 +76,15 @@ def _judge(db: sqlite3.Connection, testimony: Testimony) -> Verdict:
         return "damaged" if row or testimony.runs else "sound"
     runs, next_id, last_id = row
     behind = runs < testimony.runs or max(next_id, (last_id or 0) + 1) < testimony.next_id
-    return "behind" if behind else "sound"
+    return "behind" if behind or _is_copy(runs, testimony) else "sound"
+
+
+def _is_copy(runs: int, testimony: Testimony) -> bool:
+    """Say whether the file came here from elsewhere: from where it may still be numbering readings."""
+    if not testimony.runs:  # its witness did not come along
+        return bool(runs)
+    here = machine.mark()
+    return bool(testimony.machine and here) and testimony.machine != here
 
 
 def _looks_whole(db: sqlite3.Connection) -> bool:

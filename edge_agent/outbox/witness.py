@@ -2,14 +2,15 @@
 
 A database that lost its end looks sound, and would give the same numbers twice. So the count of runs and the
 next log id are also written here, after each commit, without a sync: the page stays in the kernel's cache and
-reaches the card twice a minute. A database that is behind its witness was restored or lost something.
+reaches the card twice a minute. A database that is behind its witness was restored or lost something. One
+without its witness, or on another machine than it, is a copy.
 """
 
 import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 State = Literal["open", "closed", "damaged"]
@@ -29,7 +30,7 @@ class Known(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Testimony:
-    """What a witness says: how often the outbox was opened, its next log id, epoch and devices."""
+    """What a witness says: how often the outbox was opened, its next log id, epoch, devices and machine."""
 
     runs: int = 0
     next_id: int = 1
@@ -38,6 +39,7 @@ class Testimony:
     site: str = ""
     gateway: str = ""
     devices: Mapping[str, Known] = field(default_factory=dict)
+    machine: str = ""
 
 
 class Witness:
@@ -49,21 +51,22 @@ class Witness:
     def hear(self) -> Testimony:
         """Read what was written last; a file that says nothing sensible is as good as none."""
         text = os.pread(self.descriptor, _LARGEST, 0).decode("utf-8", "replace")
-        head, _, rest = text.partition("\n")
+        first, _, rest = text.partition("\n")
+        head = Testimony()
         try:
-            runs, next_id, state = head.split()
+            runs, next_id, state = first.split()
+            head = Testimony(int(runs), int(next_id), next(one for one in _STATES if one == state))
             known = json.loads(rest)
-            return Testimony(
-                int(runs),
-                int(next_id),
-                next(known_state for known_state in _STATES if known_state == state),
-                str(known["epoch"]),
-                str(known["site"]),
-                str(known["gateway"]),
-                {device: Known(*told) for device, told in known["devices"].items()},
+            return replace(
+                head,
+                epoch=str(known["epoch"]),
+                site=str(known["site"]),
+                gateway=str(known["gateway"]),
+                devices={device: Known(*told) for device, told in known["devices"].items()},
+                machine=str(known.get("machine", "")),
             )
         except (ValueError, KeyError, TypeError, AttributeError, StopIteration):
-            return Testimony()
+            return head
 
     def write(self, testimony: Testimony) -> None:
         """Write everything, and make sure that it is on the disk."""
@@ -72,6 +75,7 @@ class Witness:
             "site": testimony.site,
             "gateway": testimony.gateway,
             "devices": dict(testimony.devices),
+            "machine": testimony.machine,
         }
         body = _head(testimony.runs, testimony.next_id, testimony.state) + json.dumps(known).encode()
         os.pwrite(self.descriptor, body, 0)

@@ -1,0 +1,80 @@
+"""A copied outbox, on this machine or another: it never gives a number twice that the first one may give."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edge_agent.outbox import machine, store
+from edge_agent.outbox.witness import Witness
+from tests.outbox.world import FakeClock, ask, opened, owed, reading
+
+
+async def _kept(path: Path, clock: FakeClock, count: int = 3) -> str:
+    async with opened(path, clock) as outbox:
+        for number in range(count):
+            outbox.keep(reading("d1", number))
+        await outbox.flush()
+        return outbox.epoch
+
+
+def _moved_here(path: Path, mark: str) -> None:
+    """Make the witness say that it was written on another machine."""
+    witness = Witness(store.lock(path))
+    witness.write(replace(witness.hear(), machine=mark))
+    witness.close()
+
+
+@pytest.mark.parametrize("how", ["without its witness", "on another machine"])
+async def test_a_copy_begins_an_epoch_and_closes_the_old_one(tmp_path: Path, how: str) -> None:
+    clock, first = FakeClock(), tmp_path / "outbox.db"
+    epoch = await _kept(first, clock)
+    copy = tmp_path / "copy" / "outbox.db"
+    copy.parent.mkdir()
+    shutil.copy(first, copy)
+    if how == "on another machine":
+        shutil.copy(f"{first}.witness", f"{copy}.witness")
+        _moved_here(copy, "another")
+    async with opened(copy, clock) as outbox:
+        assert outbox.epoch != epoch
+        assert len(await owed(outbox.deliveries["city"])) == 3, "what it was owed is still sent"
+        outbox.keep(reading("d1", 9))
+        await outbox.flush()
+        assert outbox.last_seq("d1") == 1
+    assert ask(copy, "SELECT name, origin FROM epoch ORDER BY id") == [
+        (epoch, "created"),
+        (outbox.epoch, "restored"),
+    ]
+    ends = "SELECT from_seq, to_seq, readings FROM loss JOIN stream ON stream.id = stream WHERE device = 'd1'"
+    assert ask(copy, ends) == [(4, None, None)], "whatever else the first one numbers is not here"
+
+
+async def test_the_same_file_on_the_same_machine_goes_on(tmp_path: Path) -> None:
+    clock, path = FakeClock(), tmp_path / "outbox.db"
+    epoch = await _kept(path, clock)
+    _moved_here(path, machine.mark())
+    async with opened(path, clock) as outbox:
+        assert outbox.epoch == epoch
+
+
+async def test_a_machine_that_cannot_be_told_is_no_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, path = FakeClock(), tmp_path / "outbox.db"
+    epoch = await _kept(path, clock)
+    _moved_here(path, "another")
+    monkeypatch.setattr(machine, "mark", lambda: "")  # as in a container without any serial number
+    async with opened(path, clock) as outbox:
+        assert outbox.epoch == epoch
+
+
+def test_the_mark_is_the_board_s_before_the_installation_s(tmp_path: Path) -> None:
+    board, installation = tmp_path / "serial", tmp_path / "machine-id"
+    assert machine.mark((board, installation)) == ""
+    installation.write_text("0a0b0c\n")
+    of_installation = machine.mark((board, installation))
+    board.write_bytes(b"100000003d1f\0")
+    of_board = machine.mark((board, installation))
+    assert len({"", of_installation, of_board}) == 3
+    assert "3d1f" not in of_board
