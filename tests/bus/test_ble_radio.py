@@ -13,14 +13,13 @@ from time import monotonic
 
 import pytest
 
-from edge_agent.bus.ble.gatt import connected
 from edge_agent.bus.ble.radio import Pace, Radio
 from edge_agent.demo.bluez.air import Peripheral
 from edge_agent.demo.bluez.calls import Refusal
 from edge_agent.demo.bluez.daemon import FakeBlueZ, Fault
 from edge_agent.demo.bluez.private_bus import PrivateBus
-from edge_agent.driver import Advertisement, Broadcast, NoAnswer, Refused, service
-from tests.bluez import BTHOME, HUMIDITY, MAC, said, until
+from edge_agent.driver import Advertisement, Broadcast
+from tests.bluez import BTHOME, MAC, said, until
 
 CARES = Broadcast(services=(BTHOME,))
 QUICK = Pace(start=0.5, retry=0.1, longest_retry=1, silence=60, silence_of_nobody=60, off=0.05, bus_retry=0.1)
@@ -255,65 +254,6 @@ async def test_an_adapter_that_stays_away_is_said_once(
         await asyncio.sleep(0.5)
         assert "there is no such adapter; plug it in" in made.problem
     assert len([line for line in caplog.messages if "no such adapter" in line]) == 1
-
-
-async def test_a_device_is_read(bluez: FakeBlueZ, sensor: Peripheral) -> None:
-    made = Radio("hci0", active=True, expect=lambda: None, pace=QUICK)
-    made.watch_for(MAC)
-    async with running(made):
-        await scanning(made)
-        with pytest.raises(NoAnswer, match="not heard yet"):
-            async with connected(made, MAC):
-                pass
-        bluez.world.advertise(sensor, services=said(1))
-        await until(lambda: made.seen[MAC])
-        for _ in range(2):
-            async with connected(made, MAC) as gatt:
-                assert await gatt.read(HUMIDITY) == b"\x88\x13"
-                with pytest.raises(Refused, match="2a6e"):
-                    await gatt.read(service(0x2A6E))
-        assert not sensor.properties["Connected"]
-
-
-async def _dropped(bluez: FakeBlueZ, sensor: Peripheral) -> None:
-    bluez.world.drop(sensor)
-
-
-async def _crashed(bluez: FakeBlueZ, _sensor: Peripheral) -> None:
-    await bluez.crash()
-    await bluez.start()
-
-
-async def _forgotten(bluez: FakeBlueZ, sensor: Peripheral) -> None:
-    bluez.world.forget(sensor)
-
-
-@pytest.mark.parametrize("breaks", [_dropped, _crashed, _forgotten])
-async def test_a_device_is_read_again_after(
-    bluez: FakeBlueZ, sensor: Peripheral, breaks: Callable[[FakeBlueZ, Peripheral], Awaitable[None]]
-) -> None:
-    made = Radio("hci0", active=True, expect=lambda: None, pace=QUICK)
-    made.watch_for(MAC)
-    async with running(made):
-        await scanning(made)
-        bluez.world.advertise(sensor, services=said(1))
-        await until(lambda: made.seen[MAC])
-        async with connected(made, MAC) as gatt:
-            await breaks(bluez, sensor)
-            await until(lambda: not sensor.properties.get("Connected"))
-            await asyncio.sleep(0.2)
-            with pytest.raises(NoAnswer):
-                await gatt.read(HUMIDITY)
-        value, number = b"", 2
-        async with asyncio.timeout(10):
-            while not value:
-                bluez.world.advertise(sensor, services=said(number))
-                number += 1
-                await asyncio.sleep(0.05)
-                with contextlib.suppress(NoAnswer):
-                    async with connected(made, MAC) as gatt:
-                        value = await gatt.read(HUMIDITY)
-        assert value == b"\x88\x13"
 
 
 def _rss() -> int:
