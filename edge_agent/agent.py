@@ -241,6 +241,9 @@ class Agent:
             devices=tuple(self._device_status(device) for device in self._devices.values()),
             uplinks=tuple(uplink.status() for uplink in self._uplinks),
             buses=self._buses.status(),
+            name=gateway.name,
+            version=__version__,
+            outbox=str(outbox.disk.path if outbox else self._config.outbox.path),
         )
 
     def _device_status(self, device: Device) -> DeviceStatus:
@@ -258,6 +261,9 @@ class Agent:
             units=device.units,
             faults=dict(device.faults),
             problem=device.problem or device.not_set_up,
+            bus=settings.bus,
+            place=settings.place,
+            since_s=(self._clock.mono_ms() - device.since_ms) / 1000,
         )
 
 

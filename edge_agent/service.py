@@ -13,6 +13,9 @@ from typing import Any
 
 from edge_agent.agent import Agent
 from edge_agent.backoff import Backoff
+from edge_agent.control.server import serving
+from edge_agent.control.verbs import verbs
+from edge_agent.control.wire import places
 from edge_agent.outbox.store import DamagedError, DiskError, OutboxError, ReadOnlyError
 from edge_agent.settings.error import SettingsError
 from edge_agent.settings.load import load_what_runs
@@ -24,8 +27,10 @@ EX_CONFIG = 78
 log = logging.getLogger(__name__)
 
 
-def serve(config: Path) -> int:
+def serve(config: Path, place: Path | None = None) -> int:
     """Run the agent with a configuration file until SIGTERM or SIGINT; return the exit code.
+
+    ``place`` is its control socket, where that is not the usual one.
 
     75: the disk does not let it run now, to be tried again. 78: a person must act.
     """
@@ -42,7 +47,7 @@ def serve(config: Path) -> int:
     try:
         agent = Agent(loaded, on_ready=lambda: notify("READY=1"))
         backoff = Backoff()
-        while not asyncio.run(_run(agent, backoff.next())):
+        while not asyncio.run(_run(agent, place or places()[-1], backoff.next())):
             log.warning("starting again, with what waits in memory")
             agent = agent.successor()
         if agent.left:
@@ -53,7 +58,7 @@ def serve(config: Path) -> int:
     return 0
 
 
-async def _run(agent: Agent, pause: float) -> bool:
+async def _run(agent: Agent, place: Path, pause: float) -> bool:
     """Run until a signal. Returns False when the outbox fell, damaged or read-only: a successor goes on.
 
     ``pause`` is how long to wait before that, in seconds: a bad disk must not be rewritten without end.
@@ -79,7 +84,8 @@ async def _run(agent: Agent, pause: float) -> bool:
         loop.add_signal_handler(number, stop)
     loop.set_exception_handler(fell)
     try:
-        await agent.run()
+        async with serving(place, verbs(agent)):
+            await agent.run()
     except asyncio.CancelledError:
         if bugs:
             raise bugs[0] from None

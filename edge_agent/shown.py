@@ -9,6 +9,8 @@ from edge_agent.reading import Value
 # All but the line's end and the tab. A lone half of a UTF-16 pair is a byte that was not UTF-8.
 _STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
+_LONG = ((86_400, "d"), (3_600, "h"), (60, "min"))
+
 
 def plain(text: str) -> str:
     """Write each control character as JSON does, so that no device or file can steer a terminal."""
@@ -38,6 +40,14 @@ def unit(code: str) -> str:
 def with_unit(found: Value | None, code: str) -> str:
     """Write both: ``230.5 V``."""
     return f"{value(found)} {unit(code)}".rstrip()
+
+
+def duration(seconds: float) -> str:
+    """Write how long something took or is ago, roughly: ``12 s``, ``5 min``, ``3 h``, ``2 d``."""
+    for size, name in _LONG:
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {name}"
+    return f"{seconds:.0f} s"
 
 
 def nobody_reads() -> None:

@@ -1,10 +1,12 @@
-"""One snapshot of the running agent. The demo, the health topic and, later, every other view show this."""
+"""One snapshot of the running agent, which every view shows: demo, health on MQTT, ``edge-agent status``."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypeVar
 
-from edge_agent.reading import Quality, Value
+from edge_agent.reading import Grade, Quality, Value
+
+T = TypeVar("T", "DeviceStatus", "UplinkStatus", "BusStatus", "Status")
 
 Availability = Literal["online", "late", "offline"]
 
@@ -15,6 +17,7 @@ class DeviceStatus:
 
     ``seq`` is the number of the last kept reading, 0 before the first. ``faults`` counts by kind. ``units``
     has the UCUM code of every channel, ``values`` the last known good or suspect value of some of them.
+    ``since_s`` is how long it has had its availability, in seconds.
     """
 
     id: str
@@ -28,6 +31,9 @@ class DeviceStatus:
     units: Mapping[str, str]
     faults: Mapping[str, int]
     problem: str
+    bus: str = ""
+    place: str = ""
+    since_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +80,8 @@ class Status:
     """The whole agent. Counts are since the outbox was made; ``backlog`` is what is owed now.
 
     ``kept`` readings are on disk; ``waiting`` ones are in memory until the next commit; ``lost`` ones are
-    in the loss ledger. ``clock`` is "synchronised" or "unsynchronised".
+    in the loss ledger. ``clock`` is "synchronised" or "unsynchronised". ``epoch`` is "" while the outbox is
+    not open yet. ``outbox`` is its file.
     """
 
     site: str
@@ -91,3 +98,63 @@ class Status:
     devices: tuple[DeviceStatus, ...]
     uplinks: tuple[UplinkStatus, ...]
     buses: tuple[BusStatus, ...] = ()
+    name: str = ""
+    version: str = ""
+    outbox: str = ""
+
+
+def wrong(status: Status) -> Iterator[str]:
+    """Say all that a person should look at, one line each. What was lost long ago is not among it."""
+    if not status.epoch:
+        yield "starting: the outbox is not open yet"
+    if status.problem:
+        yield status.problem
+    if status.clock != "synchronised":
+        yield "the clock is not known to be right"
+    for bus in status.buses:
+        if bus.problem:
+            yield f"bus {bus.id}: {bus.problem}"
+    for uplink in status.uplinks:
+        if uplink.problem or not uplink.connected:
+            yield f"uplink {uplink.name}: {uplink.problem or 'not connected'}"
+    for device in status.devices:
+        if device.availability != "online":
+            heard = "not heard yet" if device.heard_s is None else device.availability
+            yield f"{device.id}: {heard}" + (f"; {device.problem}" if device.problem else "")
+
+
+def as_json(status: Status) -> dict[str, Any]:
+    """Return it as ``edge-agent status --json`` prints it; docs/operate.md says what each key means."""
+    told = asdict(status)
+    told["wrong"] = list(wrong(status))
+    for device in told["devices"]:
+        device["quality"] = {channel: list(said) for channel, said in device["quality"].items()}
+    return told
+
+
+def from_json(told: Mapping[str, Any]) -> Status:
+    """Make a status of what ``as_json`` has made, also by a newer or an older agent.
+
+    Raises:
+        TypeError, KeyError, ValueError: it is none.
+    """
+    devices = (
+        _made(
+            DeviceStatus,
+            one,
+            quality={name: Quality(Grade(grade), why) for name, (grade, why) in one["quality"].items()},
+        )
+        for one in told["devices"]
+    )
+    return _made(
+        Status,
+        told,
+        devices=tuple(devices),
+        uplinks=tuple(_made(UplinkStatus, one) for one in told["uplinks"]),
+        buses=tuple(_made(BusStatus, one) for one in told["buses"]),
+    )
+
+
+def _made(shape: type[T], told: Mapping[str, Any], **inner: Any) -> T:
+    known = {field: told[field] for field in shape.__dataclass_fields__ if field in told}
+    return shape(**known | inner)

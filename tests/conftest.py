@@ -1,6 +1,10 @@
-"""Where CI is set, a test that was skipped has failed: nothing passes by not being run. Long forms wait."""
+"""Where CI is set, a test that was skipped has failed: nothing passes by not being run. Long forms wait.
+
+The agents that tests start are asked at a place of their own, not at that of a service on this machine.
+"""
 
 import os
+import tempfile
 from collections.abc import Generator
 from typing import TypeVar
 
@@ -14,7 +18,10 @@ R = TypeVar("R", pytest.TestReport, pytest.CollectReport)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare what marks a long form."""
+    """Declare what marks a long form, and give the agents of this process a place to be asked at."""
+    runtime = tempfile.TemporaryDirectory(prefix="edge-agent-")
+    config.add_cleanup(runtime.cleanup)
+    os.environ["EDGE_AGENT_SOCKET"] = f"{runtime.name}/control.sock"
     config.addinivalue_line("markers", "soak: a long form, which only `pytest -m soak` runs")
 
 

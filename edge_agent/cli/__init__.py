@@ -14,6 +14,7 @@ from edge_agent.cli.record import record
 from edge_agent.cli.replay import replay
 from edge_agent.cli.run import run
 from edge_agent.cli.scan import scan
+from edge_agent.cli.status import status
 from edge_agent.cli.version import version
 from edge_agent.cli.watch import watch
 
@@ -24,7 +25,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="markdown",  # which fills paragraphs; the others keep the line breaks of the code
 )
-for verb in (run, check, read, listen, record, replay, demo, decode, drivers, watch, version):
+for verb in (run, status, check, read, listen, record, replay, demo, decode, drivers, watch, version):
     app.command()(verb)
 app.add_typer(scan, name="scan")
 app.add_typer(contract, name="contract")

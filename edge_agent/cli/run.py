@@ -10,6 +10,11 @@ def run(
     config: Annotated[
         Path, typer.Option("--config", "-c", readable=False, help="The configuration file.")
     ] = Path("/etc/edge-agent/agent.toml"),
+    *,
+    socket: Annotated[
+        Path | None,
+        typer.Option(readable=False, help="Where other verbs ask it; else in its runtime folder."),
+    ] = None,
 ) -> None:
     """Run the agent until SIGTERM or Ctrl-C. Exits 78 when a person must change the configuration.
 
@@ -17,4 +22,4 @@ def run(
     """
     from edge_agent.service import serve  # noqa: PLC0415 - the other verbs do without the agent
 
-    raise typer.Exit(serve(config))
+    raise typer.Exit(serve(config, socket))

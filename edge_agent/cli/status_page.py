@@ -1,0 +1,106 @@
+"""What ``edge-agent status`` shows to a person. A status in, a picture out."""
+
+from collections.abc import Iterator
+from itertools import groupby
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from edge_agent import shown
+from edge_agent.shown import duration, plain
+from edge_agent.status import BusStatus, DeviceStatus, Status, UplinkStatus, wrong
+
+_STYLES = {"online": "green", "late": "yellow", "offline": "red"}
+_MOST_WRONG = 20  # lines; the table has the rest
+
+
+def page(status: Status) -> RenderableType:
+    """Return all of it, what is wrong at the end: there a person looks first."""
+    parts: list[RenderableType] = [_head(status), _devices(status), _ways(status)]
+    found = [Text(plain(line), "red") for line in wrong(status)]
+    if more := found[_MOST_WRONG:]:
+        found = [*found[:_MOST_WRONG], Text(f"and {len(more)} more")]
+    return Group(*parts, Text(), *(found or [Text("all is well", "green")]))
+
+
+def _head(status: Status) -> Text:
+    name = f" ({status.name})" if status.name else ""
+    head = Text(plain(f"{status.site} / {status.gateway}{name}"), "bold")
+    head.append(
+        f"  up {duration(status.uptime_s)}  version {status.version}  clock {status.clock}\n", "not bold"
+    )
+    head.append(
+        plain(
+            f"outbox {status.outbox}: {status.kept} kept, {status.waiting} waiting, {status.lost} lost; "
+            f"{status.disk_free_mb} MB of disk free; the agent takes {status.rss_mb} MB\n"
+        ),
+        "not bold",
+    )
+    return head
+
+
+def _devices(status: Status) -> Table:
+    table = _table("device", "", "since", "heard", "values")
+    ordered = sorted(status.devices, key=lambda device: device.place)
+    for place, devices in groupby(ordered, key=lambda device: device.place):
+        if place:
+            table.add_row(Text(plain(place), "bold"))
+        for device in devices:
+            heard = "-" if device.heard_s is None else f"{duration(device.heard_s)} ago"
+            table.add_row(
+                Text(("  " if place else "") + device.id),
+                Text(device.availability, _STYLES.get(device.availability, "")),
+                duration(device.since_s),
+                heard,
+                _values(device),
+            )
+            if device.problem:
+                table.add_row("", "", "", "", Text(plain(device.problem), "yellow"))
+    return table
+
+
+def _values(device: DeviceStatus) -> Text:
+    said = Text()
+    for channel, value in device.values.items():
+        quality = device.quality.get(channel)
+        text = f"{channel} {shown.with_unit(value, device.units.get(channel, ''))}"
+        said.append(f"{text} ({quality.grade})" if quality else text, "yellow" if quality else "")
+        said.append("  ")
+    return said
+
+
+def _ways(status: Status) -> Table:
+    table = _table("", "", "")
+    for uplink in status.uplinks:
+        table.add_row(f"uplink {uplink.name}", Text(plain(uplink.server)), Text("  ".join(_uplink(uplink))))
+    for bus in status.buses:
+        table.add_row(f"bus {bus.id}", Text(plain(bus.port)), Text("  ".join(_bus(bus))))
+    return table
+
+
+def _uplink(uplink: UplinkStatus) -> Iterator[str]:
+    yield f"MQTT {uplink.protocol}" if uplink.connected else "not connected"
+    yield f"{uplink.acknowledged} acknowledged"
+    yield f"{uplink.backlog} owed"
+    if uplink.backlog and uplink.drain_s is not None:
+        yield f"sent in {duration(max(1, uplink.drain_s))}"
+
+
+def _bus(bus: BusStatus) -> Iterator[str]:
+    if bus.busy is not None:
+        yield f"{bus.busy:.0%} busy"
+    yield f"{bus.exchanges} exchanges"
+    yield from (f"{count} {kind}" for kind, count in bus.failures.items())
+    if bus.skipped:
+        yield f"{bus.skipped} bytes in no frame"
+    if bus.reopened:
+        yield f"came back {bus.reopened} times"
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    table.show_header = any(columns)
+    return table

@@ -1,0 +1,51 @@
+"""What may be asked of the running agent, by name. The command line and the console ask the same."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from edge_agent.agent import Agent
+from edge_agent.control.server import Carry, Tell
+from edge_agent.control.wire import RefusedError
+from edge_agent.status import as_json
+
+
+class NoArgs(BaseModel):
+    """A verb that takes nothing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Verb(NamedTuple):
+    """What carries it out, and the shape of its arguments."""
+
+    carry: Callable[[Agent, Any, Tell], Awaitable[Mapping[str, Any]]]
+    args: type[BaseModel] = NoArgs
+
+
+async def _status(agent: Agent, _args: NoArgs, _tell: Tell) -> Mapping[str, Any]:
+    return as_json(agent.status())
+
+
+VERBS: Mapping[str, Verb] = {
+    "status": Verb(_status),
+}
+
+
+def verbs(agent: Agent) -> Carry:
+    """Return what carries out all of them for one agent."""
+
+    async def carry(name: str, args: Mapping[str, Any], tell: Tell) -> Mapping[str, Any]:
+        verb = VERBS.get(name)
+        if verb is None:
+            raise RefusedError(f"there is no verb {name!r} here; there are: {', '.join(VERBS)}")
+        try:
+            checked = verb.args.model_validate(args)
+        except ValidationError as error:
+            wrong = error.errors(include_url=False, include_input=False)[0]
+            place = ".".join(map(str, wrong["loc"]))
+            raise RefusedError(f"{name}: {place}: {wrong['msg']}") from None
+        return await verb.carry(agent, checked, tell)
+
+    return carry
