@@ -11,6 +11,7 @@ from edge_agent.cli.listen import listen
 from edge_agent.cli.profile import profile
 from edge_agent.cli.read import read
 from edge_agent.cli.record import record
+from edge_agent.cli.rename import rename
 from edge_agent.cli.replay import replay
 from edge_agent.cli.run import run
 from edge_agent.cli.scan import scan
@@ -25,7 +26,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="markdown",  # which fills paragraphs; the others keep the line breaks of the code
 )
-for verb in (run, status, check, read, listen, record, replay, demo, decode, drivers, watch, version):
+for verb in (run, status, check, read, listen, record, replay, demo, decode, drivers, watch, rename, version):
     app.command()(verb)
 app.add_typer(scan, name="scan")
 app.add_typer(contract, name="contract")

@@ -23,23 +23,23 @@ log = logging.getLogger(__name__)
 
 
 class Recipients:
-    """All of them; ``configured`` are those of the configuration, by name."""
+    """All of them, by name: ``configured`` are those of the configuration, ``parked`` those that left it."""
 
     def __init__(self, db: Store, opened: Opened, selections: Mapping[str, Selection]) -> None:
         self._db, self._selections, self._since = db, selections, opened.parked
         self.configured = {name: Delivery(name, opened, db) for name in selections}
-        self._parked = {name: Delivery(name, opened, db) for name in opened.parked}
+        self.parked = {name: Delivery(name, opened, db) for name in opened.parked}
 
     def __iter__(self) -> Iterator[Delivery]:
         """Go through all deliveries."""
         yield from self.configured.values()
-        yield from self._parked.values()
+        yield from self.parked.values()
 
     async def count(self) -> None:
         """Work out what each is owed."""
         for delivery in self:
             await delivery.count()
-        for name, delivery in self._parked.items():
+        for name, delivery in self.parked.items():
             log.warning(
                 "outbox: uplink %s is not in the configuration; the %d readings that it is owed stay for "
                 "outbox.replay",
@@ -55,8 +55,8 @@ class Recipients:
         on = [of for name, of in self.configured.items() if device in self._selections[name]]
         off = [of for name, of in self.configured.items() if device not in self._selections[name]]
         if stream.next_seq == 1:  # one that is parked never heard of it
-            on += [of for of in self._parked.values() if of.everything]
-            off += [of for of in self._parked.values() if not of.everything]  # perhaps it is not for it
+            on += [of for of in self.parked.values() if of.everything]
+            off += [of for of in self.parked.values() if not of.everything]  # perhaps it is not for it
         for delivery in on:
             delivery.apart.join(stream)
         ids = [of.uplink for of in on], [of.uplink for of in off]
@@ -88,8 +88,8 @@ class Recipients:
         gone = 0
         for name in [name for name, since in self._since.items() if running_ms - since > replay_ms]:
             with suppress(sqlite3.Error):  # again with the next marks
-                lost = await self._give_up(self._parked[name])
-                del self._parked[name], self._since[name]
+                lost = await self._give_up(self.parked[name])
+                del self.parked[name], self._since[name]
                 gone += lost
                 log.warning(
                     "outbox: uplink %s is gone for good; "

@@ -31,6 +31,7 @@ DOORS = {
     "pydantic": ["edge_agent/*", "drivers/*"],
     "rich": ["edge_agent/cli/*", "edge_agent/consume/report.py", "edge_agent/demo/*"],
     "serial": ["edge_agent/bus/serial.py"],
+    "tomlkit": ["edge_agent/settings/edit.py"],
     "typer": ["edge_agent/cli/*"],
     "yaml": ["edge_agent/contract/export.py"],
 }

@@ -1,0 +1,94 @@
+"""``edge-agent rename``: another site or gateway id."""
+
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edge_agent.cli.ending import stop, until_stopped
+from edge_agent.cli.options import CONFIG, ConfigFile, Yes
+from edge_agent.cli.say import say
+from edge_agent.settings.error import SettingsError
+
+if TYPE_CHECKING:
+    from edge_agent.outbox.renaming import Owed
+
+
+def rename(
+    gateway: Annotated[str, typer.Option(help="The new id of the gateway.")] = "",
+    site: Annotated[str, typer.Option(help="The new id of the site.")] = "",
+    config: ConfigFile = CONFIG,
+    yes: Yes = False,  # noqa: FBT002 - an option
+) -> None:
+    """Give the gateway another id, or move it to another site, once everything is sent under the old name.
+
+    The agent must be stopped. All readings from then on are numbered in a new epoch under the new name.
+
+    Example: edge-agent rename --gateway gw-02
+    """
+    # what only this verb needs
+    from edge_agent.clock import SystemClock  # noqa: PLC0415
+    from edge_agent.outbox.renaming import rename as renamed  # noqa: PLC0415
+    from edge_agent.outbox.rows import Identity  # noqa: PLC0415
+    from edge_agent.outbox.store import DamagedError, OutboxError  # noqa: PLC0415
+    from edge_agent.settings import edit  # noqa: PLC0415
+    from edge_agent.settings.load import load  # noqa: PLC0415
+
+    try:
+        found = load(config)
+    except SettingsError as error:
+        stop(str(error), code=os.EX_CONFIG)
+    was = Identity(found.gateway.site, found.gateway.id)
+    to = Identity(
+        _id("--site", site) if site else was.site, _id("--gateway", gateway) if gateway else was.gateway
+    )
+    if to == was:
+        stop(f"it is {was.site}/{was.gateway} already; say what it is to be with --gateway or --site")
+    say(
+        f"{was.site}/{was.gateway} becomes {to.site}/{to.gateway}. Its topics change, and with them what the "
+        "broker must allow it and what backends listen to.",
+        filled=True,
+    )
+    if not yes:
+        typer.confirm("Go on?", abort=True)
+    owed: list[Owed] = []
+
+    async def work() -> None:
+        owed.append(await renamed(found.outbox.path, was, to, SystemClock(found.clock.trust)))
+
+    try:
+        if not until_stopped(work()):
+            stop("nothing was changed", code=130)
+        if not owed[0].nothing:
+            stop(_what_is_owed(owed[0]))
+        text = edit.changed(config.read_text("utf-8"), "gateway", {"site": to.site, "id": to.gateway})
+        edit.replace_file(config, text)
+    except DamagedError:
+        stop(f"{found.outbox.path} is damaged; start the agent, which salvages it, and rename then")
+    except OutboxError as error:
+        stop(str(error))
+    except OSError as error:
+        stop(f"{config}: {error.strerror}; run this again as a user who may write it")
+    say(f"{config} says so now. Start the agent: sudo systemctl start edge-agent")
+
+
+def _id(option: str, text: str) -> str:
+    # with these come the words of all settings
+    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415
+
+    from edge_agent.settings.fields import Id  # noqa: PLC0415
+
+    try:
+        return str(TypeAdapter(Id).validate_python(text))
+    except ValidationError as error:
+        stop(f"{option}: {error.errors()[0]['msg'].removeprefix('Value error, ')}")
+
+
+def _what_is_owed(owed: "Owed") -> str:
+    parts = [f"{count} reading{'s' * (count > 1)} to {name}" for name, count in owed.readings.items() if count]
+    if owed.losses:
+        parts.append(f"{owed.losses} declared losses")
+    return (
+        f"under the old name it still owes {', '.join(parts)}; start the agent and let it send them, or "
+        "change outbox.path to begin anew without them, which leaves the old file as it is"
+    )
