@@ -85,7 +85,9 @@ def _id(option: str, text: str) -> str:
 
 
 def _what_is_owed(owed: "Owed") -> str:
-    parts = [f"{count} reading{'s' * (count > 1)} to {name}" for name, count in owed.readings.items() if count]
+    parts = [
+        f"{count} reading{'s' * (count > 1)} to {name}" for name, count in owed.readings.items() if count
+    ]
     if owed.losses:
         parts.append(f"{owed.losses} declared losses")
     return (
