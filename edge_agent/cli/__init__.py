@@ -6,6 +6,7 @@ from edge_agent.cli.check import check
 from edge_agent.cli.contract import contract
 from edge_agent.cli.decode import decode
 from edge_agent.cli.demo import demo
+from edge_agent.cli.doctor import doctor
 from edge_agent.cli.drivers import drivers
 from edge_agent.cli.listen import listen
 from edge_agent.cli.profile import profile
@@ -26,7 +27,22 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="markdown",  # which fills paragraphs; the others keep the line breaks of the code
 )
-for verb in (run, status, check, read, listen, record, replay, demo, decode, drivers, watch, rename, version):
+for verb in (
+    run,
+    status,
+    check,
+    doctor,
+    read,
+    listen,
+    record,
+    replay,
+    demo,
+    decode,
+    drivers,
+    watch,
+    rename,
+    version,
+):
     app.command()(verb)
 app.add_typer(scan, name="scan")
 app.add_typer(contract, name="contract")

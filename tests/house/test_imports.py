@@ -26,7 +26,11 @@ DOORS = {
     "dbus_fast": ["edge_agent/bus/ble/*", "edge_agent/demo/bluez/*"],
     "gpiod": ["edge_agent/bus/contact.py"],
     "orjson": ["edge_agent/*"],
-    "paho": ["edge_agent/uplink/mqtt.py", "edge_agent/consume/subscriber.py"],  # a gateway's; a consumer's
+    "paho": [  # a gateway's; a consumer's; a short visit's
+        "edge_agent/uplink/mqtt.py",
+        "edge_agent/consume/subscriber.py",
+        "edge_agent/uplink/probe.py",
+    ],
     "pwdlib": ["edge_agent/demo/*"],  # amqtt's own, for its password file
     "pydantic": ["edge_agent/*", "drivers/*"],
     "rich": ["edge_agent/cli/*", "edge_agent/consume/report.py", "edge_agent/demo/*"],

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from enum import Enum
+from typing import Any
 
 from dbus_fast import BusType, Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
@@ -55,7 +56,7 @@ class Watcher:
                     await bus.connect()
                     bus.add_message_handler(self._heard)
                     for rule in _RULES:
-                        await _called(bus, _rule(rule))
+                        await called(bus, _rule(rule))
                 self._bus = bus
                 self.watching.set()
                 self._on_event(Event.GOOD, "the system bus is there")
@@ -83,7 +84,7 @@ class Watcher:
             body=[ADAPTER, "Powered", Variant("b", on)],
         )
         async with asyncio.timeout(CALL_S):
-            await _called(self._bus, message)
+            await called(self._bus, message)
 
     def _heard(self, message: Message) -> None:
         if message.message_type is not MessageType.SIGNAL:
@@ -122,7 +123,9 @@ def _rule(rule: str) -> Message:
     )
 
 
-async def _called(bus: MessageBus, message: Message) -> None:
+async def called(bus: MessageBus, message: Message) -> list[Any]:
+    """Call, and return what is answered. Raises what LOST names."""
     reply = await bus.call(message)
     if reply.message_type is MessageType.ERROR:
         raise OSError(f"{message.member}: {reply.error_name}: {reply.body}")
+    return list(reply.body)

@@ -1,0 +1,50 @@
+"""``edge-agent doctor``: whether everything that the agent needs is as it should be."""
+
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edge_agent.cli.say import say, tell
+
+if TYPE_CHECKING:
+    from edge_agent.doctor.finding import Finding
+
+
+def doctor(
+    config: Annotated[
+        Path, typer.Option("--config", "-c", readable=False, help="The configuration file.")
+    ] = Path("/etc/edge-agent/agent.toml"),
+    *,
+    offline: Annotated[bool, typer.Option("--offline", help="Leave the brokers out.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Look at machine, configuration, ports, brokers, certificates, rights; say what to do about each.
+
+    It changes nothing, and leaves a running agent alone: at a broker it has a name of its own, and writes
+    nothing that is retained. Run it as root or as the agent's user. Ends with 1 if anything is FAIL, else 0.
+
+    Example: edge-agent doctor --config agent.toml
+    """
+    from edge_agent.doctor.examine import examine  # noqa: PLC0415 - `edge-agent --help` need not wait for it
+
+    found: list[Finding] = []
+    group = ""
+    for finding in examine(config, online=not offline):
+        found.append(finding)
+        if as_json:
+            continue
+        if finding.group != group:
+            group = finding.group
+            say(group)
+        say(f"  {finding.level:4}  {finding.what}: {finding.says}", filled=True)
+        if finding.remedy:
+            say(f"        -> {finding.remedy}", filled=True)
+    counts = Counter(finding.level for finding in found)
+    if as_json:
+        tell({"ok": not counts["FAIL"], "findings": [asdict(finding) for finding in found]})
+    else:
+        say(f"{counts['OK']} OK, {counts['WARN']} WARN, {counts['FAIL']} FAIL")
+    raise typer.Exit(1 if counts["FAIL"] else 0)

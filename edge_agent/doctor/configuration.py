@@ -1,0 +1,81 @@
+"""Whether the configuration can be used, its secrets can be read, and an agent runs with it."""
+
+import os
+import stat
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from edge_agent.bus.remedy import holders
+from edge_agent.doctor.finding import Finding, Group
+from edge_agent.doctor.user import User
+from edge_agent.settings import secret
+from edge_agent.settings.error import Problem
+from edge_agent.settings.model import Config
+
+_GROUP = Group("configuration")
+
+
+def problems(found: tuple[Problem, ...]) -> Iterator[Finding]:
+    """Tell what is wrong with the file, each at its line."""
+    for one in found:
+        place = f"{one.file}:{one.line}" if one.line else one.file
+        says = f"{one.key}: {one.wrong}" if one.key else one.wrong
+        yield _GROUP.fail(place, says, one.remedy)
+
+
+def whole(file: Path, config: Config, user: User) -> Iterator[Finding]:
+    """Look at a configuration that can be used: may the agent read it and its secrets."""
+    devices = f"{len(config.device)} devices, {len(config.bus)} buses, {len(config.uplink)} uplinks"
+    if user.may(file):
+        yield _GROUP.ok(str(file), devices)
+    else:
+        yield _GROUP.fail(
+            str(file), f"{user.name} may not read it", f"`chgrp {user.name} {file}`, and chmod g+r"
+        )
+    for name in sorted(set(secret_names(tomllib.loads(file.read_text("utf-8-sig"))))):
+        yield _secret(secret.FOLDER / name, user)
+
+
+def _secret(file: Path, user: User) -> Finding:
+    what = f"secret {file.name}"
+    handed = os.environ.get("CREDENTIALS_DIRECTORY")
+    if handed and Path(handed, file.name).is_file():
+        return _GROUP.ok(what, "handed over by systemd")
+    if file.stat().st_mode & stat.S_IROTH:
+        return _GROUP.warn(what, "everybody on this machine may read it", f"`chmod 0640 {file}`")
+    if not user.may(file):
+        return _GROUP.warn(
+            what,
+            f"{user.name} may not read it; only systemd can hand it over",
+            f"`chgrp {user.name} {file}`, or LoadCredential={file.name}:{file} in the service",
+        )
+    return _GROUP.ok(what, f"{user.name} may read it, others may not")
+
+
+def secret_names(table: Any) -> Iterator[str]:
+    """Return the names of all secrets that a parsed file asks for."""
+    match table:
+        case {"secret": str(name)} if len(table) == 1:
+            yield name
+        case dict():
+            for inner in table.values():
+                yield from secret_names(inner)
+        case list():
+            for inner in table:
+                yield from secret_names(inner)
+
+
+def running(config: Config) -> str:
+    """Return which process has the outbox, "" where none is seen to."""
+    return next((name for name in holders(str(config.outbox.path)) if name.startswith("edge-agent")), "")
+
+
+def agent(process: str) -> Finding:
+    """Say whether an agent runs."""
+    if process:
+        return _GROUP.ok("agent", f"runs: {process}")
+    return _GROUP.warn(
+        "agent", "is not seen to run", "`systemctl enable --now edge-agent`; root sees all processes"
+    )

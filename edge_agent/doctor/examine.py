@@ -1,0 +1,31 @@
+"""All checks, in the order in which a person would put things right."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from edge_agent.doctor import broker, buses, configuration, machine, packages
+from edge_agent.doctor.finding import Finding
+from edge_agent.doctor.user import agents_user
+from edge_agent.settings.error import SettingsError
+from edge_agent.settings.load import load_what_runs
+
+
+def examine(file: Path, *, online: bool = True) -> Iterator[Finding]:
+    """Look at everything that an agent with this configuration needs. ``online``: visit the brokers, too."""
+    yield from machine.software()
+    yield from packages.packages()
+    try:
+        config, left_out = load_what_runs(file)
+    except SettingsError as error:
+        yield from configuration.problems(error.problems)
+        return
+    user = agents_user()
+    yield from configuration.problems(left_out)
+    yield from configuration.whole(file, config, user)
+    process = configuration.running(config)
+    yield configuration.agent(process)
+    yield from machine.clock(config)
+    yield from machine.disk(config, user)
+    yield from buses.buses(config, user, running=bool(process))
+    if online:
+        yield from broker.brokers(config)
