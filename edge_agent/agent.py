@@ -89,6 +89,16 @@ class Agent:
         """End ``run``, in order and within 5 s."""
         self._stopping.set()
 
+    async def answers(self, within: float) -> bool:
+        """Say whether the outbox's writer answers within so many seconds; one that is not open need not."""
+        try:
+            async with asyncio.timeout(within):
+                if self._outbox is not None:
+                    await self._outbox.answer()
+        except TimeoutError:
+            return False
+        return True
+
     async def run(self) -> None:
         """Run until ``stop``.
 

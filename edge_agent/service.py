@@ -5,9 +5,9 @@ import gc
 import logging
 import os
 import signal
-import socket
 import sys
-from contextlib import suppress
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from edge_agent.control.wire import places
 from edge_agent.outbox.store import DamagedError, DiskError, OutboxError, ReadOnlyError
 from edge_agent.settings.error import SettingsError
 from edge_agent.settings.load import load_what_runs
+from edge_agent.systemd import keep_told, notify, ready
 
 EX_CONFIG = 78
 """A person must act: systemd does not restart (RestartPreventExitStatus=78)."""
@@ -45,7 +46,7 @@ def serve(config: Path, place: Path | None = None) -> int:
     gc.collect()
     gc.freeze()  # what was imported stays: looking through it now and then would stop everything for a moment
     try:
-        agent = Agent(loaded, on_ready=lambda: notify("READY=1"))
+        agent = Agent(loaded, on_ready=lambda: ready(agent.status()))
         backoff = Backoff()
         while not asyncio.run(_run(agent, place or places()[-1], backoff.next())):
             log.warning("starting again, with what waits in memory")
@@ -84,7 +85,7 @@ async def _run(agent: Agent, place: Path, pause: float) -> bool:
         loop.add_signal_handler(number, stop)
     loop.set_exception_handler(fell)
     try:
-        async with serving(place, verbs(agent)):
+        async with serving(place, verbs(agent)), _beside(keep_told(agent), "systemd"):
             await agent.run()
     except asyncio.CancelledError:
         if bugs:
@@ -109,12 +110,12 @@ def _format() -> str:
     return "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
-def notify(state: str) -> None:
-    """Tell systemd, when it is listening (sd_notify(3))."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if not address:
-        return
-    if address.startswith("@"):
-        address = "\0" + address[1:]
-    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
-        channel.sendto(state.encode(), address)
+@asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
+    """Have this done meanwhile."""
+    task = asyncio.create_task(work, name=name)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait((task,))

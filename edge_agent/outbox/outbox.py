@@ -53,8 +53,8 @@ class Outbox:
         clock: Clock,
         selections: Mapping[str, Selection],
     ) -> None:
-        self.epoch = opened.epoch
-        self.streams = opened.streams
+        self.epoch, self.streams = opened.epoch, opened.streams
+        self.answer = db.answer
         self.timeline = Timeline(opened.boot, opened.ran_ms, opened.pieces)
         self.commands = Commands(db, self.timeline, clock)
         self._recipients = Recipients(db, opened, selections)

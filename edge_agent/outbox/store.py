@@ -8,6 +8,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Concatenate, ParamSpec, Self, TypeVar
@@ -83,6 +84,11 @@ class Store(aiosqlite.Connection):
                 raise
             self.on_damage()
             raise DamagedError(str(error)) from error
+
+    async def answer(self) -> None:
+        """Wait until the writer's thread has done all before this. A disk that refuses is an answer."""
+        with suppress(ValueError):  # it is closed
+            await self.run(lambda _db: None)
 
     async def opened(self) -> Self:
         """Start the thread and open the file."""

@@ -1,7 +1,6 @@
 """``edge-agent run`` on a real configuration: starts, stops, refuses, and is missed when it is killed."""
 
 import asyncio
-import os
 import shutil
 import signal
 from collections.abc import AsyncIterator
@@ -201,30 +200,6 @@ async def test_two_agents_do_not_share_an_outbox(broker: Broker, folder: Path) -
         assert "another agent is using this outbox" in err
         assert "Traceback" not in err
         await _stopped(program)
-
-
-async def test_systemd_is_told(broker: Broker, folder: Path) -> None:
-    """READY=1 once it runs, STOPPING=1 at its end (sd_notify(3))."""
-    loop = asyncio.get_running_loop()
-    told: list[bytes] = []
-
-    class Heard(asyncio.DatagramProtocol):
-        def datagram_received(self, data: bytes, _address: object) -> None:
-            told.append(data)
-
-    place = str(folder / "notify")
-    transport, _ = await loop.create_datagram_endpoint(Heard, local_addr=place, family=1)
-    os.environ["NOTIFY_SOCKET"] = place
-    try:
-        async with _agent(folder, broker.port) as program:
-            async with asyncio.timeout(30):
-                while not told:  # noqa: ASYNC110 - the other process decides
-                    await asyncio.sleep(0.05)
-            await _stopped(program)
-    finally:
-        del os.environ["NOTIFY_SOCKET"]
-        transport.close()
-    assert told == [b"READY=1", b"STOPPING=1"]
 
 
 async def test_a_bug_ends_the_process_and_loses_nothing(broker: Broker, folder: Path) -> None:
