@@ -94,6 +94,11 @@ class SystemClock:
                 return state not in (-1, _TIME_ERROR) and not timex.status & _STA_UNSYNC
 
 
+def today() -> str:
+    """Return the date that the machine's clock says, in UTC, right or wrong: for a person to judge."""
+    return time.strftime("%Y-%m-%d", time.gmtime())
+
+
 @contextmanager
 def told_of_steps(call: Callable[[], None]) -> Iterator[None]:
     """Have ``call`` called by the running loop when somebody sets the wall clock, while inside.

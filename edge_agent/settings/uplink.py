@@ -25,6 +25,9 @@ from edge_agent.settings.fields import (
 from edge_agent.settings.table import Table
 from edge_agent.settings.units import within
 
+_HOST = r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,252})$"
+Alpn = Annotated[str, Field(pattern=r"^[!-~]{1,255}$")]  # RFC 7301, 3.1: a name of 1 to 255 bytes
+
 
 class Send(Table):
     """What an uplink gets: readings of these devices, with the values of these channels.
@@ -45,6 +48,7 @@ class Uplink(Table):
     A backlog begins to flow after a random part of ``spread``, so that gateways do not all come at once.
     ``begin``, in the file ``from``, says what an uplink gets first that was not there before. ``commands``
     are the names of those that it takes; ``reply_to`` where answers may go beside the own ``reply/#``.
+    ``server_name`` is what the broker's certificate must be for, where that is not what ``servers`` says.
     """
 
     servers: Annotated[tuple[OneServer, ...], Field(min_length=1, max_length=10)]
@@ -55,6 +59,8 @@ class Uplink(Table):
     ca: ReadableFile | None = None
     cert: ReadableFile | None = None
     key: ReadableFile | None = None
+    server_name: Annotated[str, Field(pattern=_HOST)] | None = None
+    alpn: Annotated[tuple[Alpn, ...], Field(max_length=10)] = ()
     client_id: Annotated[str, Field(max_length=200)] = ""
     ack_timeout: Annotated[Duration, AfterValidator(within(1, 3600, '"1s" to "1h"'))] = 20.0
     keepalive: Annotated[Duration, AfterValidator(within(5, 3600, '"5s" to "1h"'))] = 30.0
@@ -73,6 +79,7 @@ class Uplink(Table):
             raise ValueError("has a password without a username; add username =")
         if self.key is not None and self.cert is None:
             raise ValueError("has a key without a certificate; add cert =")
-        if (self.ca or self.cert) and not any(server.tls for server in self.servers):
-            raise ValueError("has certificates but no server with TLS; write mqtts:// in servers")
+        secured = self.ca or self.cert or self.server_name or self.alpn
+        if secured and not any(server.tls for server in self.servers):
+            raise ValueError("has what is for TLS but no server with TLS; write mqtts:// in servers")
         return self

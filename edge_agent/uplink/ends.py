@@ -7,14 +7,27 @@ class SessionError(Exception):
     """The connection failed or was refused. The text says what is wrong and what to do.
 
     ``protocol``: it looks as if the broker did not know this MQTT version; ``certain``: it says so itself.
-    ``credentials``: a person must change the login.
+    ``credentials``: a person must change the login. ``clock``: it may be well once the clock is set.
     """
 
     def __init__(
-        self, reason: str, *, protocol: bool = False, certain: bool = False, credentials: bool = False
+        self,
+        reason: str,
+        *,
+        protocol: bool = False,
+        certain: bool = False,
+        credentials: bool = False,
+        clock: bool = False,
     ) -> None:
         super().__init__(reason)
         self.protocol, self.certain, self.credentials = protocol, certain, credentials
+        self.clock = clock
+
+
+def unreachable(error: Exception, server: object) -> SessionError:
+    """Say why there is no connection to a server."""
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return SessionError(f"{server}: no connection ({reason}); check the network and the address")
 
 
 def refused(name: str) -> SessionError:

@@ -21,7 +21,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from edge_agent.settings.fields import Server
 from edge_agent.settings.uplink import Uplink
 from edge_agent.uplink import tls
-from edge_agent.uplink.ends import SessionError, closed, refused
+from edge_agent.uplink.ends import SessionError, closed, refused, unreachable
 from edge_agent.uplink.kernel import Carried, carried, prompt
 from edge_agent.uplink.message import Incoming, Outgoing
 from edge_agent.uplink.off_loop import off_loop
@@ -63,6 +63,8 @@ class Session:
         self._loop = asyncio.get_running_loop()
         self._connected: asyncio.Future[Connected] = self._loop.create_future()
         self._sock: socket.socket | None = None
+        self._server: Server | None = None
+        self._tls: tls.Context | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._said_at = self._heard_at = 0.0
         self._acks: list[tuple[int, Refusal | None]] = []
@@ -105,11 +107,13 @@ class Session:
         Raises:
             SessionError: no connection, or the broker refuses.
         """
+        self._server = server
         if server.tls:
             try:
-                self._client.tls_set_context(tls.context(self._settings))
+                self._tls = tls.context(self._settings)
+                self._client.tls_set_context(self._tls)
             except OSError as error:
-                raise SessionError(f"{server}: {error}", credentials=True) from None
+                raise SessionError(f"{server}: {error}") from None
         keepalive = int(self._settings.keepalive)
         properties = None
         if self._protocol == "5":
@@ -130,14 +134,9 @@ class Session:
         try:
             async with asyncio.timeout(_CONNECT_MOST_S):
                 await off_loop(connect)
-        except ssl.SSLError as error:
-            told = getattr(error, "verify_message", "") or error.reason or error
-            raise SessionError(f"{server}: TLS failed ({told}); check ca, and the clock") from None
         except (OSError, UnicodeError) as error:  # UnicodeError: from a name that cannot be one
-            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise SessionError(
-                f"{server}: no connection ({reason}); check the network and the address"
-            ) from None
+            of_tls = server.tls and isinstance(error, ssl.SSLError | ConnectionResetError)
+            raise (tls.failed if of_tls else unreachable)(error, server) from None
         self._watch()
         try:
             async with asyncio.timeout(_CONNECT_S):
@@ -339,7 +338,9 @@ class Session:
 
     def _ended(self, reason: str, *, protocol: bool) -> None:
         if not self._connected.done():
-            self._connected.set_exception(SessionError(f"{reason} before it answered", protocol=protocol))
+            early = SessionError(f"{reason} before it answered", protocol=protocol)
+            refusal = self._tls.refusal if self._tls is not None else None
+            self._connected.set_exception(early if refusal is None else tls.failed(refusal, self._server))
         elif not self._closed:
             self._loop.call_soon(self.on_closed, reason)
 

@@ -21,6 +21,7 @@ from edge_agent.uplink.republishing import older
 from edge_agent.uplink.selection import passing
 from edge_agent.uplink.sending import Sending
 from edge_agent.uplink.topics import Topics
+from edge_agent.uplink.within import within
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +31,10 @@ _TRY_5_AGAIN_S = 86_400.0
 _STEADY_S = 10.0  # a connection that is kicked sooner (two with one client id) waits longer each time
 _KICKS = 3  # in a row look like a rival
 _CREDENTIALS_S = 30.0  # at least: a broker that is asked too often with a wrong password bans the address
+
+
+def _never() -> bool:
+    return False
 
 
 class Uplink:
@@ -57,6 +62,7 @@ class Uplink:
         self._sending: Sending | None = None  # while connected
         self._problem = "not connected yet"
         self._told: set[str] = set()
+        self._clock_set = asyncio.Event()
 
     def status(self) -> UplinkStatus:
         """How it does now."""
@@ -107,6 +113,7 @@ class Uplink:
 
     def clock_set(self) -> None:
         """Somebody set the clock."""
+        self._clock_set.set()
         if self._sending is not None:
             self._sending.pump()
 
@@ -127,18 +134,20 @@ class Uplink:
         turn = 0
         while True:
             self._server = self._settings.servers[turn % len(self._settings.servers)]
-            least = 0.0
+            least, clock = 0.0, False
+            self._clock_set.clear()
             try:
                 reason = await self._session(self._server)
             except SessionError as error:
                 reason = str(error)
                 turn += 1
-                least = _CREDENTIALS_S if error.credentials else 0.0
+                least, clock = _CREDENTIALS_S if error.credentials else 0.0, error.clock
                 self._maybe_other_version(error)
             if not reason:
                 return  # planned
             self._tell(reason)
-            await asyncio.sleep(max(least, self._backoff.next()))
+            worth_it = self._clock_set.is_set if clock else _never
+            await within(max(least, self._backoff.next()), worth_it, self._clock_set)
 
     async def stop(self, within: float) -> None:
         """Bring what is live to the broker, tell it that this is planned, and end ``run``."""

@@ -1,6 +1,7 @@
 """A broker that misbehaves by script: what a real one does rarely, on demand."""
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -39,7 +40,7 @@ class Behaviour:
     levels it knows (5, and 4 for 3.1.1); another is refused as the standard says, or, with ``mute``, by
     closing without a word. ``kick``: close straight after CONNACK, with a DISCONNECT that says ``goodbye``
     where that is not 0. ``echo``: pass messages on ``status``
-    back to the sender, as a subscription would.
+    back to the sender, as a subscription would. ``burst``: packets that follow each SUBACK at once.
     """
 
     verdict: Verdict = take
@@ -49,6 +50,7 @@ class Behaviour:
     kick: bool = False
     goodbye: int = 0
     echo: bool = False
+    burst: bytes = b""
     receive_maximum: int | None = None
     maximum_packet: int | None = None
 
@@ -64,17 +66,18 @@ class Heard:
 
 
 class Stub:
-    """Listens on ``port`` of loopback; ``behaviour`` may be changed at any time."""
+    """Listens on ``port`` of loopback, with TLS where wanted; ``behaviour`` may be changed at any time."""
 
-    def __init__(self, behaviour: Behaviour | None = None) -> None:
+    def __init__(self, behaviour: Behaviour | None = None, tls: ssl.SSLContext | None = None) -> None:
         self.behaviour = behaviour or Behaviour()
+        self._tls = tls
         self.heard = Heard()
         self.port = 0
         self._server: asyncio.Server | None = None
         self._links: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -130,7 +133,7 @@ class Stub:
                         writer.write(wire.made(wire.PUBLISH << 4, wire.text(message.topic) + message.payload))
                 case wire.SUBSCRIBE:
                     granted = body[:2] + (b"\0" if level == 5 else b"") + b"\1"
-                    writer.write(wire.made(wire.SUBACK << 4, granted))
+                    writer.write(wire.made(wire.SUBACK << 4, granted) + self.behaviour.burst)
                 case wire.PINGREQ:
                     writer.write(wire.made(wire.PINGRESP << 4, b""))
                 case wire.DISCONNECT:

@@ -128,7 +128,7 @@ def test_planned_keys_are_refused_where_they_ask_for_something(
         ),
         (
             "[uplink.u]\nservers = ['mqtt://b']\nca = '/dev/null'",
-            "1: uplink.u: has certificates but no server with TLS; write",
+            "1: uplink.u: has what is for TLS but no server with TLS; write",
         ),
         (
             "[uplink.u]\nservers = ['mqtt://b']\nsend = { devices = [] }",
