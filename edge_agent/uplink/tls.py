@@ -14,7 +14,6 @@ _EXPIRED = 10
 _UNKNOWN_CA = frozenset({2, 18, 19, 20, 21, 27})
 _WRONG_NAME = frozenset({62, 64})
 
-_HUNG_UP = "the other side hung up; write the broker's TLS port, or mqtt:// without TLS"
 _REASONS = {  # by a piece of OpenSSL's reason; ALERT: it is the broker who refuses
     "CERTIFICATE_REQUIRED": "the broker asks for a client certificate; set cert and key",
     "ALERT_UNKNOWN_CA": "the broker does not know the authority of our certificate; set a cert that it knows",
@@ -27,7 +26,7 @@ _REASONS = {  # by a piece of OpenSSL's reason; ALERT: it is the broker who refu
     "PROTOCOL_VERSION": "the broker does not speak TLS 1.2 or newer; have it updated",
     "UNSUPPORTED_PROTOCOL": "the broker does not speak TLS 1.2 or newer; have it updated",
     "WRONG_VERSION_NUMBER": "this port does not speak TLS; write its TLS port, or mqtt:// without TLS",
-    "UNEXPECTED_EOF": _HUNG_UP,
+    "UNEXPECTED_EOF": "the other side hung up; write the broker's TLS port, or mqtt:// without TLS",
     "HANDSHAKE_FAILURE": "the broker refuses; it may ask for a client certificate, which cert and key give",
 }
 
@@ -125,9 +124,8 @@ def failed(error: Exception, server: object) -> SessionError:
 
 
 def _told(error: Exception, code: int) -> str:
-    if isinstance(error, ConnectionResetError):
-        return _HUNG_UP
-    reason = getattr(error, "reason", None) or ""
+    hung_up = isinstance(error, ConnectionResetError)
+    reason = "UNEXPECTED_EOF" if hung_up else getattr(error, "reason", None) or ""
     said = getattr(error, "verify_message", "") or reason or str(error)
     if code == _NOT_YET_VALID:
         return (
