@@ -12,8 +12,6 @@ from typing import Literal
 
 from edge_agent.kept import Stream
 from edge_agent.outbox.ranges import Ranges
-from edge_agent.outbox.seal import sign
-from edge_agent.outbox.transactions import transaction
 
 GONE = -1  # uplink.parked: given up
 
@@ -61,11 +59,6 @@ class Apart:
             first <= seq <= last for first, last in self._runs.get(stream, ())
         )
 
-    def join(self, stream: Stream) -> None:
-        """The device is on the uplink from its next reading on."""
-        if (since := self.since.pop(stream.id, stream.next_seq)) < stream.next_seq:
-            self._runs.setdefault(stream.id, []).append((since, stream.next_seq - 1))
-
 
 def load(db: sqlite3.Connection) -> dict[int, list[tuple[int, int, int | None]]]:
     """Return all runs by uplink: stream, first and last number, None where it is open."""
@@ -78,22 +71,20 @@ def load(db: sqlite3.Connection) -> dict[int, list[tuple[int, int, int | None]]]
 def enrol(
     db: sqlite3.Connection, stream: int, next_seq: int, on: Collection[int], off: Collection[int]
 ) -> None:
-    """From a number on a device is on some uplinks, and not on others."""
-    with transaction(db):
-        for uplink in off:
-            db.execute(
-                "INSERT INTO apart (uplink, stream, from_seq) SELECT ?1, ?2, ?3 WHERE NOT EXISTS"
-                " (SELECT 1 FROM apart WHERE uplink = ?1 AND stream = ?2 AND to_seq IS NULL)",
-                (uplink, stream, next_seq),
-            )
-        for uplink in on:
-            here = uplink, stream
-            db.execute(
-                "UPDATE apart SET to_seq = ?, sum = NULL WHERE uplink = ? AND stream = ? AND to_seq IS NULL",
-                (next_seq - 1, *here),
-            )
-            db.execute("DELETE FROM apart WHERE uplink = ? AND stream = ? AND to_seq < from_seq", here)
-        sign(db, "apart")
+    """From a number on a device is on some uplinks, and not on others. Inside a transaction, which signs."""
+    for uplink in off:
+        db.execute(
+            "INSERT INTO apart (uplink, stream, from_seq) SELECT ?1, ?2, ?3 WHERE NOT EXISTS"
+            " (SELECT 1 FROM apart WHERE uplink = ?1 AND stream = ?2 AND to_seq IS NULL)",
+            (uplink, stream, next_seq),
+        )
+    for uplink in on:
+        here = uplink, stream
+        db.execute(
+            "UPDATE apart SET to_seq = ?, sum = NULL WHERE uplink = ? AND stream = ? AND to_seq IS NULL",
+            (next_seq - 1, *here),
+        )
+        db.execute("DELETE FROM apart WHERE uplink = ? AND stream = ? AND to_seq < from_seq", here)
 
 
 def begin_now(db: sqlite3.Connection, uplink: int, streams: Iterable[Stream]) -> None:

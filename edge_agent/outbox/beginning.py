@@ -32,14 +32,7 @@ def begin_run(
     """
     with transaction(db):
         opened = _begin(db, identity, clock, behind)
-        _admit(db, opened, uplinks)
-        for uplink, stream, *written in db.execute(
-            "SELECT uplink, stream, settled, beyond, given_up FROM delivery"
-        ):
-            opened.delivery[uplink, stream] = Written(*written)
-        for uplink, from_id, to_id in db.execute("SELECT uplink, from_id, to_id FROM again"):
-            opened.again.setdefault(uplink, []).append((from_id, to_id))
-        opened.apart = apart.load(db)
+        admit(db, opened, uplinks)
         sign(db, *SIGNED)
         seal(db)
     return opened
@@ -109,8 +102,8 @@ def _streams(db: sqlite3.Connection, upto: int) -> dict[int, Stream]:
     return streams
 
 
-def _admit(db: sqlite3.Connection, opened: Opened, uplinks: Mapping[str, Selection]) -> None:
-    """Note the uplinks of this run, and which are gone."""
+def admit(db: sqlite3.Connection, opened: Opened, uplinks: Mapping[str, Selection]) -> None:
+    """Note the uplinks of this run, and which are gone; read what they were given. Inside a transaction."""
     nobody = not db.execute("SELECT 1 FROM uplink").fetchone()
     salvaged = nobody and db.execute("SELECT 1 FROM loss").fetchone()  # what they had is not known any more
     streams = opened.streams
@@ -144,3 +137,10 @@ def _admit(db: sqlite3.Connection, opened: Opened, uplinks: Mapping[str, Selecti
             opened.uplinks[name] = Admitted(*told)
         if parked not in (None, apart.GONE):
             opened.parked[name] = parked
+    for uplink, stream, *written in db.execute(
+        "SELECT uplink, stream, settled, beyond, given_up FROM delivery"
+    ):
+        opened.delivery[uplink, stream] = Written(*written)
+    for uplink, from_id, to_id in db.execute("SELECT uplink, from_id, to_id FROM again"):
+        opened.again.setdefault(uplink, []).append((from_id, to_id))
+    opened.apart = apart.load(db)

@@ -57,7 +57,7 @@ class Capacity:
     """
 
     def __init__(self, db: Store, max_size: int) -> None:
-        self._db, self._max_size = db, max_size
+        self._db, self.max_size = db, max_size
         self._appended = 0  # rows since the last look
         self._stood: dict[str, int] = {}  # by stage: the log id it goes on from
         self._unsure: _Unsure | None = None  # was not heard to be written
@@ -89,9 +89,9 @@ class Capacity:
     async def is_over(self) -> bool:
         """Say whether the file is larger than it may be, or more is gone from it than is known here."""
         held = await self._db.run(bytes_held)
-        if held < _NO_LONGER_FULL * self._max_size:
+        if held < _NO_LONGER_FULL * self.max_size:
             self.full = False
-        if held <= self._max_size and self._unsure is None:
+        if held <= self.max_size and self._unsure is None:
             self._appended, self.pressing = 0, False
             return False
         return True
@@ -105,15 +105,15 @@ class Capacity:
         gone = await self._settle(deliveries)
         held = await self._db.run(bytes_held)
         self.pressing = False
-        if held <= self._max_size:
+        if held <= self.max_size:
             return gone
         left, self._appended = max(_MOST, 16 * self._appended), 0
         floor = min((delivery.scan_from for delivery in deliveries), default=None)
         for stage in (Stage("history", ()), *stages(streams.values(), cares)):
             history = stage.name == "history"  # nobody is owed it: it goes first
-            while (excess := held - _LOW_MARK * self._max_size) > 0:
+            while (excess := held - _LOW_MARK * self.max_size) > 0:
                 if left <= 0:
-                    self.pressing = held > self._max_size
+                    self.pressing = held > self.max_size
                     return gone
                 rows = min(_MOST, left, max(_LEAST, int(excess / _ROW_BYTES)))
                 stood = self._stood.get(stage.name, 0)
@@ -124,7 +124,7 @@ class Capacity:
                 self._stood[stage.name] = found.last_id + 1
                 left -= found.rows
                 held = await self._db.run(bytes_held)
-            if held <= _LOW_MARK * self._max_size:
+            if held <= _LOW_MARK * self.max_size:
                 return gone
             self._tell_full()  # if only of what devices that refuse have kept
         return gone

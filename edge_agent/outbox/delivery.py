@@ -4,7 +4,7 @@ import sqlite3
 import sys
 from collections.abc import Callable, Collection, Sequence
 
-from edge_agent.kept import Declared, Held, Row, Run, Stream
+from edge_agent.kept import Declared, Held, Row, Run
 from edge_agent.outbox import held, transactions
 from edge_agent.outbox.again import Again
 from edge_agent.outbox.apart import Apart
@@ -25,6 +25,7 @@ class Delivery:
     """
 
     def __init__(self, name: str, opened: Opened, db: Store) -> None:
+        self.name = name
         self.uplink, self._scan_from, self._session, self.acknowledged, self.everything = opened.uplinks[name]
         self.streams = opened.streams
         self.backlog = 0
@@ -106,9 +107,10 @@ class Delivery:
         if self.on_kept is not None and (mine or declared):
             self.on_kept(mine, declared)
 
-    def part(self, stream: Stream) -> None:
-        """The device is not on this uplink from its next reading on. What is owed stays owed."""
-        self.apart.since.setdefault(stream.id, stream.next_seq)
+    def reselect(self, now: Opened) -> None:
+        """Other devices are on this uplink from their next readings on. What is owed stays owed."""
+        self.everything = now.uplinks[self.name].everything
+        self.apart = Apart(now.apart.get(self.uplink, ()))
 
     def former(self, devices: Collection[str]) -> list[str]:
         """Return devices that were on this uplink, are none of these, and of which nothing is owed to it."""

@@ -74,7 +74,7 @@ class Handover:
     """Readings that wait for the next commit, at most ``most``. What overflows is counted by stream."""
 
     def __init__(self, most: int) -> None:
-        self._most = most
+        self.most = most
         self._waiting: deque[tuple[int, int, int, bytes]] = deque()  # stream, mono_ms, meta, body
         self.overflowing = False  # told once, until all is written
         self._overflow: dict[int, tuple[int, int, int]] = {}  # stream -> count, first mono_ms, last mono_ms
@@ -86,18 +86,18 @@ class Handover:
     def add(self, stream: int, mono_ms: int, meta: int, body: bytes) -> int:
         """Let a reading wait; return how many do. Where there is no room the oldest is given up."""
         self._waiting.append((stream, mono_ms, meta, body))
-        if (waiting := len(self._waiting)) <= self._most:
+        if (waiting := len(self._waiting)) <= self.most:
             return waiting
         if not self.overflowing:
             self.overflowing = True
             log.error(
                 "outbox: %d readings wait in memory, and the oldest are given up (reason: overflow); "
                 "see that the disk takes readings, or raise outbox.memory",
-                self._most,
+                self.most,
             )
         stream, mono_ms, _, _ = self._waiting.popleft()
         self.overflow(stream, 1, mono_ms, mono_ms)
-        return self._most
+        return self.most
 
     def overflow(self, stream: int, count: int, first_ms: int, last_ms: int) -> None:
         """Count readings that had no room, before all that wait."""

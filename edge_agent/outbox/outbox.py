@@ -15,28 +15,30 @@ from typing import Self
 
 from edge_agent.clock import Clock
 from edge_agent.kept import Stream
-from edge_agent.outbox import ballast, capacity, machine, store, transactions
+from edge_agent.outbox import ballast, capacity, changing, machine, store, transactions
 from edge_agent.outbox.apart import Selection
 from edge_agent.outbox.capacity import Capacity
 from edge_agent.outbox.commands import Commands
-from edge_agent.outbox.delivery import MARK_EVERY, Delivery
+from edge_agent.outbox.delivery import Delivery
 from edge_agent.outbox.disk import Disk
-from edge_agent.outbox.handover import Carried, Enrolled, Handover
+from edge_agent.outbox.handover import Carried, Handover
+from edge_agent.outbox.learning import Learning
 from edge_agent.outbox.ledger import Made
+from edge_agent.outbox.marking import Marking
 from edge_agent.outbox.opening import open_file, told_of
 from edge_agent.outbox.recipients import Recipients
 from edge_agent.outbox.retention import Retention
-from edge_agent.outbox.rows import Batch, Identity, Marks, Opened, Policy
+from edge_agent.outbox.roster import Roster
+from edge_agent.outbox.rows import Batch, Enrolment, Identity, Opened, Policy
 from edge_agent.outbox.stages import USUAL, Care
-from edge_agent.outbox.store import DamagedError, ReadOnlyError, Store
+from edge_agent.outbox.store import DamagedError, DiskError, ReadOnlyError, Store
 from edge_agent.outbox.timeline import Timeline
-from edge_agent.outbox.witness import Known, Testimony, Witness
+from edge_agent.outbox.witness import Testimony, Witness
 from edge_agent.reading import Reading
 
 log = logging.getLogger(__name__)
 
 MOST_PER_COMMIT = 4000  # bounds the memory of a commit as well as its time
-_MARK_EVERY_MS = 10_000
 _SLOWEST_RETRY_S = 30.0
 
 
@@ -56,6 +58,8 @@ class Outbox:
         self.epoch, self.streams = opened.epoch, opened.streams
         self.answer = db.answer
         self.timeline = Timeline(opened.boot, opened.ran_ms, opened.pieces)
+        self._learning = Learning(self.timeline, clock)
+        self.learn_time, self.clock_known = self._learning.learn, self._learning.known
         self.commands = Commands(db, self.timeline, clock)
         self._recipients = Recipients(db, opened, selections)
         self.kept, self.lost = opened.kept, opened.lost
@@ -66,19 +70,14 @@ class Outbox:
         db.on_damage = self._note_damage
         self._retention = Retention(db, self.timeline, policy.replay, policy.max_size, opened.first_id)
         self._capacity = Capacity(db, policy.max_size)
-        self._cares: dict[str, Care] = {}
-        self._refusing: set[int] = set()  # streams of devices whose newest readings go when there is no room
+        self._selections, self._roster = selections, Roster()
         self._next_id = opened.next_id
-        self._enrolled: dict[str, Enrolled] = {}
-        self._known: dict[str, Known] = {}
         self._handover = Handover(policy.memory)
         self._unsure: Batch | None = None  # was not heard to be written; repeated as it is
-        self._pieces: list[tuple[int, int]] = []  # clock offsets to be written
-        self._timeless = False  # and was told
         self._something, self._now = asyncio.Event(), asyncio.Event()
+        self._committing = asyncio.Lock()
         self._closing = False
-        self._marked_ms, self._unmarked_rows = clock.mono_ms(), 0
-        self._unmarked: dict[int, int] = {}  # next_seq of the streams that appended since the last marks
+        self._marking = Marking(clock.mono_ms())
         for delivery in self._recipients:
             delivery.on_unmarked = self._something.set
 
@@ -124,16 +123,46 @@ class Outbox:
     async def enroll(
         self, device: str, hash_: str, description: str, names: Sequence[str], care: Care = USUAL
     ) -> None:
-        """Introduce a device before its readings are kept, with the description they are made under."""
-        stream, meta = await self._db.run(transactions.enroll, device, hash_, description)
-        if stream not in self.streams:
-            self.streams[stream] = Stream(stream, self.epoch, device, 1)
-        self._enrolled[device] = Enrolled.of(stream, meta, names)
-        self._cares[device] = care
-        if care.when_full == "refuse":
-            self._refusing.add(stream)
-        self._known[device] = Known(stream, meta, hash_, description)
-        await self._recipients.enroll(device, self.streams[stream])
+        """Introduce one more device before its readings are kept. Raises as ``change``."""
+        one = Enrolment(device, hash_, description, names, care)
+        others = [other for other in self._roster.devices if other.device != device]
+        await self.change(self._policy, self._selections, [*others, one])
+
+    async def change(
+        self, policy: Policy, uplinks: Mapping[str, Selection], devices: Sequence[Enrolment]
+    ) -> None:
+        """From now on keep the readings of these devices, and for these uplinks.
+
+        What was kept before stays owed to whom it was owed.
+
+        Raises:
+            DiskError: the disk takes nothing now, and nothing has changed.
+            DamagedError: the file is damaged; opening it again salvages what can be read.
+        """
+        async with self._committing:
+            if not await self._flush():
+                raise DiskError(f"the disk takes no readings now ({self.problem}); try again once it does")
+            now = changing.present(self.epoch, self._next_id, self.timeline, self._clock, self.streams)
+            try:
+                enrolled = await self._db.run(changing.change, now, uplinks, devices)
+            except sqlite3.Error as error:
+                raise DiskError(f"cannot be written now ({error}); free space, and try again") from None
+            self._policy, self._selections = policy, uplinks
+            self._handover.most = policy.memory
+            self._retention.limit(policy.replay, policy.max_size)
+            self._capacity.max_size = policy.max_size
+            self._roster = Roster(devices, enrolled)
+            for device, (stream, _) in zip(devices, enrolled, strict=True):
+                self.streams.setdefault(stream, Stream(stream, self.epoch, device.device, 1))
+            await self._recipients.change(now, uplinks)
+            for delivery in self._recipients:
+                delivery.on_unmarked = self._something.set
+            self._testify()
+
+    def _testify(self) -> None:
+        self._testimony = replace(self._testimony, next_id=self._next_id, devices=self._roster.known)
+        with suppress(OSError):  # a full disk is no reason not to run
+            self._witness.write(self._testimony)
 
     @property
     def deliveries(self) -> Mapping[str, Delivery]:
@@ -142,7 +171,7 @@ class Outbox:
 
     def last_seq(self, device: str) -> int:
         """The number of a device's last kept reading in this epoch, 0 before the first."""
-        return self.streams[self._enrolled[device].stream].next_seq - 1
+        return self.streams[self._roster.enrolled[device].stream].next_seq - 1
 
     @property
     def waiting(self) -> int:
@@ -166,7 +195,7 @@ class Outbox:
 
     def keep(self, reading: Reading, *, immediate: bool = False) -> None:
         """Take a reading over. It is on disk within the window, or at once when ``immediate``."""
-        enrolled = self._enrolled[reading.device]
+        enrolled = self._roster.enrolled[reading.device]
         waiting = self._handover.add(enrolled.stream, reading.mono_ms, enrolled.meta, enrolled.body(reading))
         self._something.set()
         if immediate or waiting >= MOST_PER_COMMIT:
@@ -179,16 +208,15 @@ class Outbox:
             DamagedError: the file is damaged; opening it again salvages what can be read.
             ReadOnlyError: the card has turned read-only; what waits goes on in another place.
         """
-        self._testimony = replace(self._testimony, devices=self._known)
-        with suppress(OSError):  # a full disk is no reason not to run
-            self._witness.write(self._testimony)
         ballast.make(self.disk.path)
         retry = self._policy.window
         while True:
             await self._something.wait()
             if not self.disk.problem:
                 await _wait_at_most(self._now, self._policy.window)
-            if await self._commit():
+            async with self._committing:
+                written = await self._commit()
+            if written:
                 retry = self._policy.window
             else:
                 if self.fell:
@@ -243,7 +271,7 @@ class Outbox:
             await self._db.run(transactions.write, known, {}, capacity.told(self._recipients))
             self._written(known, [])
             gone, first_id = await self._capacity.make_room(
-                tuple(self._recipients), self.streams, self._cares
+                tuple(self._recipients), self.streams, self._roster.cares
             )
             self.lost += gone
             self._retention.dropped(self._next_id if first_id is None else first_id)
@@ -251,56 +279,34 @@ class Outbox:
     def _number(self) -> Batch:
         """Number what waits. Nothing of it counts before it is written."""
         boot = self.timeline.boot
+        refused = self._roster.refusing if self._capacity.full else ()
         rows, losses, next_seq = self._handover.number(
-            self.streams, self._next_id, boot, MOST_PER_COMMIT, self._refusing if self._capacity.full else ()
+            self.streams, self._next_id, boot, MOST_PER_COMMIT, refused
         )
         if len(self._handover) < MOST_PER_COMMIT:
             self._now.clear()
-        self._unmarked.update(next_seq)
-        self._unmarked_rows += len(rows)
-        self.learn_time()
-        pieces, self._pieces = self._pieces, []
-        return Batch(rows, losses, pieces, boot, next_seq)
+        self._marking.appended(next_seq, len(rows))
+        return Batch(rows, losses, self._learning.take(), boot, next_seq)
 
     def _marks_due(self) -> bool:
-        late = self._clock.mono_ms() - self._marked_ms >= _MARK_EVERY_MS
-        many = max([self._unmarked_rows, *(delivery.unmarked for delivery in self._recipients)])
-        return late or many >= MARK_EVERY or self._closing
+        return self._closing or self._marking.due(self._clock.mono_ms(), self._recipients)
 
     async def _with_marks(self, batch: Batch) -> Batch:
-        now = self._clock.mono_ms()
+        now, rows = self._clock.mono_ms(), self._marking.rows
         next_id = batch.rows[-1].id + 1 if batch.rows else self._next_id
-        marks = Marks(next_id, self._unmarked, {}, {}, now, self.timeline.boot)
-        declared = [heard for delivery in self._recipients for heard in delivery.mark(marks)]
+        marks, declared = self._marking.take(next_id, now, self.timeline.boot, self._recipients)
         drop_below = 0
         if not self._closing:
             floor = min(marks.scan_from.values(), default=next_id)
-            drop_below = await self._retention.drop_below(floor, now, self._unmarked_rows)
-        # The batch is repeated until it is written, so that all this counts as marked.
-        self._marked_ms, self._unmarked_rows, self._unmarked = now, 0, {}
+            drop_below = await self._retention.drop_below(floor, now, rows)
         return replace(batch, marks=marks, drop_below=drop_below, declared=declared)
-
-    def learn_time(self) -> None:
-        """Look whether the clock is known, or has stepped; a new offset is kept with the next commit."""
-        mono_ms, wall_ms = self._clock.mono_ms(), self._clock.wall_ms()
-        piece = self.timeline.learn(mono_ms, wall_ms, trusted=self._clock.trusted())
-        if piece is not None:
-            self._pieces.append(piece)
-        if not self.timeline.known and not self._timeless:
-            self._timeless = True
-            log.warning("clock: not known to be right; readings get their time once it is (clock.trust)")
-        elif self.timeline.known and self._timeless:
-            self._timeless = False
-            log.info("clock: known now; readings of this boot get their time")
-
-    def clock_known(self) -> bool:
-        """Say whether readings made now get a true time; look at the clocks while they do not."""
-        if not self.timeline.known:
-            self.learn_time()
-        return self.timeline.known
 
     async def flush(self) -> bool:
         """Write all that is pending now. Returns False when the disk does not take it."""
+        async with self._committing:
+            return await self._flush()
+
+    async def _flush(self) -> bool:
         while self._handover or self._unsure:
             if not await self._commit():
                 return False
@@ -314,7 +320,7 @@ class Outbox:
 
     def adopt(self, carried: Carried) -> None:
         """Take over what waited in an outbox that fell. Its devices must have been enrolled."""
-        self._handover.adopt(carried, self._enrolled)
+        self._handover.adopt(carried, self._roster.enrolled)
         self._something.set()
 
     async def close(self) -> None:

@@ -8,8 +8,8 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
-from edge_agent.kept import Stream, runs
-from edge_agent.outbox import apart, ledger
+from edge_agent.kept import runs
+from edge_agent.outbox import ledger
 from edge_agent.outbox.apart import GONE, Selection
 from edge_agent.outbox.delivery import Delivery
 from edge_agent.outbox.ledger import Made
@@ -26,7 +26,7 @@ class Recipients:
     """All of them, by name: ``configured`` are those of the configuration, ``parked`` those that left it."""
 
     def __init__(self, db: Store, opened: Opened, selections: Mapping[str, Selection]) -> None:
-        self._db, self._selections, self._since = db, selections, opened.parked
+        self._db, self._since = db, opened.parked
         self.configured = {name: Delivery(name, opened, db) for name in selections}
         self.parked = {name: Delivery(name, opened, db) for name in opened.parked}
 
@@ -40,29 +40,23 @@ class Recipients:
         for delivery in self:
             await delivery.count()
         for name, delivery in self.parked.items():
-            log.warning(
-                "outbox: uplink %s is not in the configuration; the %d readings that it is owed stay for "
-                "outbox.replay",
-                name,
-                delivery.backlog,
-            )
+            _tell_parked(name, delivery)
 
-    async def enroll(self, device: str, stream: Stream) -> None:
-        """From its next reading on a device is on the uplinks that select it, and on no others.
-
-        A new device is also on those that are parked and got everything, as it would be without that.
-        """
-        on = [of for name, of in self.configured.items() if device in self._selections[name]]
-        off = [of for name, of in self.configured.items() if device not in self._selections[name]]
-        if stream.next_seq == 1:  # one that is parked never heard of it
-            on += [of for of in self.parked.values() if of.everything]
-            off += [of for of in self.parked.values() if not of.everything]  # perhaps it is not for it
-        for delivery in on:
-            delivery.apart.join(stream)
-        ids = [of.uplink for of in on], [of.uplink for of in off]
-        await self._db.run(apart.enrol, stream.id, stream.next_seq, *ids)
-        for delivery in off:
-            delivery.part(stream)
+    async def change(self, now: Opened, selections: Mapping[str, Selection]) -> None:
+        """Follow a change of the file, which ``now`` tells: some are gone, or back, or get other devices."""
+        before = {**self.configured, **self.parked}
+        new = {name: Delivery(name, now, self._db) for name in now.uplinks if name not in before}
+        for delivery in new.values():
+            await delivery.count()
+        for name, delivery in self.configured.items():
+            if name not in selections:
+                _tell_parked(name, delivery)
+        known = before | new
+        self.configured = {name: known[name] for name in selections}
+        self.parked = {name: known[name] for name in now.parked}
+        self._since = dict(now.parked)
+        for delivery in self:
+            delivery.reselect(now)
 
     def kept(self, batch: Batch, made: Sequence[Made]) -> None:
         """A commit is on disk: tell everyone what it had, and what was declared in it."""
@@ -107,6 +101,15 @@ class Recipients:
         ]
         await self._db.run(_write, delivery.uplink, owed)
         return sum(part.readings for _, part in owed)
+
+
+def _tell_parked(name: str, delivery: Delivery) -> None:
+    log.warning(
+        "outbox: uplink %s is not in the configuration; the %d readings that it is owed stay for "
+        "outbox.replay",
+        name,
+        delivery.backlog,
+    )
 
 
 def _write(db: sqlite3.Connection, uplink: int, owed: Sequence[tuple[int, Part]]) -> None:

@@ -12,9 +12,13 @@ class Retention:
 
     def __init__(self, db: Store, timeline: Timeline, replay: float, max_size: int, first_id: int) -> None:
         self._db, self._timeline = db, timeline
+        self._first_id = first_id
+        self.limit(replay, max_size)
+
+    def limit(self, replay: float, max_size: int) -> None:
+        """Keep so long from now on, in seconds, and no more than so many bytes."""
         self._replay_ms = replay * 1000
         self._max_size = max_size
-        self._first_id = first_id
 
     async def drop_below(self, floor: int, now_ms: int, appended: int) -> int:
         """Return the log id below which all rows may go, 0 for none.

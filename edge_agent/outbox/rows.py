@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from edge_agent.kept import Row, Stream
 from edge_agent.outbox.share import Written
+from edge_agent.outbox.stages import USUAL, Care
 
 
 class Identity(NamedTuple):
@@ -23,6 +24,16 @@ class Policy:
     memory: int
     replay: float
     max_size: int
+
+
+class Enrolment(NamedTuple):
+    """A device whose readings are to be kept, and the description they are made under: hash and JSON body."""
+
+    device: str
+    hash: str
+    description: str
+    names: Sequence[str]
+    care: Care = USUAL
 
 
 class Loss(NamedTuple):

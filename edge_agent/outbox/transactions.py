@@ -10,7 +10,7 @@ from edge_agent.kept import Declared, Row, intact
 from edge_agent.outbox import ledger
 from edge_agent.outbox.ledger import LOSS_COLUMNS, Entry, Made, Told
 from edge_agent.outbox.rows import Batch, Loss, Marks
-from edge_agent.outbox.seal import SIGNED, seal, sign
+from edge_agent.outbox.seal import SIGNED, seal
 from edge_agent.outbox.store import DamagedError
 from edge_agent.outbox.timeline import MOST_PIECES
 
@@ -43,19 +43,17 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
 
 
 def enroll(db: sqlite3.Connection, device: str, hash_: str, body: str) -> tuple[int, int]:
-    """Give a device a stream in the present epoch and keep its description; return the ids of both."""
-    with transaction(db):
-        (epoch,) = db.execute("SELECT epoch FROM outbox").fetchone()
-        db.execute(
-            "INSERT OR IGNORE INTO stream (epoch, device, kind) VALUES (?, ?, 'reading')", (epoch, device)
-        )
-        db.execute("INSERT OR IGNORE INTO meta (device, hash, body) VALUES (?, ?, ?)", (device, hash_, body))
-        (stream,) = db.execute(
-            "SELECT id FROM stream WHERE epoch = ? AND device = ? AND kind = 'reading'", (epoch, device)
-        ).fetchone()
-        (meta,) = db.execute("SELECT id FROM meta WHERE device = ? AND hash = ?", (device, hash_)).fetchone()
-        sign(db, "meta")
-        seal(db)
+    """Give a device a stream in the present epoch and keep its description; return the ids of both.
+
+    Inside a transaction, which signs and seals.
+    """
+    (epoch,) = db.execute("SELECT epoch FROM outbox").fetchone()
+    db.execute("INSERT OR IGNORE INTO stream (epoch, device, kind) VALUES (?, ?, 'reading')", (epoch, device))
+    db.execute("INSERT OR IGNORE INTO meta (device, hash, body) VALUES (?, ?, ?)", (device, hash_, body))
+    (stream,) = db.execute(
+        "SELECT id FROM stream WHERE epoch = ? AND device = ? AND kind = 'reading'", (epoch, device)
+    ).fetchone()
+    (meta,) = db.execute("SELECT id FROM meta WHERE device = ? AND hash = ?", (device, hash_)).fetchone()
     return stream, meta
 
 

@@ -101,7 +101,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @rule(device=st.sampled_from(DEVICES), count=st.integers(1, 9))
     def keep(self, device: str, count: int) -> None:
-        if device not in self.outbox._enrolled:
+        if device not in self.outbox._roster.enrolled:
             self.do(self.outbox.enroll(device, "hash", "{}", NAMES))
         for _ in range(count):
             self.outbox.keep(reading(device, self.number, self.clock.mono_ms()))
