@@ -26,9 +26,9 @@ def change(
 ) -> list[tuple[int, int]]:
     """Admit uplinks and enroll devices, in one transaction; return each device's stream and description.
 
-    ``now`` is what ``present`` returned; what it says of uplinks is filled in. From its next reading on a device
-    is on the uplinks that select it, and on no others. A new one is also on those that are parked and got
-    everything, as it would be without that.
+    ``now`` is what ``present`` returned; what it says of uplinks is filled in. From its next reading on a
+    device is on the uplinks that select it, and on no others. A new one is also on those that are parked and
+    got everything, as it would be without that.
     """
     with transaction(db):
         admit(db, now, uplinks)

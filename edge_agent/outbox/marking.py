@@ -26,14 +26,13 @@ class Marking:
         many = max([self.rows, *(delivery.unmarked for delivery in deliveries)])
         return now_ms - self._marked_ms >= _EVERY_MS or many >= MARK_EVERY
 
-    def take(
+    def marks(
         self, next_id: int, now_ms: int, boot: int, deliveries: Iterable[Delivery]
     ) -> tuple[Marks, list[Heard]]:
-        """Return the marks and which declarations were acknowledged.
-
-        All this counts as marked: the batch that they go with is repeated until it is written.
-        """
+        """Return the marks, and which declarations were acknowledged."""
         marks = Marks(next_id, self._next_seq, {}, {}, now_ms, boot)
-        declared = [heard for delivery in deliveries for heard in delivery.mark(marks)]
+        return marks, [heard for delivery in deliveries for heard in delivery.mark(marks)]
+
+    def done(self, now_ms: int) -> None:
+        """The marks are part of what will be written: all before counts as marked."""
         self._marked_ms, self.rows, self._next_seq = now_ms, 0, {}
-        return marks, declared

@@ -61,7 +61,8 @@ class Outbox:
         self._learning = Learning(self.timeline, clock)
         self.learn_time, self.clock_known = self._learning.learn, self._learning.known
         self.commands = Commands(db, self.timeline, clock)
-        self._recipients = Recipients(db, opened, selections)
+        self._something, self._now = asyncio.Event(), asyncio.Event()
+        self._recipients = Recipients(db, opened, selections, self._something.set)
         self.kept, self.lost = opened.kept, opened.lost
         self.left = Carried()  # what could not be written before the end, to go on elsewhere
         self.disk = Disk(path)
@@ -74,12 +75,9 @@ class Outbox:
         self._next_id = opened.next_id
         self._handover = Handover(policy.memory)
         self._unsure: Batch | None = None  # was not heard to be written; repeated as it is
-        self._something, self._now = asyncio.Event(), asyncio.Event()
         self._committing = asyncio.Lock()
         self._closing = False
         self._marking = Marking(clock.mono_ms())
-        for delivery in self._recipients:
-            delivery.on_unmarked = self._something.set
 
     @classmethod
     async def open(  # noqa: PLR0913, PLR0917 - all that a run begins with
@@ -155,8 +153,6 @@ class Outbox:
             for device, (stream, _) in zip(devices, enrolled, strict=True):
                 self.streams.setdefault(stream, Stream(stream, self.epoch, device.device, 1))
             await self._recipients.change(now, uplinks)
-            for delivery in self._recipients:
-                delivery.on_unmarked = self._something.set
             self._testify()
 
     def _testify(self) -> None:
@@ -229,7 +225,7 @@ class Outbox:
         try:
             if self._unsure is None:
                 self._unsure = self._number()
-                if self._marks_due():
+                if self._closing or self._marking.due(self._clock.mono_ms(), self._recipients):
                     self._unsure = await self._with_marks(self._unsure)
             batch = self._unsure
             uplinks, told = self._recipients.owed(batch.losses), capacity.told(self._recipients)
@@ -288,17 +284,15 @@ class Outbox:
         self._marking.appended(next_seq, len(rows))
         return Batch(rows, losses, self._learning.take(), boot, next_seq)
 
-    def _marks_due(self) -> bool:
-        return self._closing or self._marking.due(self._clock.mono_ms(), self._recipients)
-
     async def _with_marks(self, batch: Batch) -> Batch:
-        now, rows = self._clock.mono_ms(), self._marking.rows
+        now = self._clock.mono_ms()
         next_id = batch.rows[-1].id + 1 if batch.rows else self._next_id
-        marks, declared = self._marking.take(next_id, now, self.timeline.boot, self._recipients)
+        marks, declared = self._marking.marks(next_id, now, self.timeline.boot, self._recipients)
         drop_below = 0
         if not self._closing:
             floor = min(marks.scan_from.values(), default=next_id)
-            drop_below = await self._retention.drop_below(floor, now, rows)
+            drop_below = await self._retention.drop_below(floor, now, self._marking.rows)
+        self._marking.done(now)  # the batch is repeated until it is written
         return replace(batch, marks=marks, drop_below=drop_below, declared=declared)
 
     async def flush(self) -> bool:

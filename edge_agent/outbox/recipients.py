@@ -5,7 +5,7 @@ One that is gone is parked for the replay window, as it is; then what it is owed
 
 import logging
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from edge_agent.kept import runs
@@ -23,12 +23,23 @@ log = logging.getLogger(__name__)
 
 
 class Recipients:
-    """All of them, by name: ``configured`` are those of the configuration, ``parked`` those that left it."""
+    """All of them, by name: ``configured`` are those of the configuration, ``parked`` those that left it.
 
-    def __init__(self, db: Store, opened: Opened, selections: Mapping[str, Selection]) -> None:
-        self._db, self._since = db, opened.parked
+    ``on_unmarked`` is told when many readings were acknowledged since the last marks.
+    """
+
+    def __init__(
+        self,
+        db: Store,
+        opened: Opened,
+        selections: Mapping[str, Selection],
+        on_unmarked: Callable[[], None],
+    ) -> None:
+        self._db, self._since, self._on_unmarked = db, opened.parked, on_unmarked
         self.configured = {name: Delivery(name, opened, db) for name in selections}
         self.parked = {name: Delivery(name, opened, db) for name in opened.parked}
+        for delivery in self:
+            delivery.on_unmarked = on_unmarked
 
     def __iter__(self) -> Iterator[Delivery]:
         """Go through all deliveries."""
@@ -48,6 +59,7 @@ class Recipients:
         new = {name: Delivery(name, now, self._db) for name in now.uplinks if name not in before}
         for delivery in new.values():
             await delivery.count()
+            delivery.on_unmarked = self._on_unmarked
         for name, delivery in self.configured.items():
             if name not in selections:
                 _tell_parked(name, delivery)

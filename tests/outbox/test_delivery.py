@@ -124,10 +124,10 @@ async def test_a_long_drain_is_marked_even_when_no_readings_come(path: Path, tmp
     # and without that reading
     async with opened(path, clock) as outbox:
         outbox.deliveries["city"].unmarked = MARK_EVERY
-        before = outbox._marked_ms
+        before = outbox._marking._marked_ms
         clock.wait(1)
         assert await outbox._commit()
-        assert outbox._marked_ms > before
+        assert outbox._marking._marked_ms > before
 
 
 async def test_what_is_settled_while_the_marks_are_written_is_written_next_time(
