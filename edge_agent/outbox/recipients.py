@@ -33,7 +33,7 @@ class Recipients:
         db: Store,
         opened: Opened,
         selections: Mapping[str, Selection],
-        on_unmarked: Callable[[], None],
+        on_unmarked: Callable[[], None] = lambda: None,
     ) -> None:
         self._db, self._since, self._on_unmarked = db, opened.parked, on_unmarked
         self.configured = {name: Delivery(name, opened, db) for name in selections}
