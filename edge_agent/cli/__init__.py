@@ -2,6 +2,7 @@
 
 import typer
 
+from edge_agent.cli.backup import backup
 from edge_agent.cli.check import check
 from edge_agent.cli.contract import contract
 from edge_agent.cli.decode import decode
@@ -14,6 +15,7 @@ from edge_agent.cli.read import read
 from edge_agent.cli.record import record
 from edge_agent.cli.rename import rename
 from edge_agent.cli.replay import replay
+from edge_agent.cli.restore import restore
 from edge_agent.cli.run import run
 from edge_agent.cli.scan import scan
 from edge_agent.cli.status import status
@@ -40,6 +42,8 @@ for verb in (
     decode,
     drivers,
     watch,
+    backup,
+    restore,
     rename,
     version,
 ):

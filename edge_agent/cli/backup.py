@@ -1,0 +1,64 @@
+"""``edge-agent backup``: the gateway in one file, to be restored on another."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edge_agent import __version__
+from edge_agent.cli.ending import stop
+from edge_agent.cli.options import CONFIG, ConfigFile
+from edge_agent.cli.say import say
+from edge_agent.settings.error import SettingsError
+
+if TYPE_CHECKING:
+    from edge_agent.settings.model import Config
+
+
+def backup(
+    file: Annotated[Path, typer.Argument(help="The file to write, such as gw-01.tar.gz.")],
+    config: ConfigFile = CONFIG,
+    outbox: Annotated[bool, typer.Option("--outbox", help="With the outbox: all readings kept.")] = False,  # noqa: FBT002 - an option
+) -> None:
+    """Write the configuration, with all files in its folder and the secrets, into one file.
+
+    The agent may run meanwhile. Whoever has the file has the secrets: only its owner may read it.
+
+    Example: sudo edge-agent backup --outbox gw-01.tar.gz
+    """
+    # what only this verb needs
+    from edge_agent.backup import BackupError, Label, write  # noqa: PLC0415
+    from edge_agent.clock import SystemClock  # noqa: PLC0415
+    from edge_agent.outbox.store import OutboxError  # noqa: PLC0415
+    from edge_agent.settings.load import load  # noqa: PLC0415
+
+    try:
+        found = load(config)
+    except SettingsError as error:
+        stop(str(error), code=os.EX_CONFIG)
+    clock = SystemClock(found.clock.trust)
+    made = clock.wall_ms() if clock.trusted() else None
+    label = Label(found.gateway.site, found.gateway.id, __version__, config.name, made, outbox)
+    folder = config.absolute().parent
+    try:
+        write(file, label, folder, found.outbox.path if outbox else None, _progress)
+    except (BackupError, OutboxError) as error:
+        stop(str(error))
+    for path in _elsewhere(found, folder):
+        say(
+            f"not in it, as it is outside of {folder}: {path}; keep a copy of your own",
+            error=True,
+            filled=True,
+        )
+    say(f"{file}: {file.stat().st_size / 1e6:.1f} MB. It holds secrets: keep it where only you can read it.")
+
+
+def _progress(share: float) -> None:
+    if os.isatty(2):
+        say(f"\rcopying the outbox: {share:.0%}", error=True, end="\n" if share >= 1 else "")
+
+
+def _elsewhere(found: "Config", folder: Path) -> list[Path]:
+    files = [file for up in found.uplink.values() for file in (up.ca, up.cert, up.key) if file is not None]
+    return [file for file in files if not file.absolute().is_relative_to(folder)]
