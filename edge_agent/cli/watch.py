@@ -3,7 +3,6 @@
 import asyncio
 import os
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,16 +12,17 @@ import typer
 
 from edge_agent.cli.ending import duration_option, stop, until_stopped
 from edge_agent.cli.say import say, tell
-from edge_agent.clock import SystemClock
 
 if TYPE_CHECKING:
     from rich.live import Live
 
+    from edge_agent.consume.consumer import Scope
     from edge_agent.consume.subscriber import Login
 
 _EVERY_S = 1.0
 _GRACE_S = 3.0  # at the end, for what is between the broker and us
-_AROUND = 5  # lines of the screen besides the rows
+_CLOSING_S = 60.0  # at most, where gateways are asked for what is missing
+_AROUND = 8  # lines of the screen besides the rows
 _PASSWORD = "EDGE_AGENT_PASSWORD"  # noqa: S105 - the name of a variable
 
 
@@ -45,15 +45,22 @@ def watch(  # noqa: PLR0913 - one parameter for each option
         typer.Option(metavar="FILE", exists=True, dir_okay=False, help="Whom to believe over mqtts."),
     ] = None,
     protocol: Annotated[Literal["5", "3.1.1"], typer.Option(help="Of MQTT.")] = "5",
+    from_start: Annotated[
+        bool, typer.Option("--from-start", help="Judge each device from its first reading, not from now.")
+    ] = False,
+    replays: Annotated[
+        bool, typer.Option("--replays/--no-replays", help="Ask gateways for what is missing.")
+    ] = True,
     for_: Annotated[
         str, typer.Option("--for", metavar="DURATION", help='End by itself, such as "60s"; else Ctrl-C.')
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Nothing but a JSON object at the end.")] = False,
 ) -> None:
-    """Listen to gateways: rate, latency, duplicates, gaps, losses, and what is offline. Nothing is sent.
+    """Listen to gateways: rate, latency, duplicates, gaps, losses, and what is offline.
 
-    A gap is what the broker has taken and did not hand on. Ends with 1 if one stays open, or when no reading
-    came; with 2 when the broker cannot be used.
+    A gap is what the broker has taken and did not hand on. Gateways that take commands are asked for it once
+    more; with --no-replays, and in a group, nothing is sent. Ends with 1 if a gap stays open, or when no
+    reading came; with 2 when the broker cannot be used.
 
     Example: edge-agent watch --broker mqtt://127.0.0.1 --for 60s --json
     """
@@ -62,38 +69,37 @@ def watch(  # noqa: PLR0913 - one parameter for each option
         login = _login(broker, username, password_file, ca, protocol)
     except ValueError as error:
         stop(str(error), as_json=as_json)
-    last = _Watching(login, root, judged=not share).until(
-        seconds, _topics(f"{root}/{site}/{gateway}", share), as_json=as_json
-    )
+    from edge_agent.consume.consumer import Scope  # noqa: PLC0415 - `edge-agent --help` need not wait for it
+
+    watching = _Watching(login, Scope(root, site, gateway, share), asks=replays, from_start=from_start)
+    last = watching.until(seconds, as_json=as_json)
     raise typer.Exit(1 if last["missing"] or last["unjudged"] or not last["readings"] else 0)
 
 
 class _Watching:
     """What is heard on paho's thread, and shown on this one."""
 
-    def __init__(self, login: "Login", root: str, *, judged: bool) -> None:
-        from edge_agent.contract.follow import Follower  # noqa: PLC0415 - `edge-agent --help` need not wait for it
+    def __init__(self, login: "Login", scope: "Scope", *, asks: bool, from_start: bool) -> None:
+        from edge_agent.consume.consumer import Consumer  # noqa: PLC0415 - as above
 
-        self._login, self._judged = login, judged
-        self._follower, self._lock = Follower(root), threading.Lock()
-        self._news = ""
+        self._server, self._judged, self._news = login.server, not scope.share, ""
+        self._consumer = Consumer(login, scope, asks=asks, from_start=from_start, tell=self._tell)
 
-    def until(self, seconds: float | None, topics: list[str], *, as_json: bool) -> dict[str, Any]:
+    def until(self, seconds: float | None, *, as_json: bool) -> dict[str, Any]:
         """Watch for so long, or until Ctrl-C; print the report, and return it."""
         from edge_agent.consume import report  # noqa: PLC0415 - as above
-        from edge_agent.consume.subscriber import Subscriber, SubscriberError  # noqa: PLC0415 - as above
+        from edge_agent.consume.subscriber import SubscriberError  # noqa: PLC0415 - as above
 
-        subscriber = Subscriber(self._login, topics, self._hear, self._missed, self._tell)
         try:
-            subscriber.open()
+            self._consumer.open()
         except SubscriberError as error:
             stop(str(error), as_json=as_json)
         try:
             if until_stopped(self._show(silent=as_json), seconds):
-                until_stopped(self._closing(), _GRACE_S)
+                until_stopped(self._closing(), _CLOSING_S)
             last = self._told()
         finally:
-            subscriber.close()
+            self._consumer.close()
         if as_json:
             tell(last)
         else:
@@ -101,54 +107,46 @@ class _Watching:
                 say(line)
         return last
 
-    def _hear(self, topic: str, payload: bytes) -> None:
-        with self._lock:
-            self._follower.hear(topic, payload, _now())
-
-    def _missed(self) -> None:
-        with self._lock:
-            self._follower.rejoin()
-
     def _tell(self, text: str) -> None:
         self._news = text
-        say(f"{self._login.server}: {text}", error=True)
+        say(f"{self._server}: {text}", error=True)
 
     def _told(self) -> dict[str, Any]:
         from edge_agent.consume import report  # noqa: PLC0415 - as above
+        from edge_agent.consume.consumer import now_ms  # noqa: PLC0415 - as above
 
-        with self._lock:
-            return report.told(self._follower, _now(), judged=self._judged)
+        with self._consumer.following() as (follower, mending):
+            return report.told(follower, mending, now_ms(), judged=self._judged)
 
     async def _show(self, *, silent: bool) -> None:
         from edge_agent.consume import report  # noqa: PLC0415 - as above
+        from edge_agent.consume.consumer import now_ms  # noqa: PLC0415 - as above
 
         with _screen(shown=not silent) as live:
             while True:
                 await asyncio.sleep(_EVERY_S)
+                self._consumer.ask()
                 if live is not None:
                     rows = live.console.height - _AROUND
-                    with self._lock:
-                        made = report.screen(self._follower, _now(), self._news, rows, judged=self._judged)
+                    with self._consumer.following() as (follower, mending):
+                        made = report.screen(
+                            follower, mending, now_ms(), self._news, rows, judged=self._judged
+                        )
                     live.update(made, refresh=True)
                 elif not silent:
                     say(report.line(self._told()))
 
     async def _closing(self) -> None:
-        """Wait for what is between the broker and us, as long as a gap is open."""
-        while self._told()["missing"]:  # noqa: ASYNC110 - another thread hears, for some seconds at most
+        """Wait, while a gap is open, for what is between the broker and us, and for what is sent again."""
+        loop = asyncio.get_running_loop()
+        grace = loop.time() + _GRACE_S
+        while self._told()["missing"]:
+            with self._consumer.following() as (_, mending):
+                hopeful = mending is not None and mending.hopeful
+            if loop.time() > grace and not hopeful:
+                return
             await asyncio.sleep(_EVERY_S / 10)
-
-
-def _now() -> int:
-    return SystemClock("always").wall_ms()
-
-
-def _topics(base: str, share: str) -> list[str]:
-    """Return what to subscribe to. What is retained is not for a group: a broker sends it to nobody there."""
-    readings = [f"{base}/{kind}/+" for kind in ("data", "history", "loss")]
-    if share:
-        readings = [f"$share/{share}/{topic}" for topic in readings]
-    return [*readings, f"{base}/status", f"{base}/state/+", f"{base}/health"]
+            self._consumer.ask()
 
 
 def _login(

@@ -10,13 +10,18 @@ from rich.table import Table
 from rich.text import Text
 
 from edge_agent.contract.follow import Follower
+from edge_agent.contract.mending import Mending
 from edge_agent.shown import plain
 
 _GAPS = 100  # that a report names
+_PROBLEMS = 3  # that a screen has room for
 
 
-def told(follower: Follower, at: int, *, judged: bool) -> dict[str, Any]:
-    """Return all there is to tell, for a program. ``judged``: this consumer hears all of each stream."""
+def told(follower: Follower, mending: Mending | None, at: int, *, judged: bool) -> dict[str, Any]:
+    """Return all there is to tell, for a program. ``judged``: this consumer hears all of each stream.
+
+    ``mending`` is None where nothing is asked for.
+    """
     counts = asdict(follower.counts)
     if not judged:
         for name in ("missing", "closed", "lost", "unjudged"):
@@ -35,6 +40,9 @@ def told(follower: Follower, at: int, *, judged: bool) -> dict[str, Any]:
         "gateways_gone": gone,
         "devices_offline": offline,
         "gaps": _gaps(follower) if judged else None,
+        "replays": None
+        if mending is None
+        else {"asked": mending.asked, "open": mending.open, "problems": dict(mending.problems)},
     }
 
 
@@ -57,6 +65,8 @@ def line(said: dict[str, Any]) -> str:
     else:
         parts += [f"missing {said['missing']}", f"closed {said['closed']}", f"lost {said['lost']}"]
         parts += [f"not judged {said['unjudged']}"] if said["unjudged"] else []
+    if (replays := said["replays"]) and replays["asked"]:
+        parts.append(f"replays {replays['asked']}, {replays['open']} open")
     parts += [f"{said['refused']} messages refused"] if said["refused"] else []
     parts += [f"gone: {', '.join(said['gateways_gone'])}"] if said["gateways_gone"] else []
     parts += [f"offline: {', '.join(said['devices_offline'])}"] if said["devices_offline"] else []
@@ -64,14 +74,22 @@ def line(said: dict[str, Any]) -> str:
 
 
 def gap_lines(said: dict[str, Any]) -> list[str]:
-    """Return a line for each gap that is open."""
+    """Return a line for each gap that is open, and for each gateway that sends nothing of its own."""
     return [
         "missing: {gateway}/{device} epoch {epoch} seq {from_seq} to {to_seq}".format_map(gap)
         for gap in said["gaps"] or ()
-    ]
+    ] + problems(said)
 
 
-def screen(follower: Follower, at: int, news: str, rows: int, *, judged: bool) -> Group:
+def problems(said: dict[str, Any]) -> list[str]:
+    """Return a line for each gateway that does not send again what is asked for."""
+    found = (said["replays"] or {"problems": {}})["problems"]
+    return [f"no replay from {gateway}: {why}" for gateway, why in sorted(found.items())]
+
+
+def screen(  # noqa: PLR0913 - all that is shown
+    follower: Follower, mending: Mending | None, at: int, news: str, rows: int, *, judged: bool
+) -> Group:
     """Return the live table, with a row per device for as many as there is room for: the worst first."""
     table = Table("gateway", "device", box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for column in ("seq", "on its way", "missing", "closed", "lost"):
@@ -99,8 +117,10 @@ def screen(follower: Follower, at: int, news: str, rows: int, *, judged: bool) -
         )
     hidden = len(worst) - rows
     foot = [Text(f"{hidden} more devices", "yellow")] if hidden > 0 else []
+    said = told(follower, mending, at, judged=judged)
+    foot += [Text(plain(text), "yellow") for text in problems(said)[:_PROBLEMS]]
     return Group(
-        Text(plain(line(told(follower, at, judged=judged)))),
+        Text(plain(line(said))),
         table,
         *foot,
         *([Text(news, "yellow")] if news else []),

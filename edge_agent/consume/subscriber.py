@@ -3,6 +3,7 @@
 import ssl
 import threading
 import uuid
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,8 @@ _KEEPALIVE_S = 30
 _KEPT_S = 3600  # so long a broker keeps what comes while we are away
 _RECEIVE_MAXIMUM = 100
 _RETRY_MOST_S = 30
+_MOST_PUBLISHED = 16
+_NOBODY = 0x10  # MQTT 5.0, 3.4.2.1: no matching subscribers
 
 
 class SubscriberError(Exception):
@@ -44,20 +47,25 @@ class Subscriber:
     """One subscription to some topics, from a thread of paho's.
 
     ``hear(topic, payload)`` is called for each message, which is acknowledged after it; ``missed()`` when the
-    broker kept nothing of what came while we were away; ``tell(text)`` at each change of the connection.
-    All three on paho's thread. A bug in one of them is raised by ``close``.
+    broker kept nothing of what came while we were away; ``tell(text)`` at each change of the connection;
+    ``refused(topic, why)`` when what we published is not taken, or heard by nobody. All on paho's thread. A
+    bug in ``hear`` is raised by ``close``. Topics that are only ``wished`` for may be denied.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a connection is for, and whom it tells
         self,
         login: Login,
         topics: Sequence[str],
         hear: Callable[[str, bytes], None],
         missed: Callable[[], None],
         tell: Callable[[str], None],
+        *,
+        wished: Sequence[str] = (),
+        refused: Callable[[str, str], None] = lambda *_: None,
     ) -> None:
-        self._login, self._topics = login, topics
-        self._hear, self._missed, self._tell = hear, missed, tell
+        self._login, self._topics, self._wished = login, topics, wished
+        self._hear, self._missed, self._tell, self._told_refused = hear, missed, tell, refused
+        self._published: deque[tuple[int, str]] = deque(maxlen=_MOST_PUBLISHED)
         self._ready = threading.Event()
         self._refused = ""
         self._bug: Exception | None = None
@@ -77,6 +85,7 @@ class Subscriber:
         self._client.on_subscribe = self._subscribed
         self._client.on_disconnect = self._gone
         self._client.on_message = self._message
+        self._client.on_publish = self._taken
 
     def open(self) -> None:
         """Connect, subscribe, and wait for the broker's word; blocks.
@@ -120,6 +129,25 @@ class Subscriber:
         if self._bug is not None:
             raise self._bug
 
+    @property
+    def connected(self) -> bool:
+        """Whether the broker hears us now, as far as is known."""
+        return self._client.is_connected()
+
+    def publish(self, topic: str, payload: bytes, expiry_s: int) -> None:
+        """Publish with QoS 1, not retained."""
+        properties = None
+        if self._login.protocol == "5":
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho leaves it untyped
+            properties.MessageExpiryInterval = expiry_s
+        sent = self._client.publish(topic, payload, 1, properties=properties)
+        self._published.append((sent.mid, topic))
+
+    def _taken(self, _c: Client, _d: Any, mid: int, code: ReasonCode, _p: Properties | None) -> None:
+        topic = next((topic for known, topic in self._published if known == mid), "")
+        if topic and (code.is_failure or code.value == _NOBODY):
+            self._told_refused(topic, str(code))
+
     def _connected(
         self, _c: Client, _data: Any, flags: ConnectFlags, code: ReasonCode, _properties: Properties | None
     ) -> None:
@@ -130,7 +158,7 @@ class Subscriber:
             self._tell("connected again")
             if not flags.session_present:
                 self._missed()
-        self._client.subscribe([(topic, 1) for topic in self._topics])
+        self._client.subscribe([(topic, 1) for topic in (*self._topics, *self._wished)])
 
     def _subscribed(self, _c: Client, _d: Any, _m: int, codes: list[ReasonCode], _p: Any) -> None:
         denied = [topic for topic, code in zip(self._topics, codes, strict=False) if code.is_failure]

@@ -42,6 +42,21 @@ class ReplayArgs(Args):
     to_seq: Seq
 
 
+class ReplayResult(BaseModel):
+    """What became of a replay: the answer speaks up to ``to_seq``, and is to be asked for more from there.
+
+    ``queued``: how many readings come. ``pending``: ranges that are owed still, and come by themselves.
+    ``unavailable``: ranges that never come, each with its reason.
+    """
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    to_seq: Seq
+    queued: int
+    unavailable: list[tuple[Seq, Seq, str]]
+    pending: list[tuple[Seq, Seq]]
+
+
 class ReadArgs(Args):
     """Ask a device now. Only one that is asked over a line: the others speak when they want to."""
 

@@ -8,14 +8,11 @@ For backends in Python. Pure: no connection, no clock, no thread; it needs pydan
         ...
     for reading in heard.better:  # known, now with its true time
         ...
-    for wanted in follower.replays():  # what a gateway is to be asked for again
-        ...
 
-docs/contract.md has the rules. A consumer behind ``$share`` hears a part of each stream: its gaps mean
-nothing.
+docs/contract.md has the rules; :mod:`edge_agent.contract.mending` asks for what is missing. A consumer behind
+``$share`` hears a part of each stream: its gaps mean nothing.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -55,16 +52,6 @@ class Place(NamedTuple):
     gateway: str
     kind: str
     device: str
-
-
-class Replay(NamedTuple):
-    """What is to be asked for: the arguments of a ``replay``, and whom to ask."""
-
-    gateway: str
-    device: str
-    epoch: str
-    from_seq: int
-    to_seq: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +112,8 @@ class Follower:
     def __init__(self, root: str = ROOT, *, from_start: bool = False) -> None:
         self.streams: dict[Key, Stream] = {}
         self.gateways: dict[str, Presence] = {}
+        self.sites: dict[str, str] = {}
+        """Where each gateway stands."""
         self.devices: dict[tuple[str, str], StateMessage] = {}
         self.healths: dict[str, HealthMessage] = {}
         self.readings, self.latency = Rate(), Latency()
@@ -180,10 +169,12 @@ class Follower:
         if where.kind == "status":
             self.gateways.pop(where.gateway, None)
             self.healths.pop(where.gateway, None)
+            self.sites.pop(where.gateway, None)
         elif where.kind == "state":
             self.devices.pop((where.gateway, where.device), None)
 
     def _taken(self, where: Place, message: Message, at: int) -> Heard:
+        self.sites[where.gateway] = where.site
         match message:
             case DataMessage():
                 return self._data(where, message, at)
@@ -236,12 +227,6 @@ class Follower:
         for stream in self.streams.values():
             stream.rejoin()
 
-    def unavailable(self, asked: Replay, first: int, last: int) -> None:
+    def unavailable(self, key: Key, first: int, last: int) -> None:
         """Say that an answer to a replay calls a range gone: it is a gap no longer, but lost."""
-        self._stream(Key(asked.gateway, asked.device, asked.epoch)).declare(first, last)
-
-    def replays(self) -> Iterator[Replay]:
-        """Give what gateways are to be asked for again, in few coarse ranges."""
-        for key, stream in self.streams.items():
-            for first, last in stream.replays():
-                yield Replay(*key, first, last)
+        self._stream(key).declare(first, last)

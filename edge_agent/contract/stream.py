@@ -5,11 +5,14 @@ from enum import Enum
 
 from edge_agent.contract.spans import END, Span, Spans
 
-MOST_SPANS = 1_000
+MOST_SPANS = 10_000
 """Of arrived and of declared numbers, each, that one stream remembers."""
 
 REACH = 500
-"""How far one request for a replay goes beyond the first number that is missing."""
+"""Gaps that are no further apart than this are asked for together."""
+
+MOST_ASKED = 10_000
+"""How many numbers one replay is asked for: a gateway looks up no more at a time."""
 
 
 class News(Enum):
@@ -96,20 +99,34 @@ class Stream:
         """How many numbers are in gaps."""
         return _count(self.gaps())
 
+    def missing_in(self, first: int, last: int) -> int:
+        """Count the numbers of a range that are in gaps."""
+        if self.floor is None:
+            return 0
+        return _count(self._missing(max(first, self.floor + 1), min(last, self.settled)))
+
     @property
     def lost(self) -> int:
         """How many numbers are declared lost, have not arrived, and are settled."""
         return self._lost_below + (0 if self.floor is None else self._lost(self.floor + 1, self.settled))
 
-    def replays(self, reach: int = REACH) -> Iterator[Span]:
-        """Give what to ask a replay for: few coarse ranges that cover all gaps."""
-        asked = 0
+    def replays(self, most: int = MOST_ASKED) -> Iterator[Span]:
+        """Give what to ask replays for, lowest first: few coarse ranges of at most so many numbers.
+
+        Together they cover all gaps; each begins and ends with a number that is missing.
+        """
+        start = end = 0
         for first, last in self.gaps():
-            start = max(first, asked + 1)
-            while start <= last:
-                asked = min(start + reach, self.settled)
-                yield start, asked
-                start = asked + 1
+            if start and (first - end > REACH or first - start >= most):
+                yield start, end
+                start = 0
+            start = start or first
+            while last - start >= most:
+                yield start, start + most - 1
+                start += most
+            end = last
+        if start:
+            yield start, end
 
     def _judged(self, seq: int) -> bool:
         return self.floor is not None and self.floor < seq <= self.settled

@@ -24,7 +24,7 @@ _RATES = {
     "identify": (5, 300.0),
     "log-level": (5, 300.0),
     "republish": (5, 300.0),
-    "replay": (30, 20.0),
+    "replay": (100, 20.0),
     "read": (10, 60.0),
     "set-interval": (10, 300.0),
 }

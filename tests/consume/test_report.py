@@ -10,7 +10,7 @@ from tests.contract.told import NOW, data, status, topic
 def _shown(follower: Follower, rows: int, *, judged: bool) -> str:
     console = Console(width=120, height=20, force_terminal=False)
     with console.capture() as captured:
-        console.print(report.screen(follower, NOW, "connection lost", rows, judged=judged))
+        console.print(report.screen(follower, None, NOW, "connection lost", rows, judged=judged))
     return captured.get()
 
 
@@ -35,7 +35,7 @@ def test_the_worst_comes_first_and_the_rest_is_counted() -> None:
 
 
 def test_a_share_is_not_judged() -> None:
-    said = report.told(_follower(), NOW, judged=False)
+    said = report.told(_follower(), None, NOW, judged=False)
     assert (said["missing"], said["gaps"], said["readings"]) == (None, None, 4)
     assert "gaps not judged" in report.line(said)
     assert ["gw-01", "c", "9", "-", "-", "-", "-", "-"] in [

@@ -26,19 +26,12 @@ async def broker(tmp_path: Path) -> AsyncIterator[Broker]:
         yield served
 
 
-async def _subscribed(broker: Broker, count: int = 1) -> None:
-    """Wait until a watch has subscribed: the log tells, nothing else does."""
-    async with asyncio.timeout(30):
-        while broker.log.read_text("utf-8", "replace").count("Sending SUBACK to watch-") < count:  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
-
-
 @asynccontextmanager
 async def _watching(broker: Broker, *more: str) -> AsyncIterator[Callable[[], Any]]:
     """Watch until told to end; what is yielded ends it and returns the exit code and the JSON object."""
     url = f"mqtt://127.0.0.1:{broker.port}"
     async with started("watch", "--broker", url, "--json", *more) as process:
-        await _subscribed(broker)
+        await broker.subscribed("watch-")
 
         async def end() -> tuple[int, dict[str, Any]]:
             await asyncio.sleep(0.5)
@@ -66,7 +59,7 @@ async def test_a_real_agent_is_followed_without_a_gap(logged: Broker, tmp_path: 
         await logged.stop()
         rig.keep(100, "room-2")
         await logged.start()
-        await _subscribed(logged, 2)
+        await logged.subscribed("watch-", 2)
         await rig.drained()
         code, said = await end()
     assert (code, said["readings"], said["missing"], said["refused"]) == (0, 300, 0, 0)
@@ -106,7 +99,7 @@ async def test_a_group_shares_the_readings_and_judges_nothing(logged: Broker) ->
     messages = [(topic("data"), data([number], number - 1)) for number in range(1, 101)]
     group = ("--share", "ingest")
     async with _watching(logged, *group) as one, _watching(logged, *group) as other:
-        await _subscribed(logged, 2)
+        await logged.subscribed("watch-", 2)
         publish(logged.port, [(topic("status"), status("online", 1)), *messages])
         (_, first), (code, second) = await one(), await other()
     assert first["readings"] + second["readings"] == 100
@@ -114,17 +107,22 @@ async def test_a_group_shares_the_readings_and_judges_nothing(logged: Broker) ->
     assert (code, first["missing"], first["gaps"], first["gateways"]) == (0, None, None, 1)
 
 
-async def test_what_a_broker_forgot_is_not_judged(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("options", "gaps"), [(["--no-replays"], [(51, 51)]), ([], [(3, 49), (51, 51)])], ids=["no replays", ""]
+)
+async def test_what_a_broker_forgot_is_judged_where_it_can_be_asked_for(
+    tmp_path: Path, options: list[str], gaps: list[tuple[int, int]]
+) -> None:
     forgetful = broker_running(tmp_path / "broker", persistence=False, extra=["log_type all"])
-    async with forgetful as broker, _watching(broker) as end:
+    async with forgetful as broker, _watching(broker, *options) as end:
         publish(broker.port, [(topic("data"), data([1, 2], 0))])
         await broker.stop()
         await broker.start()
-        await _subscribed(broker, 2)
+        await broker.subscribed("watch-", 2)
         publish(broker.port, [(topic("data"), data([50], 49)), (topic("data"), data([52], 51))])
         code, said = await end()
     assert code == 1
-    assert [(gap["from_seq"], gap["to_seq"]) for gap in said["gaps"]] == [(51, 51)]
+    assert [(gap["from_seq"], gap["to_seq"]) for gap in said["gaps"]] == gaps
 
 
 async def test_it_ends_by_itself_and_hearing_nothing_is_no_success(broker: Broker) -> None:
@@ -135,7 +133,7 @@ async def test_it_ends_by_itself_and_hearing_nothing_is_no_success(broker: Broke
 async def test_it_shows_lines_to_people(logged: Broker) -> None:
     url = f"mqtt://127.0.0.1:{logged.port}"
     async with started("watch", "--broker", url, "--protocol", "3.1.1") as process:
-        await _subscribed(logged)
+        await logged.subscribed("watch-")
         publish(logged.port, [(topic("data"), data([1], 0)), (topic("data"), data([3], 2))])
         assert process.stdout is not None
         async with asyncio.timeout(30):

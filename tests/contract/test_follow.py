@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_agent.contract.examples import EXAMPLES
-from edge_agent.contract.follow import Follower, Key, Replay
+from edge_agent.contract.follow import Follower, Key
 from edge_agent.contract.stream import News, Stream
 from tests.contract.told import DEVICE, EPOCH, GATEWAY, NOW, data, loss, status, topic
 
@@ -125,15 +125,22 @@ def test_what_is_remembered_is_bounded_and_nothing_new_is_called_known(
         assert stream.unjudged >= len(below)
 
 
-@given(_happenings, st.integers(0, 20))
-def test_replays_cover_every_gap_and_are_coarse(happenings: list[tuple[Any, ...]], reach: int) -> None:
+@given(_happenings, st.integers(1, 20), st.integers(1, 5))
+def test_replays_cover_every_gap_and_are_coarse(
+    happenings: list[tuple[Any, ...]], most: int, reach: int
+) -> None:
     stream = Stream(0)
     for what in happenings:
         _happen(stream, what)
-    asked = list(stream.replays(reach))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("edge_agent.contract.stream.REACH", reach)
+        asked = list(stream.replays(most))
     gaps = _numbers_of(stream.gaps())
     assert gaps <= _numbers_of(asked)
-    assert all(first in gaps and last <= min(first + reach, stream.settled) for first, last in asked)
+    assert all(first in gaps and last in gaps and last - first < most for first, last in asked)
+    assert all(
+        after[0] - before[1] > reach or after[0] - before[0] >= most for before, after in pairwise(asked)
+    )
     assert all(before[1] < after[0] for before, after in pairwise(asked))
 
 
@@ -157,9 +164,8 @@ def test_a_gap_is_named_asked_for_and_closed() -> None:
     assert list(follower.streams[KEY].gaps()) == [], "what was settled before is not missing"
     follower.hear(topic("data"), data([2105], 2104), NOW)
     assert list(follower.streams[KEY].gaps()) == [(102, 2104)]
-    assert list(follower.replays()) == [
-        Replay(GATEWAY, DEVICE, EPOCH, first, min(first + 500, 2104)) for first in (102, 603, 1104, 1605)
-    ]
+    assert list(follower.streams[KEY].replays()) == [(102, 2104)]
+    assert list(follower.streams[KEY].replays(1500)) == [(102, 1601), (1602, 2104)]
     follower.hear(topic("history"), data(range(102, 2100), 2105, lane="history"), NOW)
     follower.hear(topic("loss"), loss(2000, 2104), NOW)
     counts = follower.counts
@@ -169,9 +175,8 @@ def test_a_gap_is_named_asked_for_and_closed() -> None:
 def test_what_a_gateway_has_no_more_is_lost() -> None:
     follower = Follower(from_start=True)
     follower.hear(topic("data"), data([20], 19), NOW)
-    (asked,) = follower.replays()
-    follower.unavailable(asked, 1, 9)
-    assert list(follower.replays()) == [Replay(GATEWAY, DEVICE, EPOCH, 10, 19)]
+    follower.unavailable(KEY, 1, 9)
+    assert list(follower.streams[KEY].replays()) == [(10, 19)]
     assert (follower.counts.missing, follower.counts.lost) == (10, 9)
 
 

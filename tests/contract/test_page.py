@@ -120,9 +120,7 @@ async def _consuming(consumer: Consumer, broker: Broker, subscriptions: int) -> 
         *consumer.command, env={**os.environ, **consumer.environment}
     )
     try:
-        async with asyncio.timeout(30):
-            while broker.log.read_text("utf-8", "replace").count("Sending SUBACK to ingest-") < subscriptions:  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
+        await broker.subscribed("ingest-", subscriptions)
         yield
         assert process.returncode is None, "it ended by itself"
     finally:

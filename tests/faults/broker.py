@@ -1,5 +1,6 @@
 """A real mosquitto for one test: no queue limits, an ACL where wanted, with or without persistence."""
 
+import asyncio
 import os
 import secrets
 import socket
@@ -33,6 +34,12 @@ class Broker:
     def allow(self, *rules: str) -> None:
         """Write the ACL; a broker that runs reads it after ``reload``."""
         self._acl.write_text("\n".join([*rules, ""]), "ascii")
+
+    async def subscribed(self, client: str, count: int = 1) -> None:
+        """Wait until clients whose id begins so have subscribed as often. It needs ``log_type all``."""
+        async with asyncio.timeout(30):
+            while self.log.read_text("utf-8", "replace").count(f"Sending SUBACK to {client}") < count:  # noqa: ASYNC110 - the log tells, nothing else does
+                await asyncio.sleep(0.05)
 
     async def reload(self) -> None:
         """Let it read its ACL again: by a restart, which mosquitto does faster than it answers SIGHUP."""
