@@ -9,7 +9,7 @@ export PIP_CONSTRAINT := constraints.txt
 export PIP_BUILD_CONSTRAINT := constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo install check test bench soak new-driver pages picture clean
+.PHONY: help demo install check test bench soak new-driver pages words picture clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -53,6 +53,9 @@ pages: $(VENV)/.dev ## Write the generated parts of the drivers' pages, and docs
 		mv "$$folder/page.new" "$$folder/README.md"; \
 	done
 	@$(BIN)/edge-agent drivers table > docs/devices.new && mv docs/devices.new docs/devices.md
+
+words: $(VENV)/.dev ## Bring the translations in step with the code, and say what is not translated
+	@$(BIN)/python -m scripts.words
 
 picture: $(VENV)/.demo ## Record docs/demo.svg from a real demo
 	$(BIN)/python scripts/picture.py docs/demo.svg

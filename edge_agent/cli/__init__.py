@@ -1,5 +1,8 @@
 """The command ``edge-agent``: a file per verb."""
 
+from collections.abc import Callable
+from inspect import getdoc
+
 import typer
 
 from edge_agent.cli.backup import backup
@@ -21,14 +24,24 @@ from edge_agent.cli.scan import scan
 from edge_agent.cli.status import status
 from edge_agent.cli.version import version
 from edge_agent.cli.watch import watch
+from edge_agent.language import tr
 
 app = typer.Typer(
-    help="Read park sensors, keep every reading, forward it over MQTT.",
+    help=tr("Read park sensors, keep every reading, forward it over MQTT."),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
     rich_markup_mode="markdown",  # which fills paragraphs; the others keep the line breaks of the code
 )
+
+
+def _words(verb: Callable[..., None]) -> str:
+    """Return what ``--help`` says of a verb: its docstring, in the reader's language."""
+    docstring = getdoc(verb)
+    assert docstring is not None, "each verb has one"
+    return tr(docstring)
+
+
 for verb in (
     run,
     status,
@@ -47,7 +60,7 @@ for verb in (
     rename,
     version,
 ):
-    app.command()(verb)
+    app.command(help=_words(verb))(verb)
 app.add_typer(scan, name="scan")
 app.add_typer(contract, name="contract")
 app.add_typer(profile, name="profile")

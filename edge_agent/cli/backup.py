@@ -10,6 +10,7 @@ from edge_agent import __version__
 from edge_agent.cli.ending import stop
 from edge_agent.cli.options import CONFIG, ConfigFile
 from edge_agent.cli.say import say
+from edge_agent.language import tr
 from edge_agent.settings.error import SettingsError
 
 if TYPE_CHECKING:
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def backup(
-    file: Annotated[Path, typer.Argument(help="The file to write, such as gw-01.tar.gz.")],
+    file: Annotated[Path, typer.Argument(help=tr("The file to write, such as gw-01.tar.gz."))],
     config: ConfigFile = CONFIG,
-    outbox: Annotated[bool, typer.Option("--outbox", help="With the outbox: all readings kept.")] = False,  # noqa: FBT002 - an option
+    outbox: Annotated[bool, typer.Option("--outbox", help=tr("With the outbox: all readings kept."))] = False,  # noqa: FBT002 - an option
 ) -> None:
     """Write the configuration, with all files in its folder and the secrets, into one file.
 
@@ -47,16 +48,27 @@ def backup(
         stop(str(error))
     for path in _elsewhere(found, folder):
         say(
-            f"not in it, as it is outside of {folder}: {path}; keep a copy of your own",
+            tr("{path} is not in it, being outside of {folder}; keep a copy", path=path, folder=folder),
             error=True,
             filled=True,
         )
-    say(f"{file}: {file.stat().st_size / 1e6:.1f} MB. It holds secrets: keep it where only you can read it.")
+    size = file.stat().st_size / 1e6
+    say(
+        tr(
+            "{file}: {size:.1f} MB. It holds secrets: keep it where only you can read it.",
+            file=file,
+            size=size,
+        )
+    )
 
 
 def _progress(share: float) -> None:
     if os.isatty(2):
-        say(f"\rcopying the outbox: {share:.0%}", error=True, end="\n" if share >= 1 else "")
+        say(
+            "\r" + tr("copying the outbox: {share:.0%}", share=share),
+            error=True,
+            end="\n" if share >= 1 else "",
+        )
 
 
 def _elsewhere(found: "Config", folder: Path) -> list[Path]:
