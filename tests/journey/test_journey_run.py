@@ -1,6 +1,8 @@
 """``edge-agent run`` on a real configuration: starts, stops, refuses, and is missed when it is killed."""
 
 import asyncio
+import json
+import random
 import shutil
 import signal
 from collections.abc import AsyncIterator
@@ -12,7 +14,7 @@ import pytest
 from edge_agent.contract.topics import TOPICS
 from edge_agent.demo import config, park
 from edge_agent.demo.login import Login
-from tests.contract.judge import faults
+from tests.contract.judge import broken, check_jsonschema, faults, schema_of
 from tests.faults.broker import Broker, free_port
 from tests.faults.broker import running as broker_running
 from tests.faults.stub import NO_ACK, Behaviour, Stub
@@ -22,6 +24,7 @@ from tests.uplink.rig import listening
 pytestmark = pytest.mark.xdist_group("journey")
 
 _STOP_WITHIN = 10  # twice what is promised
+_MUTATIONS = 1_000
 
 
 @pytest.fixture(autouse=True)
@@ -169,8 +172,22 @@ async def test_all_that_is_published_is_what_the_contract_says(
     }
     told = zip(listener.heard, faults([heard.payload for heard in listener.heard]), strict=True)
     assert [(heard, found) for heard, found in told if found] == []
+    for kind in {heard.kind for heard in listener.heard}:
+        files = [_written(folder, n, heard.payload) for n, heard in enumerate(listener.of(kind))]
+        assert check_jsonschema("--schemafile", str(schema_of(kind)), *files) == ""
+    wrong = [made for heard in listener.heard for made in broken(heard.kind, heard.payload)]
+    wrong = random.Random(7).sample(wrong, min(len(wrong), _MUTATIONS))
+    assert len(wrong) > 100
+    refused = faults([said for _, said in wrong])
+    assert [what for (what, _), why in zip(wrong, refused, strict=True) if not why] == []
     retained = {topic.name: topic.retain for topic in TOPICS}
     assert [heard for heard in listener.heard if heard.retained is not retained[heard.kind]] == []
+
+
+def _written(folder: Path, number: int, payload: object) -> str:
+    file = folder / f"message-{number}.json"
+    file.write_text(json.dumps(payload), "utf-8")
+    return str(file)
 
 
 async def test_a_configuration_with_mistakes_is_refused_with_what_check_says(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """Commands over a real mosquitto: each is judged, carried out at most once, and answered."""
 
 import asyncio
+import random
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,6 +16,8 @@ from tests.faults.broker import Broker
 from tests.faults.broker import running as broker_running
 from tests.uplink.asker import asking
 from tests.uplink.rig import BASE, UnknownClock, listening, running, settings
+
+_FUZZED = 500
 
 
 @pytest.fixture
@@ -131,6 +134,34 @@ async def test_what_must_not_be_carried_out_is_refused_with_its_reason(
         counts = rig.uplink._remembered.downlink.counts  # type: ignore[union-attr]  # it takes commands
         assert counts["rejected: too_large"] == 1
         assert counts["rejected: malformed"] == 2
+
+
+async def test_nothing_malformed_is_carried_out_and_all_of_it_is_answered_or_counted(
+    broker: Broker, tmp_path: Path
+) -> None:
+    """A command without an end, with some bytes changed, lost or put in: whatever comes out has none."""
+    work, chance = Work(), random.Random(7)
+    async with (
+        running(tmp_path, _options(broker.port), carry_out=work.all) as rig,
+        asking(broker.port) as asker,
+    ):
+        await asker.online()
+        counts = rig.uplink._remembered.downlink.counts  # type: ignore[union-attr]  # it takes commands
+        for number in range(_FUZZED):
+            said = bytearray(b'{"schema":"park.cmd/1","id":"f%d","name":"ping","args":{},"by":"x"}' % number)
+            for _ in range(chance.randrange(6)):
+                at = chance.randrange(len(said))
+                said[at : at + chance.randrange(3)] = chance.randbytes(chance.randrange(3))
+            asker.say("cmd/ping", bytes(said))
+            await asyncio.sleep(0)
+        await rig.until(lambda: sum(counts.values()) == _FUZZED)
+        asker.ask("ping", "good")
+        assert (await asker.answer("good")).said["status"] == "ok"
+        assert work.did == 1
+        refused = [answer.said for answer in asker.answers if answer.said["id"] != "good"]
+    assert {said["status"] for said in refused} == {"rejected"}
+    assert 40 <= len(refused) < _FUZZED, "as many as the rate allows; the others are only counted"
+    assert set(counts) == {"ok", "rejected: malformed", "rejected: name", "rejected: no_deadline"}
 
 
 async def test_a_retained_command_is_refused_at_each_connection(broker: Broker, tmp_path: Path) -> None:
