@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
 
@@ -88,6 +89,14 @@ class Agent:
     def stop(self) -> None:
         """End ``run``, in order and within 5 s."""
         self._stopping.set()
+
+    def lent(self, port: str, to: str) -> AbstractAsyncContextManager[str]:
+        """Give a port to another program as long as this lasts; its bus is told, "" where none has it.
+
+        Raises:
+            BusError: somebody else has it already.
+        """
+        return self._buses.lent(port, to)
 
     async def answers(self, within: float) -> bool:
         """Say whether the outbox's writer answers within so many seconds; one that is not open need not."""
@@ -270,7 +279,7 @@ class Agent:
             quality=dict(device.quality),
             units=device.units,
             faults=dict(device.faults),
-            problem=device.problem or device.not_set_up,
+            problem=device.away or device.problem or device.not_set_up,
             bus=settings.bus,
             place=settings.place,
             since_s=(self._clock.mono_ms() - device.since_ms) / 1000,

@@ -1,12 +1,15 @@
 """The media of a configuration: lines, streams, radios. Each is made when its first device needs it."""
 
-from collections.abc import Coroutine, Iterator, Mapping
-from contextlib import suppress
+import logging
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from edge_agent.bus.line import SerialLine, SerialStream
 from edge_agent.bus.mbap import registers_at
+from edge_agent.bus.ports import medium
+from edge_agent.bus.serial import BusError
 from edge_agent.collect import radio_tasks, tasks
 from edge_agent.collect.asking import Asking
 from edge_agent.collect.device import Device
@@ -17,6 +20,8 @@ from edge_agent.status import BusStatus
 
 if TYPE_CHECKING:
     from edge_agent.bus.ble.radio import Radio  # bleak is loaded where a device needs it
+
+log = logging.getLogger(__name__)
 
 Loop = Coroutine[Any, Any, None]
 
@@ -30,6 +35,7 @@ class Buses:
         self._lines: dict[str, SerialLine | SerialStream] = {}
         self._radios: dict[str, Radio] = {}
         self._loops: dict[str, Loop] = {}
+        self._lent: dict[str, str] = {}  # by bus: to whom
 
     def add(self, made: Device, opened: Any) -> None:
         """Give a device its place on its bus. ``opened`` is the driver's device."""
@@ -108,6 +114,41 @@ class Buses:
                 and self._config.device[device.id].bus == bus
             )
         return None
+
+    @asynccontextmanager
+    async def lent(self, port: str, to: str) -> AsyncIterator[str]:
+        """Let another program have a port as long as this lasts; its bus is told, "" where none has it.
+
+        Devices on it are neither asked nor heard meanwhile, and their silence does not count.
+
+        Raises:
+            BusError: it is lent already.
+        """
+        wanted = medium(port)
+        of = [id_ for id_ in self._lines if medium(self._config.bus[id_].port) == wanted]
+        for id_ in of:
+            if id_ in self._lent:
+                raise BusError(f"bus {id_} is lent to {self._lent[id_]} already; wait until that has ended")
+        async with AsyncExitStack() as stack:
+            for id_ in of:
+                stack.enter_context(self._told_of(id_, to))
+                await stack.enter_async_context(self._lines[id_].lent())
+            yield ", ".join(of)
+
+    @contextmanager
+    def _told_of(self, id_: str, to: str) -> Iterator[None]:
+        self._lent[id_] = to
+        log.info("bus %s is lent to %s", id_, to)
+        devices = [device for device in self._devices.values() if self._config.device[device.id].bus == id_]
+        for device in devices:
+            device.be_away(f"bus {id_} is lent to {to}")
+        try:
+            yield
+        finally:
+            del self._lent[id_]
+            for device in devices:
+                device.be_away("")
+            log.info("bus %s is the agent's again", id_)
 
     def status(self) -> tuple[BusStatus, ...]:
         """Return how each bus does."""

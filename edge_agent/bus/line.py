@@ -1,9 +1,10 @@
 """A port with one owner: a line on which one asks and is answered, or a talker to listen to."""
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 
 from edge_agent.bus.busy import Busy
 from edge_agent.bus.echo import PastEcho
@@ -142,6 +143,16 @@ class SerialLine:
                 self._turns.give()
             await asyncio.sleep(free_at - loop.time())  # others have the line meanwhile
 
+    @asynccontextmanager
+    async def lent(self) -> AsyncIterator[None]:
+        """Let another program have the port meanwhile. Exchanges wait for their turn as long."""
+        await self._turns.take(-math.inf)
+        try:
+            self._port.release()
+            yield
+        finally:
+            self._turns.give()
+
     async def close(self) -> None:
         """Give the port back. An exchange that is under way raises BusError."""
         self._port.close()
@@ -265,6 +276,8 @@ class SerialStream:
         self._port = Port(port, serial_format, tap=tap)
         self._framer = Framer(cut, limit)
         self._dropped = 0
+        self._ours = asyncio.Event()  # the port is not lent
+        self._ours.set()
 
     @property
     def problem(self) -> str:
@@ -290,6 +303,19 @@ class SerialStream:
         Raises:
             BusError: the port is gone, or cannot be opened.
         """
+        while True:
+            await self._ours.wait()
+            try:
+                stream = await self._opened(prepare)
+                while True:
+                    for frame in await self._heard(stream):
+                        self.exchanges += 1
+                        yield frame
+            except BusError:
+                if self._ours.is_set():  # else it is lent, and comes back
+                    raise
+
+    async def _opened(self, prepare: Callable[[Line], Awaitable[None]] | None) -> ByteStream:
         await asyncio.sleep(self._port.retry_in())
         stream = await self._port.stream()
         self._framer.clear()
@@ -297,15 +323,25 @@ class SerialStream:
             await prepare(SerialLine(self._port, self._port.serial_format))
             with suppress(ValueError):  # then the port has gone, and reading it says so
                 stream.set_speed(self._port.serial_format.baud)
-        while True:
-            heard = await stream.read(missing=self._framer.missing)
-            if stream.dropped:
-                self._dropped += stream.dropped
-                stream.dropped = 0
-                self._framer.clear()  # what it holds has lost its continuation
-            for frame in self._framer.feed(heard):
-                self.exchanges += 1
-                yield frame
+        return stream
+
+    async def _heard(self, stream: ByteStream) -> list[bytes]:
+        heard = await stream.read(missing=self._framer.missing)
+        if stream.dropped:
+            self._dropped += stream.dropped
+            stream.dropped = 0
+            self._framer.clear()  # what it holds has lost its continuation
+        return self._framer.feed(heard)
+
+    @asynccontextmanager
+    async def lent(self) -> AsyncIterator[None]:
+        """Let another program have the port meanwhile. A reader of ``frames`` hears nothing as long."""
+        self._ours.clear()
+        self._port.release()
+        try:
+            yield
+        finally:
+            self._ours.set()
 
     async def close(self) -> None:
         """Give the port back. A reader of ``frames`` gets a BusError."""

@@ -73,12 +73,16 @@ class Port:
         self._stream = stream
         return stream
 
-    def close(self) -> None:
-        """Close for good. A read that is under way raises BusError."""
-        self._closed = True
+    def release(self) -> None:
+        """Close for a while. A read that is under way raises BusError; the next call opens it again."""
         if self._stream is not None:
             self._stream.close()
             self._stream = None
+
+    def close(self) -> None:
+        """Close for good. A read that is under way raises BusError."""
+        self._closed = True
+        self.release()
 
     def _check_open(self) -> None:
         if self._closed:

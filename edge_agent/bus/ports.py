@@ -4,6 +4,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_agent.bus.address import Address
+
 _NAMES = ("serial/by-id/*", "serial0", "ttyUSB*", "ttyACM*", "ttyAMA*", "ttyS[0-9]*")
 _MOST_SHOWN = 50
 
@@ -35,6 +37,14 @@ def lasting(port: str, dev: Path = Path("/dev")) -> str:
     tty = os.path.realpath(port)
     names = (str(path) for path in sorted(dev.glob("serial/by-id/*")) if os.path.realpath(path) == tty)
     return next(names, port if "://" in port else str(Path(port).absolute()))
+
+
+def medium(port: str) -> str:
+    """Return what tells whether two names of ports mean the same: a device's one path, or host and number."""
+    address = Address.parse(port)
+    if address.host:
+        return f"{address.host}:{address.number}"
+    return os.path.realpath(address.device or address.text)
 
 
 def _has_hardware(tty: Path) -> bool:

@@ -29,7 +29,10 @@ def why_not_opened(port: str, error: Exception) -> str:
         found = holders(port)
         who = ", ".join(found) or "another program"
         if any(holder.startswith(f"{_AGENT} run ") for holder in found):
-            remedy = f"stop the agent with `systemctl stop {_AGENT}`, and start it again afterwards"
+            remedy = (
+                f"it lends the port to root and to members of the group {_AGENT}; else stop it with "
+                f"`systemctl stop {_AGENT}`, and start it again afterwards"
+            )
         else:
             remedy = "stop that, or give this bus another port"
         return f"{port} is in use by {who}; {remedy}"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edge_agent.cli.borrowing import having
 from edge_agent.cli.ending import duration_option, stop, until_stopped
 from edge_agent.cli.say import say, tell
 
@@ -75,7 +76,7 @@ def listen(  # noqa: PLR0913 - one parameter for each option
 
     say(f"listening to {port} at {form}; Ctrl-C ends it", error=True)
     try:
-        until_stopped(work(), seconds)
+        until_stopped(having(port, "listen", work), seconds)
     except BusError as error:
         stop(str(error), as_json=as_json)
     raise typer.Exit(0 if told else 1)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edge_agent.cli.borrowing import having
 from edge_agent.cli.ending import INTERRUPTED, duration_option, stop, until_stopped
 from edge_agent.cli.say import say, tell
 
@@ -63,7 +64,7 @@ def read(
             await session.close()
 
     try:
-        ended = until_stopped(once())
+        ended = until_stopped(having(session.port, "read", once))
     except (Fault, BusError) as error:
         kind = type(error).__name__
         if as_json:

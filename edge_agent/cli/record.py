@@ -2,14 +2,16 @@
 
 import asyncio
 import os
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edge_agent.bus.tap import Direction
+from edge_agent.cli.borrowing import having
 from edge_agent.cli.ending import duration_option, stop, until_stopped
 from edge_agent.cli.say import say
 
@@ -63,15 +65,15 @@ def record(  # noqa: PLR0913 - one parameter for each option
     def tap(direction: Direction, piece: bytes) -> None:
         recorder(direction, piece)  # which is made when the port's format is known
 
-    work: Coroutine[Any, Any, None]
+    work: Callable[[], Coroutine[Any, Any, None]]
     try:
         if device:
             session = Session(load(config), device, tap)
             head = Head(str(session.serial), session.settings.driver, told(session.chosen))
-            work = _ask(session)
+            port, work = session.port, partial(_ask, session)
         else:
             form = SerialFormat.parse(serial)
-            head, work = Head(str(form)), _listen(Address.parse(port), form, tap)
+            head, work = Head(str(form)), partial(_listen, Address.parse(port), form, tap)
     except SettingsError as error:
         stop(str(error), code=os.EX_CONFIG)
     except (LookupError, ValueError) as error:
@@ -80,13 +82,12 @@ def record(  # noqa: PLR0913 - one parameter for each option
         # line by line: whatever ends it, they are there
         written = file.open("x", buffering=1, encoding="utf-8")
     except OSError as error:
-        work.close()
         stop(f"{file} cannot be written ({error.strerror}); choose another name")
     with written:
         recorder = Recorder(written.write, head, most=most)
         say(f"recording to {file}; Ctrl-C ends it", error=True)
         try:
-            until_stopped(_until_full(work, recorder), seconds)
+            until_stopped(having(port, "record", partial(_until_full, work, recorder)), seconds)
         except BusError as error:
             recorder.flush()
             if not recorder.bytes:
@@ -98,8 +99,8 @@ def record(  # noqa: PLR0913 - one parameter for each option
     raise typer.Exit(0 if recorder.bytes else 1)
 
 
-async def _until_full(work: Coroutine[Any, Any, None], recorder: "Recorder") -> None:
-    working = asyncio.create_task(work, name="recording")
+async def _until_full(work: Callable[[], Coroutine[Any, Any, None]], recorder: "Recorder") -> None:
+    working = asyncio.create_task(work(), name="recording")
     filled = asyncio.create_task(recorder.filled.wait(), name="filled")
     try:
         await asyncio.wait((working, filled), return_when=asyncio.FIRST_COMPLETED)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 import typer
 
 from edge_agent.cli import scan_ble
+from edge_agent.cli.borrowing import having
 from edge_agent.cli.ending import INTERRUPTED, duration_option, stop, until_stopped
 from edge_agent.cli.say import say, tell
 from edge_agent.shown import plain
@@ -89,7 +90,7 @@ def serial(  # noqa: PLR0913 - one parameter for each option
         )
         lost, ended = "", True
         try:
-            ended = until_stopped(work.run())
+            ended = until_stopped(having(port, "scan", work.run))
         except BusError as error:
             lost = str(error)
     if work.found or not lost:

@@ -27,7 +27,7 @@ class Device:
 
     ``expect_s`` is how often a frame should be heard. ``keep`` takes over what processing passes on.
     ``on_availability`` is told when the device goes or comes back. ``problem`` lasts until the next good
-    frame, ``not_set_up`` until the device follows.
+    frame, ``not_set_up`` until the device follows. ``away`` says why it cannot be heard now, "" while it can.
     """
 
     def __init__(
@@ -44,12 +44,14 @@ class Device:
         self.faults: Counter[str] = Counter()
         self.problem = ""
         self.not_set_up = ""
+        self.away = ""
         self.values: dict[str, Value] = {}
         self.quality: dict[str, Quality] = {}
         self.units = {channel.name: channel.quantity.unit for channel in channels}
         self.availability: Availability = "late"  # nothing was heard yet
         self.since_ms = self._heard_ms = clock.mono_ms()
         self._heard = False
+        self._back_ms = self._heard_ms
         self._plan, self._clock, self._keep = plan, clock, keep
         self._memory = Memory()
         self._holds: Holds = {}
@@ -147,11 +149,17 @@ class Device:
             log.info("%s is set up", self.id)
         self.not_set_up = problem and f"not set up: {problem}"
 
+    def be_away(self, why: str) -> None:
+        """Take note why it cannot be heard from now on, or with "" that it can again: that is no silence."""
+        self.away, self._back_ms = why, self._clock.mono_ms()
+
     def look(self) -> float:
         """See whether the device is late or offline by now; return the seconds until the next look."""
-        silent = self._clock.mono_ms() - self._heard_ms
+        silent = self._clock.mono_ms() - max(self._heard_ms, self._back_ms)
         late = max(_LATE_AFTER * self.expect_s * 1000, _LATE_AT_LEAST_MS)
         offline = max(_OFFLINE_AFTER * self.expect_s * 1000, _OFFLINE_AT_LEAST_MS)
+        if self.away:
+            return late / 1000
         if silent >= offline:
             self._become("offline")
             return late / 1000

@@ -1,13 +1,15 @@
 """What may be asked of the running agent, by name. The command line and the console ask the same."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edge_agent.agent import Agent
+from edge_agent.bus.serial import BusError
 from edge_agent.control.server import Carry, Tell
-from edge_agent.control.wire import RefusedError
+from edge_agent.control.wire import LEASE_S, RefusedError
 from edge_agent.status import as_json
 
 
@@ -28,8 +30,30 @@ async def _status(agent: Agent, _args: NoArgs, _tell: Tell) -> Mapping[str, Any]
     return as_json(agent.status())
 
 
+class LendArgs(BaseModel):
+    """Which port is wanted, and who wants it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    port: Annotated[str, Field(max_length=1000)]
+    by: Annotated[str, Field(max_length=100)]
+
+
+async def _lend(agent: Agent, args: LendArgs, tell: Tell) -> Mapping[str, Any]:
+    """Lend a port until the client goes, or its time is over. ``bus`` is "" where none has it."""
+    try:
+        async with agent.lent(args.port, args.by) as bus:
+            if bus:
+                await tell({"bus": bus, "within_s": LEASE_S})
+                await asyncio.sleep(LEASE_S)
+    except (BusError, ValueError) as error:
+        raise RefusedError(str(error)) from None
+    return {"bus": bus}
+
+
 VERBS: Mapping[str, Verb] = {
     "status": Verb(_status),
+    "lend": Verb(_lend, LendArgs),
 }
 
 

@@ -16,6 +16,8 @@ LONGEST_REQUEST = 65_536  # bytes of a line
 LONGEST_ANSWER = 16_000_000  # 500 devices with 40 channels each take 2 MB
 GROUP = "edge-agent"
 """The group whose members may ask the service."""
+LEASE_S = 600.0
+"""The longest that a port is lent."""
 
 _NAME = "control.sock"
 

@@ -21,7 +21,7 @@ class Session:
     A device that speaks unasked is only listened to, and not told how to report.
 
     ``device`` knows its units, faults and the age of what was read; ``model`` is what it is called,
-    ``serial`` the format of its bus, ``chosen`` its settings as the driver has them.
+    ``port`` and ``serial`` its bus, ``chosen`` its settings as the driver has them.
 
     Raises:
         LookupError: the configuration has no such device that can be read; the message says what it has.
@@ -43,6 +43,7 @@ class Session:
         plan = plan_for(settings, self.channels, self.driver.over is Over.STREAM)
         self.device = Device(id_, self.channels, plan, SystemClock("always"), self._readings.append)
         bus = config.bus[settings.bus]
+        self.port = bus.port
         sharing = [other for other in config.device.values() if other.bus == settings.bus]
         self.serial = resolve.format_of(bus, sharing)
         self._line: SerialLine | None = None

@@ -108,6 +108,7 @@ async def test_a_unit_behind_modbus_tcp(tmp_path: Path) -> None:
 
 
 async def test_the_agent_that_has_the_port_is_named(wire: Wire, tmp_path: Path) -> None:
+    """Where it cannot be asked to lend it."""
     config = tmp_path / "agent.toml"
     outbox = f'[outbox]\npath = "{tmp_path}/outbox.db"\n'
     bus = f'[bus.a]\nport = "{wire.near}"\n[device.it]\ndriver = "ld2410"\nbus = "a"\n'
@@ -115,7 +116,7 @@ async def test_the_agent_that_has_the_port_is_named(wire: Wire, tmp_path: Path) 
     words = ("scan", "serial", str(wire.near), *NARROW, "--addresses", "1")
     agent = await asyncio.create_subprocess_exec(
         str(Path(sys.executable).with_name("edge-agent")),
-        *("run", "--config", str(config)),
+        *("run", "--config", str(config), "--socket", str(tmp_path / "elsewhere.sock")),
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
@@ -127,7 +128,7 @@ async def test_the_agent_that_has_the_port_is_named(wire: Wire, tmp_path: Path) 
         agent.terminate()
         await agent.wait()
     assert f"edge-agent run (pid {agent.pid})" in said.err
-    assert "stop the agent with `systemctl stop edge-agent`, and start it again afterwards" in said.err
+    assert "it lends the port to root and to members of the group edge-agent" in said.err
 
 
 async def test_a_radar_is_heard_and_nobody_is_asked(tmp_path: Path) -> None:

@@ -18,9 +18,10 @@ class Said:
 
 
 @asynccontextmanager
-async def started(*words: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def started(*words: str, before: str = "") -> AsyncIterator[asyncio.subprocess.Process]:
+    """Start it. ``before``: what is done in its process first."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", "from edge_agent.cli import main; main()", *words),
+        *(sys.executable, "-c", f"{before}\nfrom edge_agent.cli import main; main()", *words),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env=os.environ | {"COLUMNS": "200"},
