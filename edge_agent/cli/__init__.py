@@ -12,6 +12,7 @@ from edge_agent.cli.decode import decode
 from edge_agent.cli.demo import demo
 from edge_agent.cli.doctor import doctor
 from edge_agent.cli.drivers import drivers
+from edge_agent.cli.init import init
 from edge_agent.cli.listen import listen
 from edge_agent.cli.profile import profile
 from edge_agent.cli.read import read
@@ -43,6 +44,7 @@ def _words(verb: Callable[..., None]) -> str:
 
 
 for verb in (
+    init,
     run,
     status,
     check,

@@ -2,11 +2,11 @@
 
 from collections import Counter
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edge_agent.cli.options import CONFIG, ConfigFile
 from edge_agent.cli.say import say, tell
 
 if TYPE_CHECKING:
@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 
 
 def doctor(
-    config: Annotated[
-        Path, typer.Option("--config", "-c", readable=False, help="The configuration file.")
-    ] = Path("/etc/edge-agent/agent.toml"),
+    config: ConfigFile = CONFIG,
     *,
     offline: Annotated[bool, typer.Option("--offline", help="Leave the brokers out.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,

@@ -79,10 +79,10 @@ def serial(  # noqa: PLR0913 - one parameter for each option
         stop("--within is no time at all; give more, such as 200ms", as_json=as_json)
     try:
         kind = Address.parse(port).kind
-        plan = plan_scan(driver or [], _formats(speeds), _addresses(addresses), seconds, kind)
+        plan = plan_scan(driver or [], read_formats(speeds), read_addresses(addresses), seconds, kind)
     except (UnknownDriverError, ValueError) as error:
         stop(str(error), as_json=as_json)
-    with _Shown(quiet=as_json or as_toml) as shown:
+    with Shown(quiet=as_json or as_toml) as shown:
         work = Scan(port, plan, fast=fast, tell=shown.step)
         shown.line(
             f"scanning {port}: serial formats: {len(plan.asking)}, addresses: {addresses}; takes at most "
@@ -102,7 +102,7 @@ def serial(  # noqa: PLR0913 - one parameter for each option
     raise typer.Exit(0 if work.found else 1)
 
 
-class _Shown:
+class Shown:
     """What is tried now: a bar on a terminal, else a line for each serial format. Always on stderr."""
 
     def __init__(self, *, quiet: bool) -> None:
@@ -124,10 +124,12 @@ class _Shown:
         self._progress.stop()
 
     def line(self, text: str) -> None:
+        """Print a line beside it."""
         if self._live or not self._quiet:
             self._console.print(plain(text), markup=False, highlight=False, soft_wrap=True)
 
     def step(self, step: "Step") -> None:
+        """Show how far it is."""
         left = f"at most {_time(step.total - step.done)} left"
         self._progress.start()  # not before: from here on Ctrl-C gives the terminal back
         self._progress.update(
@@ -200,8 +202,12 @@ def _list_ports(*, as_json: bool) -> None:
         raise typer.Exit(1)
 
 
-def _formats(text: str) -> list[Any]:
-    """Read ``--speeds``: a speed alone means without parity, and with an even one."""
+def read_formats(text: str) -> list[Any]:
+    """Read ``--speeds``: a speed alone means without parity, and with an even one.
+
+    Raises:
+        ValueError: one of them is none.
+    """
     from edge_agent.bus.serial import SerialFormat  # noqa: PLC0415 - as above
 
     formats = []
@@ -211,7 +217,12 @@ def _formats(text: str) -> list[Any]:
     return formats
 
 
-def _addresses(text: str) -> list[int]:
+def read_addresses(text: str) -> list[int]:
+    """Read ``--addresses``.
+
+    Raises:
+        ValueError: it is no list of addresses.
+    """
     found: dict[int, None] = {}
     for word in text.split(","):
         first, dash, last = word.strip().partition("-")

@@ -47,7 +47,7 @@ def ble(
     if as_json and as_toml:
         stop("--json and --toml cannot be given together; choose one", as_json=True)
     senders = Senders()
-    radio = _radio(adapter, senders)
+    radio = radio_for(adapter, senders)
     live = sys.stdout.isatty() and not as_json and not as_toml
     if not live:
         say(f"listening on {adapter} for {seconds:g} s; Ctrl-C ends it", error=True)
@@ -62,7 +62,8 @@ def ble(
     raise typer.Exit(0 if senders.known else 1)
 
 
-def _radio(adapter: str, senders: "Senders") -> "Radio":
+def radio_for(adapter: str, senders: "Senders") -> "Radio":
+    """Return an adapter that tells senders what it hears."""
     from edge_agent.bus.ble.radio import Radio  # noqa: PLC0415 - bleak is slow to load
     from edge_agent.driver import Broadcast  # noqa: PLC0415 - as above
 

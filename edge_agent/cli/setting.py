@@ -1,12 +1,12 @@
 """Settings of a driver on the command line: ``--set KEY=VALUE``."""
 
-import tomllib
 from collections.abc import Iterator
 from typing import Any
 
 from pydantic import ValidationError
 
 from edge_agent.driver import Settings
+from edge_agent.onsite.toml_text import read_value
 
 
 class UsageError(ValueError):
@@ -48,16 +48,7 @@ def pairs(texts: list[str]) -> dict[str, Any]:
     Raises:
         ValueError: one of them is none.
     """
-    return {key: _value(value) for key, value in (split("--set", "KEY=VALUE", text) for text in texts)}
-
-
-def _value(text: str) -> Any:
-    """Read a value as in a configuration file; what is not TOML is a plain string."""
-    try:
-        parsed = tomllib.loads(f"value = {text}")
-    except (tomllib.TOMLDecodeError, RecursionError):  # the latter: thousands of brackets
-        return text
-    return parsed["value"] if len(parsed) == 1 else text
+    return {key: read_value(value) for key, value in (split("--set", "KEY=VALUE", text) for text in texts)}
 
 
 def split(option: str, form: str, text: str) -> tuple[str, str]:

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from edge_agent.onsite.senders import Sender, best
-from edge_agent.onsite.snippet import HEAD, id_of, value
+from edge_agent.onsite.snippet import HEAD
+from edge_agent.onsite.toml_text import id_of, value
 
 _OF_THE_FRAME = "packet_id"  # a number of the broadcast, no value of the device
 _ADDRESS_END = 5  # of "A4:C1:38:00:11:22", which is on many labels

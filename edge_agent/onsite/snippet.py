@@ -1,14 +1,12 @@
 """A configuration made of what a scan found: whole enough for ``edge-agent check``, its doubts included."""
 
-import json
-import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from edge_agent.bus.address import Address
 from edge_agent.onsite.judge import Fit
 from edge_agent.onsite.scan import Found
+from edge_agent.onsite.toml_text import id_of, value
 
 HEAD = (
     "# What `edge-agent scan` found. Names, intervals and site are yours to choose.",
@@ -67,21 +65,3 @@ def _device(one: Found, bus: str, serial: str, names: Counter[str]) -> Iterator[
 
 def _told(fit: Fit) -> str:
     return f"{fit.driver} {value(fit.settings)}" if fit.settings else fit.driver
-
-
-def value(told: Any) -> str:
-    """Write a TOML value; JSON's strings, numbers and booleans are TOML's, too."""
-    match told:
-        case Mapping():
-            return "{ " + ", ".join(f"{key} = {value(inner)}" for key, inner in told.items()) + " }"
-        case list() | tuple():
-            return "[" + ", ".join(map(value, told)) + "]"
-        case _:
-            return json.dumps(told, ensure_ascii=False)
-
-
-def id_of(text: str, otherwise: str) -> str:
-    """Return an id made of a name, with something else where nothing of the name can stand."""
-    return (
-        re.sub(r"[^a-z0-9_-]+", "-", text.lower()).replace("_", "-").strip("-")[:40].strip("-") or otherwise
-    )

@@ -1,0 +1,98 @@
+"""Ask a person, one plain line at a time: works over ssh, and goes on where it was interrupted."""
+
+import getpass
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from edge_agent.cli.ending import stop
+from edge_agent.cli.say import say
+
+
+class Dialog:
+    """Questions whose answers are remembered in a file until ``done``; secrets are not.
+
+    ``given`` are answers from the command line, which are not asked for. With ``yes`` nothing is asked:
+    what is not given takes its default.
+    """
+
+    def __init__(self, memory: Path, given: dict[str, str], *, yes: bool) -> None:
+        self._memory, self._given, self.yes = memory, given, yes
+        self._known: dict[str, str] = {}
+        if not yes and memory.exists():
+            try:
+                self._known = {
+                    str(key): str(told) for key, told in json.loads(memory.read_text("utf-8")).items()
+                }
+            except (OSError, ValueError, AttributeError):
+                self._known = {}
+            say("Going on where it was interrupted; Enter takes what is in brackets.")
+
+    def text(
+        self, key: str, question: str, default: str = "", check: Callable[[str], object] = lambda _text: None
+    ) -> str:
+        """Ask for a line until ``check`` raises no ValueError; "" and Enter take the default."""
+        if key in self._given or self.yes:
+            told = self._given.get(key, default)
+            try:
+                check(told)
+            except ValueError as error:
+                stop(f"--{key} {told!r} {error}")
+            return told
+        default = self._known.get(key, default)
+        while True:
+            told = _line(f"{question}{f' [{default}]' if default else ''}: ").strip() or default
+            try:
+                check(told)
+            except ValueError as error:
+                say(f"  {error}", filled=True)
+                continue
+            self.remember(key, told)
+            return told
+
+    def agreed(self, question: str, *, default: bool) -> bool:
+        """Ask yes or no; with ``yes``, the default."""
+        if self.yes:
+            return default
+        while True:
+            told = _line(f"{question} [{'Y/n' if default else 'y/N'}]: ").strip().lower()
+            if told in {"", "y", "yes", "n", "no"}:
+                return told.startswith("y") if told else default
+
+    def secret(self, question: str) -> str:
+        """Ask for what nobody may read over a shoulder; it is not remembered."""
+        if self.yes:
+            return ""
+        return getpass.getpass(f"{question}: ") if sys.stdin.isatty() else _line(f"{question}: ")
+
+    def forget(self, key: str) -> None:
+        """Ask for something again, though it was given."""
+        self._given.pop(key, None)
+
+    def known(self, key: str) -> str:
+        """Return what is remembered, "" for nothing."""
+        return self._known.get(key, "")
+
+    def remember(self, key: str, told: str) -> None:
+        """Remember an answer for the next start."""
+        self._known[key] = told
+        if self.yes:
+            return
+        descriptor = os.open(self._memory, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor, with its mode
+            json.dump(self._known, file)
+
+    def done(self) -> None:
+        """Forget all answers."""
+        self._memory.unlink(missing_ok=True)
+
+
+def _line(question: str) -> str:
+    say(question, end="")
+    told = sys.stdin.readline()
+    if not told:
+        say("")
+        stop("there is no answer; run it on a terminal, or give everything with options and --yes")
+    return told.rstrip("\n")
