@@ -19,6 +19,7 @@ from edge_agent.cli.read import read
 from edge_agent.cli.record import record
 from edge_agent.cli.rename import rename
 from edge_agent.cli.replay import replay
+from edge_agent.cli.report import report
 from edge_agent.cli.restore import restore
 from edge_agent.cli.run import run
 from edge_agent.cli.scan import scan
@@ -60,6 +61,7 @@ for verb in (
     backup,
     restore,
     rename,
+    report,
     version,
 ):
     app.command(help=_words(verb))(verb)

@@ -1,0 +1,74 @@
+"""``edge-agent report``: the commissioning report for the customer's file."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edge_agent.cli.ending import INTERRUPTED, stop, until_stopped
+from edge_agent.cli.options import CONFIG, ConfigFile
+from edge_agent.cli.say import say
+from edge_agent.cli.status import Socket
+from edge_agent.language import tr
+from edge_agent.settings.error import SettingsError
+
+if TYPE_CHECKING:
+    from edge_agent.status import Status
+
+
+def report(
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help=tr("The file; one that ends in .html is a page."))
+    ] = None,
+    by: Annotated[str, typer.Option("--by", help=tr("Who installed it."))] = "",
+    config: ConfigFile = CONFIG,
+    socket: Socket = None,
+) -> None:
+    """Write what is installed here, where it sends, each device with its values, and what is still open.
+
+    The agent must run. Without --out it is shown.
+
+    Example: edge-agent report --out gw-01.html --by "Li Wei"
+    """
+    # what only this verb needs
+    from edge_agent import commissioning  # noqa: PLC0415
+    from edge_agent.clock import SystemClock  # noqa: PLC0415
+    from edge_agent.settings.load import load  # noqa: PLC0415
+
+    try:
+        found = load(config)
+    except SettingsError as error:
+        stop(str(error), code=os.EX_CONFIG)
+    clock = SystemClock(found.clock.trust)
+    now = clock.wall_ms() if clock.trusted() else None
+    title = tr("Commissioning report {site} / {gateway}", site=found.gateway.site, gateway=found.gateway.id)
+    told = list(commissioning.parts(found, _asked(socket), now, by))
+    if out is None:
+        say(commissioning.as_text(title, told), end="")
+        return
+    write = commissioning.as_html if out.suffix in {".html", ".htm"} else commissioning.as_text
+    try:
+        out.write_text(write(title, told), "utf-8")
+    except OSError as error:
+        stop(f"{out}: {error.strerror}")
+    say(tr("{file} is written", file=out))
+
+
+def _asked(socket: Path | None) -> "Status":
+    from edge_agent.control.client import NoAgentError, ask  # noqa: PLC0415 - only this verb needs it
+    from edge_agent.control.wire import RefusedError  # noqa: PLC0415 - as above
+    from edge_agent.status import from_json  # noqa: PLC0415 - as above
+
+    answers: list[dict[str, Any]] = []
+
+    async def work() -> None:
+        answers.append(await ask("status", at=socket))
+
+    try:
+        until_stopped(work())
+    except (NoAgentError, RefusedError) as error:
+        stop(str(error))
+    if not answers:
+        raise typer.Exit(INTERRUPTED)
+    return from_json(answers[0])
