@@ -1,4 +1,4 @@
-"""One connection to a broker, on the event loop. The only door to paho.
+"""One connection to a broker, on the event loop. With ``properties``, the only door to paho.
 
 A session is made for one connection and thrown away with it, so that nothing paho remembers can be sent
 behind our back: the outbox knows what is owed. paho runs without its thread: the loop watches the socket.
@@ -13,14 +13,13 @@ from typing import Any, Literal
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTv5, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
-from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge_agent.settings.fields import Server
 from edge_agent.settings.uplink import Uplink
-from edge_agent.uplink import tls
+from edge_agent.uplink import properties, tls
 from edge_agent.uplink.ends import SessionError, closed, refused, unreachable
 from edge_agent.uplink.kernel import Carried, carried, prompt
 from edge_agent.uplink.message import Incoming, Outgoing
@@ -32,8 +31,6 @@ Protocol = Literal["5", "3.1.1"]
 _CONNECT_S = 10.0  # for TCP, and again for the broker's CONNACK
 _CONNECT_MOST_S = 60.0  # with name service, and every address that a name has
 _PING_LATE_S = 0.05  # a ping comes this long after its time; the broker waits half a keep-alive
-_SESSION_EXPIRY_S = 86_400  # only so that commands wait for us
-_WILL_DELAY_S = 15
 _MOST_UNTAKEN = 20  # commands; the broker keeps the others
 _RECEIVE_MAXIMUM_DEFAULT = 65_535  # MQTT 5.0, 3.2.2.3.3
 
@@ -69,7 +66,7 @@ class Session:
         self._said_at = self._heard_at = 0.0
         self._acks: list[tuple[int, Refusal | None]] = []
         self._closed = False
-        self._data_properties = self._properties(None)
+        self._plain = properties.of_message(Outgoing("", b""))
         self._client = self._made(will)
 
     def _made(self, will: Outgoing) -> Client:
@@ -87,14 +84,8 @@ class Session:
         if self._settings.username is not None:
             secret = self._settings.password.get_secret_value() if self._settings.password else None
             client.username_pw_set(self._settings.username, secret)
-        properties = None
-        if five:
-            properties = _properties(PacketTypes.WILLMESSAGE)
-            properties.WillDelayInterval = _WILL_DELAY_S
-            properties.MessageExpiryInterval = will.expiry
-            properties.ContentType = "application/json"
-            properties.PayloadFormatIndicator = 1
-        client.will_set(will.topic, will.payload, will.qos, will.retain, properties)
+        beside = properties.of_will(will) if five else None
+        client.will_set(will.topic, will.payload, will.qos, will.retain, beside)
         client.on_connect = self._heard_connack
         client.on_publish = self._heard_ack
         client.on_message = self._heard_message
@@ -115,18 +106,14 @@ class Session:
             except OSError as error:
                 raise SessionError(f"{server}: {error}") from None
         keepalive = int(self._settings.keepalive)
-        properties = None
-        if self._protocol == "5":
-            properties = _properties(PacketTypes.CONNECT)
-            properties.SessionExpiryInterval = _SESSION_EXPIRY_S
-            properties.ReceiveMaximum = _MOST_UNTAKEN
+        beside = properties.of_connect(_MOST_UNTAKEN) if self._protocol == "5" else None
 
         def connect() -> None:
-            if properties is None:
+            if beside is None:
                 self._client.connect(server.host, server.port, keepalive)
             else:
                 client = self._client
-                client.connect(server.host, server.port, keepalive, clean_start=False, properties=properties)
+                client.connect(server.host, server.port, keepalive, clean_start=False, properties=beside)
             late = self._client.socket() if self._closed else None
             if late is not None:  # nobody waits for it any more
                 late.close()
@@ -210,9 +197,11 @@ class Session:
         Raises:
             SessionError: the connection is gone.
         """
-        plain = message.expiry is None and message.correlation is None
-        properties = self._data_properties if plain else self._properties(message.expiry, message.correlation)
-        sent = self._client.publish(message.topic, message.payload, message.qos, message.retain, properties)
+        beside = None
+        if self._protocol == "5":
+            plain = message.expiry is None and message.correlation is None
+            beside = self._plain if plain else properties.of_message(message)
+        sent = self._client.publish(message.topic, message.payload, message.qos, message.retain, beside)
         if sent.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise SessionError(f"the connection is gone ({sent.rc.name})")
         return sent.mid
@@ -259,25 +248,13 @@ class Session:
         if sock is not None:
             sock.close()
 
-    def _properties(self, expiry: int | None, correlation: bytes | None = None) -> Properties | None:
-        if self._protocol != "5":
-            return None
-        properties = _properties(PacketTypes.PUBLISH)
-        properties.PayloadFormatIndicator = 1
-        properties.ContentType = "application/json"
-        if expiry is not None:
-            properties.MessageExpiryInterval = expiry
-        if correlation is not None:
-            properties.CorrelationData = correlation
-        return properties
-
     def _heard_connack(
         self,
         _client: Client,
         _data: Any,
         flags: ConnectFlags,
         code: ReasonCode,
-        properties: Properties | None,
+        beside: Properties | None,
     ) -> None:
         if self._connected.done():
             return
@@ -288,8 +265,8 @@ class Session:
         self._connected.set_result(
             Connected(
                 flags.session_present,
-                getattr(properties, "ReceiveMaximum", _RECEIVE_MAXIMUM_DEFAULT),
-                getattr(properties, "MaximumPacketSize", None),
+                getattr(beside, "ReceiveMaximum", _RECEIVE_MAXIMUM_DEFAULT),
+                getattr(beside, "MaximumPacketSize", None),
             )
         )
 
@@ -307,14 +284,14 @@ class Session:
             self.on_ack(mid, refusal)
 
     def _heard_message(self, _c: Client, _data: Any, message: MQTTMessage) -> None:
-        properties = message.properties
+        beside = message.properties
         heard = Incoming(
             message.topic,
             bytes(message.payload),
             message.retain,
-            getattr(properties, "MessageExpiryInterval", None),
-            getattr(properties, "ResponseTopic", None),
-            getattr(properties, "CorrelationData", None),
+            getattr(beside, "MessageExpiryInterval", None),
+            getattr(beside, "ResponseTopic", None),
+            getattr(beside, "CorrelationData", None),
             message.mid if message.qos else 0,
         )
         self._loop.call_soon(self._tell_message, heard)
@@ -343,8 +320,3 @@ class Session:
             self._connected.set_exception(early if refusal is None else tls.failed(refusal, self._server))
         elif not self._closed:
             self._loop.call_soon(self.on_closed, reason)
-
-
-def _properties(packet: int) -> Properties:
-    made: Properties = Properties(packet)  # type: ignore[no-untyped-call]  # paho leaves it untyped
-    return made

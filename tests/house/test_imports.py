@@ -28,6 +28,7 @@ DOORS = {
     "orjson": ["edge_agent/*"],
     "paho": [  # a gateway's; a consumer's; a short visit's
         "edge_agent/uplink/mqtt.py",
+        "edge_agent/uplink/properties.py",
         "edge_agent/consume/subscriber.py",
         "edge_agent/uplink/probe.py",
     ],
