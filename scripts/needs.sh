@@ -24,6 +24,7 @@ need pkg-config command -v pkg-config
 need libmodbus-dev pkg-config --exists libmodbus
 need dbus-daemon command -v dbus-daemon
 need systemd command -v systemd-analyze
+need shellcheck command -v shellcheck
 need faketime command -v faketime
 need nodejs command -v node
 need npm command -v npm

@@ -12,6 +12,7 @@ from edge_agent.cli.decode import decode
 from edge_agent.cli.demo import demo
 from edge_agent.cli.doctor import doctor
 from edge_agent.cli.drivers import drivers
+from edge_agent.cli.healthy import healthy
 from edge_agent.cli.init import init
 from edge_agent.cli.listen import listen
 from edge_agent.cli.profile import profile
@@ -58,6 +59,7 @@ for verb in (
     decode,
     drivers,
     watch,
+    healthy,
     backup,
     restore,
     rename,

@@ -1,6 +1,7 @@
 """What no file of the project may hold: places of one machine, package indexes, vague names, long modules."""
 
 import re
+import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -92,3 +93,16 @@ def test_the_search_for_indexes_can_tell() -> None:
     assert INDEX.search("https://pypi" + ".org/simple")
     assert INDEX.search("--extra-" + "index" + "-url")
     assert not INDEX.search("https://mqtt.org/")
+
+
+def test_no_shell_script_has_what_shellcheck_finds() -> None:
+    shellcheck = shutil.which("shellcheck")
+    if shellcheck is None:
+        pytest.fail("shellcheck is missing; run make test as root, or apt-get install shellcheck")
+    shells = b"#!/bin/sh", b"#!/usr/bin/env bash"
+    scripts = [name for name in files() if (ROOT / name).read_bytes().startswith(shells)]
+    assert "install.sh" in scripts
+    done = subprocess.run(
+        [shellcheck, *scripts], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stdout
