@@ -15,6 +15,7 @@ from edge_agent.cli.drivers import drivers
 from edge_agent.cli.healthy import healthy
 from edge_agent.cli.init import init
 from edge_agent.cli.listen import listen
+from edge_agent.cli.plan import plan
 from edge_agent.cli.profile import profile
 from edge_agent.cli.read import read
 from edge_agent.cli.record import record
@@ -51,6 +52,7 @@ for verb in (
     status,
     check,
     doctor,
+    plan,
     read,
     listen,
     record,

@@ -8,39 +8,22 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from edge_agent.bus.framing import Framer
-from edge_agent.bus.serial import SerialFormat
 from edge_agent.cli.page import sample_settings
 from edge_agent.contract.messages import RESERVED_CHANNELS
 from edge_agent.driver import (
     Answerer,
     Channel,
-    Cut,
     Driver,
     Fault,
-    NoAnswer,
     Over,
     ProfileError,
-    Read,
     profile_text,
 )
+from edge_agent.onsite.bench import Memory, Poll, Script, poll_of
 
 _USUAL_SERIAL = "9600 8N1"  # where the profile has none
-_TURN_ROUND = 0.05  # seconds: a device's thinking and the silences on both sides
-_AROUND = 13  # bytes of a Modbus request, and around its answer's data; MODBUS over Serial Line V1.02, 2.5.1
 _ADDRESS = 7  # the device's in a vector, where requests are written out
-_BIT_TABLES = ("coil", "discrete")
 _NAME = re.compile(r"[a-z0-9]+(_[a-z0-9]+)+")
-
-
-@dataclass(frozen=True, slots=True)
-class Poll:
-    """What reading everything once takes: the requests, bytes on the line in both directions, seconds."""
-
-    serial: str
-    requests: tuple[str, ...]
-    size: int
-    seconds: float
 
 
 @dataclass(slots=True)
@@ -79,62 +62,6 @@ class Trial:
         yield "in order" if self.ok else "not in order"
 
 
-class _Memory:
-    """A device whose registers are a vector's image; what is not in it reads as zero."""
-
-    def __init__(self, vector: Mapping[str, Any]) -> None:
-        self._asked: list[Read] = []
-        self._words: dict[tuple[str, int], bytes] = {}
-        self._bits: dict[tuple[str, int], int] = {}
-        for table in ("input", "holding", *_BIT_TABLES):
-            for at, text in vector.get(table, {}).items():
-                self._hold(table, int(at, 0), bytes.fromhex(text))
-
-    def _hold(self, table: str, at: int, image: bytes) -> None:
-        if table in _BIT_TABLES:
-            bits = int.from_bytes(image, "little")
-            self._bits |= {(table, at + place): bits >> place & 1 for place in range(8 * len(image))}
-        else:
-            self._words |= {(table, at + place): image[2 * place :][:2] for place in range(len(image) // 2)}
-
-    async def read(self, question: Read) -> bytes:
-        self._asked.append(question)
-        cells = [(question.table, question.start + offset) for offset in range(question.count)]
-        if question.table in _BIT_TABLES:
-            bits = sum(self._bits.get(cell, 0) << place for place, cell in enumerate(cells))
-            return bits.to_bytes(-(-question.count // 8), "little")
-        return b"".join(self._words.get(cell, b"\0\0") for cell in cells)
-
-    def requests(self) -> list[tuple[str, int]]:
-        """Return what was asked, each with its bytes on the line."""
-        sizes = [-(-ask.count // 8) if ask.table in _BIT_TABLES else 2 * ask.count for ask in self._asked]
-        return [
-            (f"{ask.table} 0x{ask.start:04X} to 0x{ask.start + ask.count - 1:04X}", size + _AROUND)
-            for ask, size in zip(self._asked, sizes, strict=True)
-        ]
-
-
-class _Script:
-    """A line on which each request of a vector has its response."""
-
-    def __init__(self, vector: Mapping[str, Any]) -> None:
-        self._asked: list[bytes] = []
-        self._says = {
-            bytes.fromhex(said["request"]): bytes.fromhex(said["response"]) for said in vector.get("says", [])
-        }
-
-    async def exchange(self, request: bytes, cut: Cut, **_: object) -> bytes:
-        self._asked.append(request)
-        frames = Framer(cut).feed(self._says.get(request, b""))
-        if not frames:
-            raise NoAnswer(f"the vector has no whole response to {request.hex(' ').upper()}")
-        return frames[0]
-
-    def requests(self) -> list[tuple[str, int]]:
-        """Return what was asked, each with its bytes on the line."""
-        return [(ask.hex(" ").upper(), len(ask) + len(self._says.get(ask, b""))) for ask in self._asked]
-
-
 def try_profile(name: str, record: Driver[Any], profile: str) -> Trial:
     """Try a profile of a driver, given by its name or path. Whatever is wrong with it is in the result."""
     trial = Trial(name, Path(profile).stem, profile)
@@ -160,15 +87,15 @@ def try_profile(name: str, record: Driver[Any], profile: str) -> Trial:
     if not vectors:
         trial.problems.append("there is no [[vector]]; add what a device answered, and what it means")
     for vector in vectors or [{"expect": {}}]:
-        bench = (_Script if record.over is Over.LINE else _Memory)(vector)
+        bench = (Script if record.over is Over.LINE else Memory)(vector)
         wrong = list(_wrong(vector, device, bench))
-        trial.poll = trial.poll or _poll(record.serial(settings) or _USUAL_SERIAL, bench.requests())
+        trial.poll = trial.poll or poll_of(record.serial(settings) or _USUAL_SERIAL, bench.requests())
         if vectors:
             trial.vectors[vector["name"]] = wrong
     return trial
 
 
-def _wrong(vector: Mapping[str, Any], device: Answerer[Any, Any], bench: _Memory | _Script) -> Iterator[str]:
+def _wrong(vector: Mapping[str, Any], device: Answerer[Any, Any], bench: Memory | Script) -> Iterator[str]:
     try:
         samples = asyncio.run(device.poll(bench))
     except Fault as fault:
@@ -205,11 +132,3 @@ def _remarks(name: str, facts: Mapping[str, Any], channels: Sequence[Channel]) -
             yield f"channel {channel.name} is not named after its quantity, {channel.quantity}"
     if facts.get("unconfirmed"):
         yield f"not confirmed: {' '.join(facts['unconfirmed'].split())}"
-
-
-def _poll(serial: str, requests: Sequence[tuple[str, int]]) -> Poll:
-    line = SerialFormat.parse(serial)
-    size = sum(length for _, length in requests)
-    bits = 1 + line.data_bits + (line.parity != "N") + line.stop_bits
-    seconds = size * bits / line.baud + _TURN_ROUND * len(requests)
-    return Poll(serial, tuple(what for what, _ in requests), size, round(seconds, 3))

@@ -1,0 +1,143 @@
+"""``edge-agent plan``: what a configuration will cost, before it runs."""
+
+import os
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+from edge_agent.cli.ending import stop
+from edge_agent.cli.options import CONFIG, ConfigFile
+from edge_agent.cli.say import say, tell
+
+_FULL = 0.8  # of a bus's time: above it every late answer makes others late
+
+
+def plan(
+    config: ConfigFile = CONFIG,
+    *,
+    endurance: Annotated[
+        str, typer.Option(metavar="SIZE", help="What may be written to the card in its life; its maker says.")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Work out how long an outage the outbox survives, the card's life, traffic, and how busy each bus is.
+
+    From the configuration and measured sizes; a device that speaks unasked is taken to make one reading an
+    interval, and makes more when its states change. Ends with 0, 1 when a bus has more to ask than it can
+    carry, 78 when the configuration is wrong.
+
+    Example: edge-agent plan --config agent.toml --endurance 8000GB
+    """
+    from edge_agent.settings.error import SettingsError  # noqa: PLC0415 - not for --help
+    from edge_agent.settings.load import load  # noqa: PLC0415 - as above
+
+    card = _card(endurance, as_json=as_json)
+    try:
+        told = forecast(load(config), card)
+    except SettingsError as error:
+        stop(str(error), as_json=as_json, code=os.EX_CONFIG)
+    if as_json:
+        tell(told)
+    else:
+        for line in _lines(told):
+            say(line, filled=True)
+    raise typer.Exit(1 if any(bus["busy"] > 1 for bus in told["buses"].values()) else 0)
+
+
+def _card(endurance: str, *, as_json: bool) -> float:
+    from edge_agent.forecast.measured import CARD_BYTES  # noqa: PLC0415 - as above
+    from edge_agent.settings.units import size  # noqa: PLC0415 - as above
+
+    if not endurance:
+        return CARD_BYTES
+    try:
+        return size(endurance)
+    except ValueError as error:
+        stop(f"--endurance {endurance!r} {error}", as_json=as_json)
+
+
+def forecast(config: Any, card: float) -> dict[str, Any]:
+    """Return all figures, as ``--json`` prints them. Sizes in bytes; ``card``: what may be written to it."""
+    from edge_agent.forecast import line_load, traffic  # noqa: PLC0415 - as above
+
+    sources = traffic.sources(config)
+    kept, written = (
+        traffic.kept_bytes_s(sources),
+        traffic.written_bytes_s(sources, config.outbox.window),
+    )
+    return {
+        "devices": len(sources),
+        "readings_s": round(sum(source.rate for source in sources), 3),
+        "outbox": {
+            "max_size": config.outbox.max_size,
+            "bytes_day": round(kept * traffic.DAY_S),
+            "outage_hours": round(config.outbox.max_size / kept / 3600, 1) if kept else None,
+        },
+        "card": {
+            "written_day": round(written * traffic.DAY_S),
+            "endurance": round(card),
+            "years": round(card / written / traffic.YEAR_S, 1) if written else None,
+        },
+        "uplinks": {
+            name: {"bytes_month": round(traffic.sent_bytes_s(config, uplink, sources) * traffic.MONTH_S)}
+            for name, uplink in config.uplink.items()
+        },
+        "buses": {
+            load.bus: {
+                "serial": load.serial,
+                "busy": round(load.busy, 3),
+                "polls": {
+                    poll.device: {
+                        "requests": poll.requests,
+                        "seconds": poll.seconds,
+                        "interval": poll.interval,
+                    }
+                    for poll in load.polls
+                },
+            }
+            for load in line_load.loads(config)
+        },
+    }
+
+
+def _lines(told: dict[str, Any]) -> Iterator[str]:
+    outbox, card = told["outbox"], told["card"]
+    if not told["devices"]:
+        yield "there is no device: nothing is read, nothing is written"
+        return
+    yield f"readings: {told['readings_s']:g} a second of {told['devices']} devices"
+    hours = outbox["outage_hours"]
+    yield (
+        f"outage: {_bytes(outbox['max_size'])} hold {_span(hours)} of readings, "
+        f"{_bytes(outbox['bytes_day'])} a day; then outbox.max_size and when_full decide what goes"
+    )
+    yield (
+        f"card: {_bytes(card['written_day'])} written a day; {_bytes(card['endurance'])} of endurance "
+        f"last {card['years']:g} years; a longer outbox.window writes less"
+    )
+    for name, uplink in told["uplinks"].items():
+        yield f"uplink {name}: {_bytes(uplink['bytes_month'])} a month of 30 days, TCP/IP included"
+    for name, bus in told["buses"].items():
+        yield f"bus {name}: busy {bus['busy']:.0%} of its time at {bus['serial']}"
+        for device, poll in bus["polls"].items():
+            if poll["seconds"] is None:
+                yield f"  {device}: not known, its driver has no recorded answers"
+            else:
+                share = poll["seconds"] / poll["interval"]
+                yield f"  {device}: {poll['seconds']:.2f} s each {poll['interval']:g} s, {share:.0%}"
+        if bus["busy"] > 1:
+            yield "  that is more than it can carry: raise intervals, or the speed of all devices"
+        elif bus["busy"] > _FULL:
+            yield "  that is nearly full: a device that does not answer delays the others"
+
+
+def _bytes(size: float) -> str:
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):
+        if size >= factor:
+            return f"{size / factor:.3g} {unit}" if size < 100 * factor else f"{size / factor:.0f} {unit}"
+    return f"{size:.0f} bytes"
+
+
+def _span(hours: float) -> str:
+    return f"{hours:.0f} hours" if hours < 72 else f"{hours:.0f} hours ({hours / 24:.0f} days)"  # noqa: PLR2004 - readable

@@ -1,0 +1,135 @@
+"""Forecasts, held against what is measured: the outbox file, the bytes on a socket, the published table."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from edge_agent.clock import SystemClock
+from edge_agent.driver import Channel, Quantity
+from edge_agent.forecast import line_load, measured, traffic
+from edge_agent.forecast.traffic import Source
+from edge_agent.outbox.outbox import Outbox
+from edge_agent.outbox.rows import Identity, Policy
+from edge_agent.reading import Reading
+from edge_agent.settings.model import Config
+from tests.faults.broker import Broker
+from tests.faults.broker import running as broker_running
+from tests.uplink.rig import GATEWAY, SITE, running, settings
+
+PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
+BASE = {"config": 1, "gateway": {"site": SITE, "id": GATEWAY}}
+POWER = Channel("power", Quantity.POWER)
+
+
+def modbus(count: int, interval: str = "10s") -> Config:
+    devices = {
+        f"meter-{number}": {
+            "driver": "modbus",
+            "bus": "a",
+            "interval": interval,
+            "settings": {"profile": "eastron_sdm120", "address": number},
+        }
+        for number in range(1, count + 1)
+    }
+    bus = {"a": {"port": "/dev/ttyUSB0", "serial": "9600 8N1"}}
+    return Config.model_validate(BASE | {"bus": bus, "device": devices})
+
+
+def test_the_table_of_bytes_written_is_the_published_one() -> None:
+    rows = re.findall(
+        r"^\| (\d+) \| (\d+) s \| [\d.,]+ \| ([\d,]+) \|", PAGE.read_text("utf-8"), re.MULTILINE
+    )
+    assert {
+        (int(rate), int(window)): float(size.replace(",", "")) for rate, window, size in rows
+    } == measured.WRITTEN
+
+
+@pytest.mark.parametrize("count", [1, 5, 20])
+async def test_a_kept_reading_takes_what_is_forecast(tmp_path: Path, count: int) -> None:
+    names = [f"channel_{number}" for number in range(count)]
+    clock, kept = SystemClock("always"), 15_000
+    file = tmp_path / "outbox.db"
+    outbox = await Outbox.open(
+        file, Identity(SITE, GATEWAY), Policy(0.02, 20_000, 3600, 10**9), clock, ["city"]
+    )
+    await outbox.enroll("meter", "00000000", "{}", names)
+    writer = asyncio.create_task(outbox.run())
+    for number in range(kept):
+        values = {name: (number * 37 + place * 11) % 50_000 / 100 for place, name in enumerate(names)}
+        outbox.keep(Reading("meter", clock.mono_ms(), values))
+    while outbox.waiting:  # noqa: ASYNC110 - a bounded wait: the suite's own limit
+        await asyncio.sleep(0.02)
+    writer.cancel()
+    await asyncio.gather(writer, return_exceptions=True)
+    await outbox.close()
+    channels = tuple(Channel(name, Quantity.VOLTAGE) for name in names)
+    assert Source("meter", 1.0, channels, {}).row_bytes == pytest.approx(file.stat().st_size / kept, rel=0.12)
+
+
+@pytest.fixture
+async def broker(tmp_path: Path) -> AsyncIterator[Broker]:
+    async with broker_running(tmp_path / "broker") as served:
+        yield served
+
+
+async def test_a_message_is_as_large_as_forecast(broker: Broker, tmp_path: Path) -> None:
+    async with running(tmp_path / "outbox.db", settings(broker.port)) as rig:
+        await rig.connected()
+        for _ in range(5):
+            rig.keep(1)
+            await rig.drained()
+        sizes = [len(told.payload) for told in rig.acknowledged]
+    envelope, item = traffic.payload_bytes(Config.model_validate(BASE), "meter-7", [POWER])
+    assert envelope + item == pytest.approx(sum(sizes) / len(sizes), rel=0.1)
+
+
+def test_a_busier_line_is_worked_out_from_what_is_asked() -> None:
+    """An SDM120 at 9600 8N1: each request is 8 bytes out, 5 and twice the registers back, and turn-round."""
+    (load,) = line_load.loads(modbus(1))
+    (poll,) = load.polls
+    assert poll.requests >= 1
+    assert poll.seconds is not None
+    assert load.busy == pytest.approx(poll.seconds / 10)
+    (crowd,) = line_load.loads(modbus(20, "1s"))
+    assert crowd.busy == pytest.approx(200 * load.busy)
+    assert crowd.busy > 1
+
+
+def test_other_lines_are_known_from_recorded_answers() -> None:
+    told = BASE | {
+        "bus": {"a": {"port": "/dev/ttyUSB0", "serial": "2400 8E1"}},
+        "device": {
+            "meter": {
+                "driver": "dlt645",
+                "bus": "a",
+                "settings": {"profile": "dlt645_2007_single", "address": "000000000001"},
+            }
+        },
+    }
+    (load,) = line_load.loads(Config.model_validate(told))
+    assert load.polls[0].seconds is not None
+    assert load.polls[0].seconds > 0.1
+
+
+def test_the_sums_are_right() -> None:
+    found = traffic.sources(modbus(10))
+    assert sum(source.rate for source in found) == pytest.approx(1.0)
+    bench = [Source("m", 10.0, (POWER,) * measured.BENCH_VALUES, {})]
+    assert traffic.written_bytes_s(bench, 1) == pytest.approx(10 * measured.WRITTEN[10, 1])
+    assert traffic.written_bytes_s(bench, 10) == pytest.approx(10 * measured.WRITTEN[10, 10])
+    slow = [Source("m", 0.01, (POWER,) * measured.BENCH_VALUES, {})]
+    assert measured.WRITTEN[1, 1] < traffic.written_bytes_s(slow, 1) / 0.01 < 2 * measured.WRITTEN[1, 1]
+    assert traffic.written_bytes_s([], 1) == 0
+
+
+def test_an_uplink_costs_what_it_sends() -> None:
+    all_of_it = modbus(10)
+    plain = settings(1883)
+    some = settings(1883, send={"devices": ["meter-1"]})
+    whole, part = (traffic.sent_bytes_s(all_of_it, one, traffic.sources(all_of_it)) for one in (plain, some))
+    assert 0 < part < whole
+    tls = plain.model_copy(update={"servers": settings(1883, servers=["mqtts://b"]).servers})
+    assert traffic.sent_bytes_s(all_of_it, tls, traffic.sources(all_of_it)) > whole
