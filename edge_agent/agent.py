@@ -3,48 +3,51 @@
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
-from functools import partial
 from pathlib import Path
 
-from edge_agent import __version__, commands
-from edge_agent.buses import Buses
+from edge_agent import __version__
+from edge_agent.bus.serial import BusError
 from edge_agent.clock import Clock, SystemClock, told_of_steps
-from edge_agent.collect import tasks
 from edge_agent.collect.device import Device
-from edge_agent.describe import describe
-from edge_agent.driver import Over
+from edge_agent.difference import refused
+from edge_agent.layout import Layout, lay_out
 from edge_agent.outbox import volatile
-from edge_agent.outbox.apart import Selection
 from edge_agent.outbox.handover import Carried
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.rows import Identity, Policy
-from edge_agent.outbox.stages import Care
-from edge_agent.processing.plan import plan_for
-from edge_agent.profile import profile_note
-from edge_agent.settings import model, resolve
-from edge_agent.settings.uplink import Send
-from edge_agent.settings.uplink import Uplink as UplinkSettings
-from edge_agent.status import Availability, DeviceStatus, Status
-from edge_agent.uplink.downlink import Downlink
-from edge_agent.uplink.protocol import Acknowledged, Gateway
-from edge_agent.uplink.selection import narrowed, passing, selects
-from edge_agent.uplink.uplink import Uplink
+from edge_agent.outbox.store import DiskError
+from edge_agent.registry import UnknownDriverError
+from edge_agent.reloaded import Reloaded
+from edge_agent.running import InUseError, Running
+from edge_agent.settings import model
+from edge_agent.settings.error import Problem, SettingsError
+from edge_agent.settings.load import Loaded
+from edge_agent.status import DeviceStatus, Status
+from edge_agent.uplink.protocol import Acknowledged
 
 log = logging.getLogger(__name__)
 
 _READ_ONLY = (
     "the card is read-only; readings are kept in memory, and a power cut loses them; replace the card"
 )
+_CANNOT_NOW = Reloaded(
+    problems=(Problem("the agent", 0, "", "is about to start or to stop", "try again in a minute"),)
+)
 _UPLINK_STOP_S = 2.5  # for the last PUBACKs, within the 5 s of a clean stop
+
+
+def _no_source() -> Loaded:
+    raise SettingsError([Problem("", 0, "", "this agent has no configuration file", "give it one")])
 
 
 class Agent:
     """One gateway's agent. ``run`` runs until ``stop``; ``status`` may be asked at any time.
 
     ``on_ready`` is called once the outbox is open and every device's task has started; ``on_acknowledged``
-    for each message of readings that a broker has taken.
+    for each message of readings that a broker has taken. ``source`` reads what the configuration is
+    now; it is asked on a thread.
     """
 
     def __init__(
@@ -54,16 +57,17 @@ class Agent:
         clock: Clock | None = None,
         on_ready: Callable[[], None] = lambda: None,
         on_acknowledged: Callable[[Acknowledged], None] | None = None,
+        source: Callable[[], Loaded] = _no_source,
     ) -> None:
         self._config = config
         self._clock = clock or SystemClock(config.clock.trust)
         self._on_ready, self._on_acknowledged = on_ready, on_acknowledged
-        self._stopping = asyncio.Event()
+        self.started, self._stopping = asyncio.Event(), asyncio.Event()
         self._started_ms = self._clock.mono_ms()
         self._outbox: Outbox | None = None
-        self._devices: dict[str, Device] = {}
-        self._buses = Buses(config, self._devices)
-        self._uplinks: list[Uplink] = []
+        self._running: Running | None = None
+        self._changing = asyncio.Lock()
+        self._source, self._not_applied = source, ""
         self._carried = Carried()
         self._volatile = False
 
@@ -81,9 +85,13 @@ class Agent:
     def successor(self) -> "Agent":
         """Return the agent that goes on when this one fell with its outbox, with what waits in memory."""
         agent = Agent(
-            self._config, clock=self._clock, on_ready=self._on_ready, on_acknowledged=self._on_acknowledged
+            self._config,
+            clock=self._clock,
+            on_ready=self._on_ready,
+            on_acknowledged=self._on_acknowledged,
+            source=self._source,
         )
-        agent._carried = self._waiting
+        agent._carried, agent._not_applied = self._waiting, self._not_applied
         return agent
 
     def stop(self) -> None:
@@ -94,9 +102,11 @@ class Agent:
         """Give a port to another program as long as this lasts; its bus is told, "" where none has it.
 
         Raises:
-            BusError: somebody else has it already.
+            BusError: somebody else has it already, or the agent starts.
         """
-        return self._buses.lent(port, to)
+        if self._running is None:
+            raise BusError("the agent is about to start; try again in a minute")
+        return self._running.buses.lent(port, to)
 
     async def answers(self, within: float) -> bool:
         """Say whether the outbox's writer answers within so many seconds; one that is not open need not."""
@@ -116,135 +126,116 @@ class Agent:
             DamagedError, ReadOnlyError: alone or in a group; a successor can go on.
         """
         config = self._config
-        stored = config.outbox
-        path, max_size = stored.path, stored.max_size
+        layout, stored = lay_out(config), config.outbox
+        path = stored.path
         self._volatile = volatile.is_read_only(path)
         if self._volatile:
             path = volatile.place(config.gateway.id)
-            max_size = volatile.size(path, max_size)
             log.error("outbox: %s; %s waits until it can be written", _READ_ONLY, stored.path)
         outbox = self._outbox = await Outbox.open(
             path,
             Identity(config.gateway.site, config.gateway.id),
-            Policy(stored.window, stored.memory, stored.replay, max_size),
+            self._policy(config),
             self._clock,
             list(config.uplink),
-            {name: self._selection(uplink) for name, uplink in config.uplink.items()},
+            layout.selections,
             None if self._volatile else volatile.left(config.gateway.id),
         )
         try:
-            await self._build(outbox)
-            outbox.adopt(self._carried)
-            self._carried = Carried()
-            with told_of_steps(self._clock_set):
-                await self._run(outbox)
+            await self._run(outbox, layout)
         finally:
-            await self._buses.close()
             await outbox.close()
             if self._volatile and (owed := max((up.backlog for up in outbox.deliveries.values()), default=0)):
                 log.error("outbox: %d readings in memory were not sent; a power cut loses them", owed)
 
-    async def _run(self, outbox: Outbox) -> None:
+    async def _run(self, outbox: Outbox, layout: Layout) -> None:
         async with asyncio.TaskGroup() as group:
             writer = group.create_task(outbox.run(), name="outbox.writer")
-            uplinks = [group.create_task(up.run(), name=f"uplink[{up.name}]") for up in self._uplinks]
-            hearing = [group.create_task(loop, name=name) for name, loop in self._buses.loops()]
-            watching = group.create_task(tasks.watch(self._devices.values()), name="availability")
-            self._on_ready()
-            await self._stopping.wait()
-            log.info("stopping: %d readings to be written", outbox.waiting)
-            for task in (*hearing, watching, writer):
-                task.cancel()
-            await asyncio.wait((*hearing, watching, writer))
-            await outbox.flush()
-            await asyncio.gather(*(uplink.stop(_UPLINK_STOP_S) for uplink in self._uplinks))
-            for task in uplinks:
-                task.cancel()
+            self._running = running = Running(
+                group, outbox, self._clock, self._config, self.status, self._on_acknowledged
+            )
+            with told_of_steps(running.clock_set):
+                try:
+                    await running.change(layout, self._policy(self._config))
+                    outbox.adopt(self._carried)
+                    self._carried = Carried()
+                    self.started.set()
+                    self._on_ready()
+                    await self._stopping.wait()
+                    async with self._changing:  # a reload that has begun comes to its end
+                        await self._stop(outbox, running, writer)
+                finally:
+                    await running.buses.close_all()
 
-    async def _build(self, outbox: Outbox) -> None:
-        config = self._config
-        described: dict[str, tuple[str, str]] = {}
-        for id_, device in config.device.items():
-            record, settings = resolve.chosen(device)
-            opened = record.open(settings)
-            channels = resolve.channels(record, opened)
-            model = record.model(settings) or record.title
-            if note := profile_note(device.driver, device.settings.get("profile")):
-                log.info("%s: its profile is %s", id_, note)
-                model += " (profile of this site)"
-            description = describe(config, id_, device, model, channels)
-            described[id_] = description.hash, (body := description.payload().decode())
-            care = Care(device.class_, device.when_full)
-            await outbox.enroll(id_, description.hash, body, list(description.channels), care)
-            plan = plan_for(device, channels, record.over in {Over.STREAM, Over.ADVERTISEMENTS})
-            keep = partial(outbox.keep, immediate=device.keep == "immediate")
-            made = Device(id_, channels, plan, self._clock, keep)
-            made.expect_s = device.expect or device.interval
-            made.on_availability = self._tell_state
-            self._devices[id_] = made
-            self._buses.add(made, opened)
-        self._uplinks = [
-            self._uplink(outbox, name, settings, described) for name, settings in config.uplink.items()
-        ]
+    async def _stop(self, outbox: Outbox, running: Running, writer: asyncio.Task[None]) -> None:
+        log.info("stopping: %d readings to be written", outbox.waiting)
+        await running.end_hearing()
+        writer.cancel()
+        await asyncio.wait((writer,))
+        await outbox.flush()
+        await running.end_uplinks(_UPLINK_STOP_S)
 
-    def _uplink(
-        self, outbox: Outbox, name: str, settings: UplinkSettings, described: Mapping[str, tuple[str, str]]
-    ) -> Uplink:
-        config = self._config
-        selection, passes = self._selection(settings), passing(settings.send)
-        gateway = Gateway(
-            site=config.gateway.site,
-            id=config.gateway.id,
-            epoch=outbox.epoch,
-            version=__version__,
-            metas={id_: narrowed(*told, passes)[1] for id_, told in described.items() if id_ in selection},
-            now=lambda: outbox.timeline.moment(outbox.timeline.boot, self._clock.mono_ms()),
-            moment=outbox.timeline.moment,
-            offset=outbox.timeline.offset,
-            clock_known=outbox.clock_known,
-            clock_wait=config.clock.wait,
-            availability=self._availability,
-            snapshot=self.status,
-        )
-        uplink = Uplink(name, settings, gateway, outbox.deliveries[name], self._on_acknowledged)
-        if settings.commands:
-            carry_out = {
-                **commands.Own(config, self.status, self._devices, self._buses.asked).by_name(),
-                **uplink.commands(),
-            }
-            uplink.take_commands(Downlink(settings, gateway, outbox.commands, carry_out))
-        return uplink
+    def _policy(self, config: model.Config) -> Policy:
+        stored = config.outbox
+        most = volatile.size(volatile.place(config.gateway.id), stored.max_size) if self._volatile else None
+        return Policy(stored.window, stored.memory, stored.replay, most or stored.max_size)
 
-    def _selection(self, uplink: UplinkSettings) -> Selection:
-        if uplink.send == Send():  # then also what is left of devices that are gone from the file
-            return Selection(None, uplink.begin)
-        on = set()
-        for id_, device in self._config.device.items():
-            channels = resolve.channels(*resolve.opened(device))
-            if selects(uplink.send, id_, device.labels, [channel.name for channel in channels]):
-                on.add(id_)
-        return Selection(on, uplink.begin)
+    async def reload(self, loaded: Loaded | None = None) -> Reloaded:
+        """Go on with another configuration, by default with what the file says now: all of it, or nothing.
 
-    def _clock_set(self) -> None:
-        if self._outbox is not None:
-            self._outbox.learn_time()
-        for uplink in self._uplinks:
-            uplink.clock_set()
+        Only what is another is begun anew; the outbox is not. Nothing that is kept is lost or sent again.
+        It goes on when its caller does not. Called once more meanwhile, it waits. Until
+        ``started`` is set it refuses.
+        """
+        if self._running is None or not self.started.is_set() or self._stopping.is_set():
+            return _CANNOT_NOW
+        task = self._running.beside(self._reload(loaded), "reload")
+        await asyncio.wait((task,))
+        return _CANNOT_NOW if task.cancelled() or task.exception() else task.result()
 
-    def _tell_state(self, device: str) -> None:
-        for uplink in self._uplinks:
-            uplink.publish_state(device)
+    async def _reload(self, loaded: Loaded | None) -> Reloaded:
+        async with self._changing:
+            if self._stopping.is_set() or self._running is None:
+                return _CANNOT_NOW
+            try:
+                if loaded is None:
+                    loaded = await asyncio.to_thread(self._source)
+                if found := tuple(refused(self._config, loaded.config)):
+                    return self._not_reloaded(*map(loaded.problem, found))
+                layout = await asyncio.to_thread(lay_out, loaded.config)
+                difference = await self._running.change(layout, self._policy(loaded.config))
+            except SettingsError as error:
+                return self._not_reloaded(*error.problems)
+            except (DiskError, InUseError, UnknownDriverError, ValueError) as error:
+                place = "the outbox" if isinstance(error, DiskError) else "the configuration"
+                wrong, _, remedy = str(error).partition("; ")
+                return self._not_reloaded(Problem(place, 0, "", wrong, remedy or "reload once more"))
+            self._applied(loaded.config)
+            reloaded = Reloaded(tuple(difference.words()), (), loaded.left_out)
+            log.info("%s", reloaded)
+            for problem in loaded.left_out:
+                log.error("%s; the agent runs without this device", problem)
+            return reloaded
 
-    def _availability(self, id_: str) -> tuple[Availability, int]:
-        device = self._devices[id_]
-        assert self._outbox is not None
-        timeline = self._outbox.timeline
-        return device.availability, timeline.moment(timeline.boot, device.since_ms).ts
+    def _applied(self, config: model.Config) -> None:
+        if isinstance(self._clock, SystemClock) and config.clock.trust != self._clock.trust:
+            self._clock.trust = config.clock.trust
+        if config.log.level != self._config.log.level:
+            logging.getLogger().setLevel(config.log.level.upper())
+        self._config, self._not_applied = config, ""
+
+    def _not_reloaded(self, *problems: Problem) -> Reloaded:
+        """Note why the configuration that runs is not the one that is written."""
+        reloaded = Reloaded(problems=problems)
+        for problem in problems:
+            log.error("not reloaded: %s", problem)
+        more = f" ({len(problems) - 1} more)" if len(problems) > 1 else ""
+        self._not_applied = f"the last good configuration goes on; {problems[0]}{more}"
+        return reloaded
 
     def status(self) -> Status:
         """Return how everything does now."""
-        outbox = self._outbox
-        gateway = self._config.gateway
+        outbox, running, gateway = self._outbox, self._running, self._config.gateway
         return Status(
             site=gateway.site,
             gateway=gateway.id,
@@ -256,18 +247,26 @@ class Agent:
             clock="synchronised" if outbox and outbox.clock_known() else "unsynchronised",
             disk_free_mb=_disk_free_mb(outbox.disk.path if outbox else self._config.outbox.path),
             rss_mb=_rss_mb(),
-            problem=(outbox.problem if outbox else "") or (_READ_ONLY if self._volatile else ""),
-            devices=tuple(self._device_status(device) for device in self._devices.values()),
-            uplinks=tuple(uplink.status() for uplink in self._uplinks),
-            buses=self._buses.status(),
+            problem="; ".join(filter(None, self._problems())),
+            devices=tuple(map(self._device_status, running.devices.values())) if running else (),
+            uplinks=tuple(uplink.status() for uplink in running.uplinks.values()) if running else (),
+            buses=running.buses.status() if running else (),
             name=gateway.name,
             version=__version__,
             outbox=str(outbox.disk.path if outbox else self._config.outbox.path),
         )
 
+    def _problems(self) -> Iterator[str]:
+        if self._outbox is not None:
+            yield self._outbox.problem
+        if self._volatile:
+            yield _READ_ONLY
+        yield self._not_applied
+
     def _device_status(self, device: Device) -> DeviceStatus:
         assert self._outbox is not None
-        settings = self._config.device[device.id]
+        assert self._running is not None
+        settings = self._running.layout.parts[device.id].settings
         return DeviceStatus(
             id=device.id,
             name=settings.name or device.id,

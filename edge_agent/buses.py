@@ -1,7 +1,7 @@
 """The media of a configuration: lines, streams, radios. Each is made when its first device needs it."""
 
 import logging
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,8 +14,7 @@ from edge_agent.collect import radio_tasks, tasks
 from edge_agent.collect.asking import Asking
 from edge_agent.collect.device import Device
 from edge_agent.driver import Broadcast, Over
-from edge_agent.settings import model, resolve
-from edge_agent.settings.device import Device as DeviceSettings
+from edge_agent.layout import Layout, Part
 from edge_agent.status import BusStatus
 
 if TYPE_CHECKING:
@@ -26,76 +25,89 @@ log = logging.getLogger(__name__)
 Loop = Coroutine[Any, Any, None]
 
 
-class Buses:
-    """All buses. ``devices`` are the agent's, by id, as they are made."""
+def _away(bus: str, to: str) -> str:
+    return f"bus {bus} is lent to {to}"
 
-    def __init__(self, config: model.Config, devices: Mapping[str, Device]) -> None:
-        self._config, self._devices = config, devices
+
+class Buses:
+    """All buses. ``devices`` are the agent's, by id."""
+
+    def __init__(self, layout: Layout, devices: Mapping[str, Device]) -> None:
+        self.layout, self._devices = layout, devices
         self.asked: dict[str, Asking] = {}  # by device that is asked over a line
+        self._lent: dict[str, str] = {}  # by bus: to whom
         self._lines: dict[str, SerialLine | SerialStream] = {}
         self._radios: dict[str, Radio] = {}
-        self._loops: dict[str, Loop] = {}
-        self._lent: dict[str, str] = {}  # by bus: to whom
+        self._unheard: dict[str, Callable[[], None]] = {}  # by device on the air: what ends its hearing
 
-    def add(self, made: Device, opened: Any) -> None:
-        """Give a device its place on its bus. ``opened`` is the driver's device."""
-        device = self._config.device[made.id]
-        on_the_air = self._config.bus[device.bus].ble
-        loop = self._hearing(made, device, opened) if on_the_air else self._asking(made, device, opened)
-        self._loops[f"device[{made.id}]"] = loop
+    def add(self, made: Device) -> Loop:
+        """Give a device its place on its bus; return what is to be run for it."""
+        part = self.layout.parts[made.id]
+        if part.settings.bus in self._lent:
+            made.be_away(_away(part.settings.bus, self._lent[part.settings.bus]))
+        on_the_air = self.layout.config.bus[part.settings.bus].ble
+        return self._hearing(made, part) if on_the_air else self._asking(made, part)
 
-    def loops(self) -> Iterator[tuple[str, Loop]]:
-        """Return what is to be run, each under its task's name."""
-        yield from self._loops.items()
-        self._loops = {}
-        for id_, radio in self._radios.items():
-            yield f"bus[{id_}]", radio.run()
+    def remove(self, part: Part) -> None:
+        """Forget a device whose loop has ended."""
+        self.asked.pop(part.id, None)
+        if (end := self._unheard.pop(part.id, None)) is not None:
+            end()
 
-    async def close(self) -> None:
-        """Let go of all ports, and of loops that never ran."""
-        for loop in self._loops.values():
-            loop.close()
-        for line in self._lines.values():
-            await line.close()
+    async def close(self, buses: Iterable[str]) -> None:
+        """Let go of the ports of some buses, and of their radios, which must have ended."""
+        for id_ in buses:
+            self._radios.pop(id_, None)
+            if (line := self._lines.pop(id_, None)) is not None:
+                await line.close()
 
-    def _asking(self, made: Device, device: DeviceSettings, opened: Any) -> Loop:
-        record, settings = resolve.chosen(device)
-        bus = self._config.bus[device.bus]
-        sharing = [other for other in self._config.device.values() if other.bus == device.bus]
+    async def close_all(self) -> None:
+        """Let go of everything."""
+        await self.close([*self._lines, *self._radios])
+
+    @property
+    def radios(self) -> Mapping[str, "Radio"]:
+        """The radios, which have loops of their own."""
+        return self._radios
+
+    def _asking(self, made: Device, part: Part) -> Loop:
+        device, record = part.settings, part.driver
+        bus = self.layout.config.bus[device.bus]
+        format_ = self.layout.formats[device.bus]
         if record.over is Over.STREAM:
             assert record.cut is not None, "a talker's driver says how its bytes are cut"
-            stream = SerialStream(bus.port, resolve.format_of(bus, sharing), record.cut)
-            self._lines[device.bus] = stream
-            setup = partial(record.setup, settings) if record.setup else None
-            return tasks.listen(made, opened, stream, setup)
+            stream = self._lines[device.bus] = SerialStream(bus.port, format_, record.cut)
+            setup = partial(record.setup, part.chosen) if record.setup else None
+            return tasks.listen(made, part.opened, stream, setup)
         line = self._lines.get(device.bus)
         if line is None:
             line = self._lines[device.bus] = SerialLine(
-                bus.port, resolve.format_of(bus, sharing), gap=bus.gap, direction=bus.direction
+                bus.port, format_, gap=bus.gap, direction=bus.direction
             )
         assert isinstance(line, SerialLine), "a talker has its bus for itself"
         place = line.place(device.gap)
         asking = self.asked[made.id] = Asking(device.interval)
         if record.over is Over.LINE:
-            return tasks.ask(made, opened, place, place, asking)
-        return tasks.ask(made, opened, registers_at(bus.port, place), place, asking)
+            return tasks.ask(made, part.opened, place, place, asking)
+        return tasks.ask(made, part.opened, registers_at(bus.port, place), place, asking)
 
-    def _hearing(self, made: Device, device: DeviceSettings, opened: Any) -> Loop:
-        record, settings = resolve.chosen(device)
+    def _hearing(self, made: Device, part: Part) -> Loop:
+        device, record = part.settings, part.driver
         radio = self._radios.get(device.bus) or self._radio(device.bus)
-        address = getattr(settings, "address", "")
+        address = getattr(part.chosen, "address", "")
         if record.over is Over.ADVERTISEMENTS:
-            radio.listen(address, record.broadcast or Broadcast(), radio_tasks.hear(made, opened))
+            cares = record.broadcast or Broadcast()
+            self._unheard[made.id] = radio.listen(address, cares, radio_tasks.hear(made, part.opened))
             return radio_tasks.held(made)
         from edge_agent.bus.ble.gatt import connected  # noqa: PLC0415 - bleak is loaded where it is needed
 
-        radio.watch_for(address)
-        return radio_tasks.connect(made, opened, partial(connected, radio, address), device.interval)
+        self._unheard[made.id] = radio.watch_for(address)
+        return radio_tasks.connect(made, part.opened, partial(connected, radio, address), device.interval)
 
     def _radio(self, id_: str) -> "Radio":
         from edge_agent.bus.ble.radio import Radio  # noqa: PLC0415 - bleak is loaded where it is needed
 
-        bus = self._config.bus[id_]
+        bus = self.layout.config.bus[id_]
         radio = Radio(bus.ble, active=bus.scan == "active", expect=partial(self._expected, id_))
         self._radios[id_] = radio
         return radio
@@ -111,7 +123,7 @@ class Buses:
                 for device in self._devices.values()
                 if device.availability != "offline"
                 and device.heard_s is not None
-                and self._config.device[device.id].bus == bus
+                and self.layout.parts[device.id].settings.bus == bus
             )
         return None
 
@@ -125,7 +137,7 @@ class Buses:
             BusError: it is lent already.
         """
         wanted = medium(port)
-        of = [id_ for id_ in self._lines if medium(self._config.bus[id_].port) == wanted]
+        of = [id_ for id_ in self._lines if medium(self.layout.config.bus[id_].port) == wanted]
         for id_ in of:
             if id_ in self._lent:
                 raise BusError(f"bus {id_} is lent to {self._lent[id_]} already; wait until that has ended")
@@ -139,16 +151,22 @@ class Buses:
     def _told_of(self, id_: str, to: str) -> Iterator[None]:
         self._lent[id_] = to
         log.info("bus %s is lent to %s", id_, to)
-        devices = [device for device in self._devices.values() if self._config.device[device.id].bus == id_]
-        for device in devices:
-            device.be_away(f"bus {id_} is lent to {to}")
+        for device in self._on(id_):
+            device.be_away(_away(id_, to))
         try:
             yield
         finally:
             del self._lent[id_]
-            for device in devices:
+            for device in self._on(id_):  # a reload may have made others meanwhile
                 device.be_away("")
             log.info("bus %s is the agent's again", id_)
+
+    def _on(self, bus: str) -> list[Device]:
+        return [self._devices[id_] for id_ in self.layout.on(bus)]
+
+    def lent_to(self, buses: Iterable[str]) -> str:
+        """Say which of these buses is lent, and to whom; "" when none is."""
+        return next((_away(id_, self._lent[id_]) for id_ in sorted(buses) if id_ in self._lent), "")
 
     def status(self) -> tuple[BusStatus, ...]:
         """Return how each bus does."""
@@ -158,7 +176,7 @@ class Buses:
     def _line_status(self, id_: str, line: SerialLine | SerialStream) -> BusStatus:
         return BusStatus(
             id=id_,
-            port=self._config.bus[id_].port,
+            port=self.layout.config.bus[id_].port,
             problem=line.problem,
             reopened=line.reopened,
             exchanges=line.exchanges,

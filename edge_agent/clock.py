@@ -70,7 +70,7 @@ class SystemClock:
 
     def __init__(self, trust: Trust) -> None:
         self.boot_id = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
-        self._trust = trust
+        self.trust = trust
         self._adjtimex = ctypes.CDLL(None, use_errno=True).adjtimex
 
     def mono_ms(self) -> int:
@@ -83,7 +83,7 @@ class SystemClock:
 
     def trusted(self) -> bool:
         """Say whether the wall clock may be believed now."""
-        match self._trust:
+        match self.trust:
             case "always":
                 return True
             case "rtc":

@@ -23,14 +23,14 @@ _MODEL = Path("/proc/device-tree/model")  # of a board with a device tree, such 
 
 
 class Own:
-    """The commands that need nothing but the agent. ``status`` tells how it does.
+    """The commands that need nothing but the agent. ``config`` is what holds now, ``status`` how it does.
 
     ``asked`` are those of the ``devices`` that are asked over a line.
     """
 
     def __init__(
         self,
-        config: Config,
+        config: Callable[[], Config],
         status: Callable[[], Status],
         devices: Mapping[str, Device],
         asked: Mapping[str, Asking],
@@ -52,7 +52,7 @@ class Own:
         return {"uptime_s": round(self._status().uptime_s, 1)}
 
     async def _identify(self, _args: NoArgs) -> dict[str, Any]:
-        now, gateway = self._status(), self._config.gateway
+        now, gateway = self._status(), self._config().gateway
         return {
             "version": __version__,
             "name": gateway.name,
@@ -99,7 +99,7 @@ class Own:
         asking = self._asking(args.device)
         before = asking.interval
         asking.set_interval(args.interval_s)
-        self._devices[args.device].expect_s = self._config.device[args.device].expect or args.interval_s
+        self._devices[args.device].expect_s = self._config().device[args.device].expect or args.interval_s
         return {"device": args.device, "interval_s": args.interval_s, "before_s": before}
 
 

@@ -6,8 +6,10 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,18 +37,21 @@ def serve(config: Path, place: Path | None = None) -> int:
 
     75: the disk does not let it run now, to be tried again. 78: a person must act.
     """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # one that comes before the agent runs asks for nothing
     try:
-        loaded, left_out = load_what_runs(config)
+        loaded = load_what_runs(config)
     except SettingsError as error:
         print(error, file=sys.stderr)  # noqa: T201 - before logging is set up
         return EX_CONFIG
-    logging.basicConfig(level=loaded.log.level.upper(), format=_format(), stream=sys.stderr)
-    for problem in left_out:
+    logging.basicConfig(level=loaded.config.log.level.upper(), format=_format(), stream=sys.stderr)
+    for problem in loaded.left_out:
         log.error("%s; the agent runs without this device", problem)
     gc.collect()
     gc.freeze()  # what was imported stays: looking through it now and then would stop everything for a moment
     try:
-        agent = Agent(loaded, on_ready=lambda: ready(agent.status()))
+        agent = Agent(
+            loaded.config, on_ready=lambda: ready(agent.status()), source=partial(load_what_runs, config)
+        )
         backoff = Backoff()
         while not asyncio.run(_run(agent, place or places()[-1], backoff.next())):
             log.warning("starting again, with what waits in memory")
@@ -83,9 +88,15 @@ async def _run(agent: Agent, place: Path, pause: float) -> bool:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
+    hung_up = asyncio.Event()
+    loop.add_signal_handler(signal.SIGHUP, hung_up.set)
     loop.set_exception_handler(fell)
     try:
-        async with serving(place, verbs(agent)), _beside(keep_told(agent), "systemd"):
+        async with (
+            serving(place, verbs(agent)),
+            _beside(keep_told(agent), "systemd"),
+            _beside(_reload_when(hung_up, agent), "reload"),
+        ):
             await agent.run()
     except asyncio.CancelledError:
         if bugs:
@@ -119,3 +130,14 @@ async def _beside(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[N
     finally:
         task.cancel()
         await asyncio.wait((task,))
+
+
+async def _reload_when(asked: asyncio.Event, agent: Agent) -> None:
+    """Reload whenever somebody has asked; once for all who asked while one is under way."""
+    await agent.started.wait()
+    while True:
+        await asked.wait()
+        asked.clear()
+        notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        await agent.reload()
+        ready(agent.status())

@@ -15,7 +15,8 @@ def examine(file: Path, *, online: bool = True) -> Iterator[Finding]:
     yield from machine.software()
     yield from packages.packages()
     try:
-        config, left_out = load_what_runs(file)
+        loaded = load_what_runs(file)
+        config, left_out = loaded.config, loaded.left_out
     except SettingsError as error:
         yield from configuration.problems(error.problems)
         return

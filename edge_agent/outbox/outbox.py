@@ -75,8 +75,7 @@ class Outbox:
         self._next_id = opened.next_id
         self._handover = Handover(policy.memory)
         self._unsure: Batch | None = None  # was not heard to be written; repeated as it is
-        self._committing = asyncio.Lock()
-        self._closing = False
+        self._committing, self._closing = asyncio.Lock(), False
         self._marking = Marking(clock.mono_ms())
 
     @classmethod
@@ -122,16 +121,16 @@ class Outbox:
         self, device: str, hash_: str, description: str, names: Sequence[str], care: Care = USUAL
     ) -> None:
         """Introduce one more device before its readings are kept. Raises as ``change``."""
+        others = (other for other in self._roster.devices if other.device != device)
         one = Enrolment(device, hash_, description, names, care)
-        others = [other for other in self._roster.devices if other.device != device]
-        await self.change(self._policy, self._selections, [*others, one])
+        await self.change(self._policy, self._selections, (*others, one))
 
     async def change(
         self, policy: Policy, uplinks: Mapping[str, Selection], devices: Sequence[Enrolment]
-    ) -> None:
-        """From now on keep the readings of these devices, and for these uplinks.
+    ) -> Mapping[int, tuple[str, str]]:
+        """From now on keep the readings of these devices, and for these uplinks. Returns their descriptions.
 
-        What was kept before stays owed to whom it was owed.
+        These are hash and JSON body, by id. What was kept before stays owed to whom it was owed.
 
         Raises:
             DiskError: the disk takes nothing now, and nothing has changed.
@@ -150,10 +149,11 @@ class Outbox:
             self._retention.limit(policy.replay, policy.max_size)
             self._capacity.max_size = policy.max_size
             self._roster = Roster(devices, enrolled)
-            for device, (stream, _) in zip(devices, enrolled, strict=True):
-                self.streams.setdefault(stream, Stream(stream, self.epoch, device.device, 1))
+            for (stream, _), of in zip(enrolled, devices, strict=True):
+                self.streams.setdefault(stream, Stream(stream, self.epoch, of.device, 1))
             await self._recipients.change(now, uplinks)
             self._testify()
+            return self._roster.descriptions
 
     def _testify(self) -> None:
         self._testimony = replace(self._testimony, next_id=self._next_id, devices=self._roster.known)

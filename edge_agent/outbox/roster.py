@@ -21,9 +21,11 @@ class Roster:
         self.cares: dict[str, Care] = {}
         self.known: dict[str, Known] = {}
         self.refusing: set[int] = set()
+        self.descriptions: dict[int, tuple[str, str]] = {}
         for device, (stream, meta) in zip(devices, enrolled, strict=True):
             self.enrolled[device.device] = Enrolled.of(stream, meta, device.names)
             self.cares[device.device] = device.care
             self.known[device.device] = Known(stream, meta, device.hash, device.description)
+            self.descriptions[meta] = device.hash, device.description
             if device.care.when_full == "refuse":
                 self.refusing.add(stream)

@@ -2,8 +2,9 @@
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -30,14 +31,26 @@ def load(path: Path) -> Config:
     Raises:
         SettingsError: it cannot. The error holds every problem that was found.
     """
-    config, left_out = load_what_runs(path)
-    if left_out:
-        raise SettingsError(left_out)
-    return config
+    loaded = load_what_runs(path)
+    if loaded.left_out:
+        raise SettingsError(loaded.left_out)
+    return loaded.config
 
 
-def load_what_runs(path: Path) -> tuple[Config, tuple[Problem, ...]]:
-    """Read a configuration without the devices whose profile is broken, and what is wrong with those.
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration that can be used. ``left_out`` is what is wrong with devices that are not in it.
+
+    ``problem`` says where in the files something stands that is wrong for another reason.
+    """
+
+    config: Config
+    left_out: tuple[Problem, ...]
+    problem: Callable[[wording.Finding], Problem]
+
+
+def load_what_runs(path: Path) -> Loaded:
+    """Read a configuration without the devices whose profile is broken.
 
     A profile is a file of its own, which somebody may have changed since the configuration was checked.
 
@@ -63,16 +76,18 @@ def load_what_runs(path: Path) -> tuple[Config, tuple[Problem, ...]]:
         buses, devices = _sound(Bus, _table(raw, "bus")), _sound(Device, _table(raw, "device"))
     found += checks.check(buses, devices, named)
     lines = locate(text)
-    problems = [
-        Problem(str(path), line_of(lines, place), wording.dotted(place), wrong, remedy)
-        for place, wrong, remedy, _ in found
-    ]
-    problems.sort(key=lambda problem: problem.line)
+
+    def problem(finding: wording.Finding) -> Problem:
+        place = wording.dotted(finding.path)
+        return Problem(str(path), line_of(lines, finding.path), place, finding.wrong, finding.remedy)
+
+    problems = sorted(map(problem, found), key=lambda problem: problem.line)
     if not all(finding.alone for finding in found):
         raise SettingsError(problems)
     broken = {finding.alone for finding in found}
     kept = {name: device for name, device in config.device.items() if name not in broken}
-    return config.model_copy(update={"device": kept}) if broken else config, tuple(problems)
+    runs = config.model_copy(update={"device": kept}) if broken else config
+    return Loaded(runs, tuple(problems), problem)
 
 
 def _text(path: Path) -> str:

@@ -47,6 +47,16 @@ class Announcements:
                 self._urgent.append(birth.meta(self._gateway, self._topics, id_))
                 self._states[id_] = None
 
+    def described(self, gone: Iterable[str], new: Iterable[str]) -> None:
+        """Some devices are not here any more, others are new or described otherwise."""
+        for device in gone:
+            self._states.pop(device, None)
+            self._fresh.pop(device, None)
+        for device in new:
+            self._retired.discard(device)
+            self._urgent.append(birth.meta(self._gateway, self._topics, device))
+            self._states[device] = None
+
     def status(self, state: str) -> Outgoing:
         """Return a status message: online, stopped or offline."""
         return birth.status(self._gateway, self._topics, self.session, state, self._delivery.backlog)

@@ -5,7 +5,7 @@ names in between: a fifth of the cost of decoding and encoding it. ``contract.Da
 result, and a test holds one against the other.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -44,6 +44,21 @@ class Description:
     def names_size(self) -> int:
         """Bytes of names in each reading."""
         return len(self.between)
+
+
+class Descriptions(dict[int, Description]):
+    """All that kept rows were made under, by id, for an uplink. ``sizes`` are the bytes of their names."""
+
+    def __init__(self, passes: Passes) -> None:
+        super().__init__()
+        self.sizes: dict[int, int] = {}
+        self._passes = passes
+
+    def learn(self, known: Mapping[int, tuple[str, str]]) -> None:
+        """Add those that are new: hash and JSON body by id."""
+        for id_ in known.keys() - self.keys():
+            self[id_] = Description.parse(*known[id_], self._passes)
+            self.sizes[id_] = self[id_].names_size
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What an uplink needs from the rest of the agent: its share of the log, and the facts it tells."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -82,7 +82,9 @@ class Delivery(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """What an uplink tells about. ``metas`` has the JSON of the description of each device that is on it.
+    """What an uplink tells about.
+
+    ``metas`` has the JSON of the description of each device that is on it; it changes with the configuration.
 
     ``now`` is the present moment; ``moment`` tells when a row was made; ``offset`` what makes true times of
     those of a boot between two, None where there is not one such; ``clock_known`` whether rows made now get a
@@ -94,7 +96,7 @@ class Gateway:
     id: str
     epoch: str
     version: str
-    metas: Mapping[str, str]
+    metas: dict[str, str]
     now: Callable[[], Moment]
     moment: Callable[[int, int], Moment]
     offset: Callable[[int, int, int], int | None]

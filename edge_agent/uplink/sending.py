@@ -16,7 +16,7 @@ from edge_agent.uplink.lanes import MOST_ROWS, Lane
 from edge_agent.uplink.losses import Losses
 from edge_agent.uplink.message import Outgoing
 from edge_agent.uplink.mqtt import Connected, Session
-from edge_agent.uplink.payload import Description
+from edge_agent.uplink.payload import Descriptions
 from edge_agent.uplink.protocol import Delivery, Gateway
 from edge_agent.uplink.reader import read
 from edge_agent.uplink.readings import LEAST_ROOM, data, largest_packet, largest_payload
@@ -58,21 +58,18 @@ class Sending:
         self._loop = asyncio.get_running_loop()
         self.acks, self.said_goodbye = 0, False
         self._ended: asyncio.Future[str] = self._loop.create_future()
-        self._descriptions: dict[int, Description] = {}
-        self._said = Announcements(gateway, self._topics, delivery, self._descriptions, remembered.last)
+        self.descriptions = Descriptions(passing(settings.send))
+        self._said = Announcements(gateway, self._topics, delivery, self.descriptions, remembered.last)
         self.gate = Gate()
         self._hungry, self._quiet = asyncio.Event(), asyncio.Event()
-        self._losses = Losses(gateway, self._topics, delivery)
+        self._losses, self._timers = Losses(gateway, self._topics, delivery), Timers()
         self._rejections = Rejections(delivery, self._losses, self._suspects)
         self._failed_id: int | None = None
-        self._timers = Timers()
 
     async def prepare(self) -> Outgoing:
         """Count the session and return its will. Called once, before the connection is made."""
         self._said.session = await self._delivery.count_session()
-        passes = passing(self._settings.send)
-        for id_, (hash_, body) in (await self._delivery.descriptions()).items():
-            self._descriptions[id_] = Description.parse(hash_, body, passes)
+        self.descriptions.learn(await self._delivery.descriptions())
         return self._said.status("offline")
 
     async def run(self, session: Session, connected: Connected, *, proved: bool) -> str:
@@ -81,10 +78,9 @@ class Sending:
         ``proved``: the broker says so when it refuses a message. A 3.1.1 broker does not, and so has to pass
         our own status back to us before any reading is trusted to it.
         """
-        sizes = {id_: description.names_size for id_, description in self._descriptions.items()}
         packets = connected.maximum_packet, self._settings.max_packet
         self._largest, self._packet = largest_payload(*packets), largest_packet(*packets)
-        window = Window(connected.receive_maximum)
+        window, sizes = Window(connected.receive_maximum), self.descriptions.sizes
         self.flights = Flights(session, window, self._settings.ack_timeout, self._end)
         self.flights.largest, self.flights.left_out = self._packet, self._remembered.left_out
         self._ways = ways = Ways(self._gateway, self._delivery, self.flights, sizes, self._remembered)
@@ -147,6 +143,11 @@ class Sending:
         self._said.state_changed(device)
         self.pump()
 
+    def described(self, gone: Sequence[str], new: Sequence[str]) -> None:
+        """Some devices are not on this uplink any more, others are new or described otherwise."""
+        self._said.described(gone, new)
+        self.pump()
+
     def republish(self, device: str | None, older: Sequence[Outgoing]) -> None:
         """Say once more what is here, or of one device; and before it what was here."""
         self._said.again(device, older)
@@ -206,10 +207,9 @@ class Sending:
         )
 
     def _next_urgent(self) -> bool:
-        if not self._said.urgent:
-            return False
-        self.flights.send(self._said.next_urgent())
-        return True
+        if urgent := self._said.urgent:
+            self.flights.send(self._said.next_urgent())
+        return urgent
 
     def _next_loss(self, room: int) -> bool:
         return room >= LEAST_ROOM and self._readings_may_go() and self._losses.send(self.flights)
@@ -247,7 +247,7 @@ class Sending:
             return
         self._failed_id = first.id  # until it is in flight, or back in a lane
         timed = self._gateway.clock_known()
-        message = data(self._gateway, self._topics, self._delivery, self._descriptions[first.meta], run, name)
+        message = data(self._gateway, self._topics, self._delivery, self.descriptions[first.meta], run, name)
         alone = len(run.rows) == 1
         if len(message.payload) <= self._largest or (alone and message.packet_size <= self._packet):
             backlog = lane is not self._live

@@ -59,6 +59,7 @@ class Uplink:
         self._closes: list[float] = []
         self._kicks = 0  # connections in a row that ended soon
         self._server = settings.servers[0]
+        self._begun: Sending | None = None  # from before a connection is made
         self._sending: Sending | None = None  # while connected
         self._problem = "not connected yet"
         self._told: set[str] = set()
@@ -105,6 +106,23 @@ class Uplink:
         if self._sending is not None:  # else the next connection begins with that
             self._sending.republish(args.device, before)
         return {"devices": 1 if args.device else len(gateway.metas), "older": len(before)}
+
+    def describe(self, metas: Mapping[str, str], known: Mapping[int, tuple[str, str]]) -> None:
+        """Go on with other devices, or other descriptions of them; before readings are made under these.
+
+        ``known`` are all that the outbox has: hash and JSON body by id.
+        """
+        before = dict(self._gateway.metas)
+        gone = [device for device in before if device not in metas]
+        new = [device for device, body in metas.items() if before.get(device) != body]
+        self._gateway.metas.clear()
+        self._gateway.metas.update(metas)
+        for device in (*gone, *new):
+            self._remembered.last.pop(device, None)
+        if self._begun is not None:
+            self._begun.descriptions.learn(known)
+        if self._sending is not None:
+            self._sending.described(gone, new)
 
     def publish_state(self, device: str) -> None:
         """A device's availability changed."""
@@ -156,6 +174,7 @@ class Uplink:
 
     async def _session(self, server: Server) -> str:
         sending = Sending(self._settings, self._gateway, self._delivery, self._remembered, self._acknowledged)
+        self._begun = sending
         will = await sending.prepare()
         loop = asyncio.get_running_loop()
         if self._fell_back_at and loop.time() - self._fell_back_at > _TRY_5_AGAIN_S:
@@ -168,7 +187,7 @@ class Uplink:
             self._is_connected()
             return self._doubted(await sending.run(session, connected, proved=self._protocol == "5"))
         finally:
-            self._sending = None
+            self._sending = self._begun = None
             steady = sending.acks and loop.time() - began > _STEADY_S
             self._kicks = 0 if steady else self._kicks + 1
             if steady or self._remembered.suspects.try_soon():

@@ -5,6 +5,7 @@ from pathlib import Path
 from edge_agent.buses import Buses
 from edge_agent.collect.device import Device
 from edge_agent.driver import Sample
+from edge_agent.layout import lay_out
 from edge_agent.processing.plan import Plan
 from edge_agent.settings.load import load
 from tests.outbox.world import FakeClock
@@ -29,7 +30,7 @@ def test_a_device_that_is_late_is_still_expected(tmp_path: Path) -> None:
     file.write_text(_CONFIG, "utf-8")
     clock = FakeClock()
     device = Device("air", (), Plan({}, {}, None), clock, lambda _reading: None)
-    buses = Buses(load(file), {"air": device})
+    buses = Buses(lay_out(load(file)), {"air": device})
     assert buses._expected("radio") is None, "it was never heard: perhaps it is not there"
     device.heard([Sample("signal", -60)])
     assert buses._expected("radio") == device.expect_s

@@ -136,7 +136,8 @@ def test_a_broken_one_is_told_with_file_line_key_and_remedy(own: Path, config: P
 
 def test_the_other_devices_run(own: Path, config: Path) -> None:
     (own / "xy_md02.toml").write_text("channels = [", "utf-8")
-    loaded, left_out = load_what_runs(config)
+    found = load_what_runs(config)
+    loaded, left_out = found.config, found.left_out
     assert list(loaded.device) == ["outdoors"]
     (problem,) = left_out
     assert (problem.line, problem.key) == (10, "device.indoors.settings.profile")

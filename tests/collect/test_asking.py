@@ -39,7 +39,7 @@ def own(tmp_path: Path) -> Any:
         file = tmp_path / "agent.toml"
         file.write_text(CONFIG, "utf-8")
         devices = {heard.device.id: heard.device, "talker": heard.device}
-        return Own(load(file), lambda: None, devices, {heard.device.id: asking})  # type: ignore[arg-type, return-value]  # not asked
+        return Own(lambda: load(file), lambda: None, devices, {heard.device.id: asking})  # type: ignore[arg-type, return-value]  # not asked
 
     return make
 

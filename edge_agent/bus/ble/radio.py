@@ -6,8 +6,9 @@ Nothing here ends the agent or disturbs another bus: a radio that cannot be used
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from time import monotonic
 
 from bleak import BleakScanner
@@ -17,6 +18,7 @@ from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
 from bleak.exc import BleakError
 
+from edge_agent.bus.ble.remedy import reason
 from edge_agent.bus.ble.watcher import LOST, Event, Watcher
 from edge_agent.driver import Advertisement, Broadcast
 
@@ -88,7 +90,6 @@ class Radio:
         self.lost = asyncio.Event()  # set while connections are dead
         self.connecting = asyncio.Lock()  # one connection at a time
         self._expect = expect
-        self._ears: list[_Ear] = []
         self._by_address: dict[str, list[_Ear]] = {}
         self._last: dict[tuple[str, int], object] = {}  # what an ear was told last of an address
         self._good, self._bad = asyncio.Event(), asyncio.Event()
@@ -99,21 +100,41 @@ class Radio:
         self._cycled_at = -pace.power_cycle_each
         self._watcher = Watcher(adapter, self._event, pace.bus_retry)
 
-    def listen(self, address: str, cares: Broadcast, tell: Hearer) -> None:
+    def listen(self, address: str, cares: Broadcast, tell: Hearer) -> Callable[[], None]:
         """Tell someone of a device, or, with no address, of any that broadcasts what he cares for.
 
-        Who names neither services nor companies cares for all that is said.
+        Who names neither services nor companies cares for all that is said. Returns what ends it.
         """
         ear = _Ear(address, cares, tell)
-        self._ears.append(ear)
         self._by_address.setdefault(address, []).append(ear)
-        if cares.active or cares.repeats:
-            self.passive = False
+        self._scan_anew()
 
-    def watch_for(self, address: str) -> None:
-        """Remember where a device is, so that it can be connected to. Passive scans would not tell of it."""
+        def end() -> None:
+            self._by_address[address].remove(ear)
+            self._last.clear()  # it may hold what this one was told
+            self._scan_anew()
+
+        return end
+
+    def watch_for(self, address: str) -> Callable[[], None]:
+        """Remember where a device is, to connect to it: passive scans tell not. Returns what ends it."""
         self.seen.setdefault(address, None)
-        self.passive = False
+        self._scan_anew()
+
+        def end() -> None:
+            self.seen.pop(address, None)
+            self._scan_anew()
+
+        return end
+
+    def _ears(self) -> Iterator[_Ear]:
+        return chain.from_iterable(self._by_address.values())
+
+    def _scan_anew(self) -> None:
+        """What a scan must tell of has changed."""
+        self.passive = self.passive and not self._needs_active()
+        self._why = "devices came or went"
+        self._bad.set()
 
     async def run(self) -> None:
         """Scan for ever."""
@@ -169,12 +190,12 @@ class Radio:
 
     def _made(self) -> BleakScanner:
         options = BlueZScannerArgs(adapter=self.adapter)
-        patterns = _patterns(ear.cares for ear in self._ears)
+        patterns = _patterns(ear.cares for ear in self._ears())
         if self.passive and 0 < len(patterns) <= _MOST_PATTERNS:
             options["or_patterns"] = patterns
             return BleakScanner(self._hear, scanning_mode="passive", bluez=options)
         self.passive = False
-        if any(ear.cares.repeats for ear in self._ears):
+        if any(ear.cares.repeats for ear in self._ears()):
             options["filters"] = {"DuplicateData": True}  # else BlueZ tells of changes only
         return BleakScanner(self._hear, scanning_mode="active", bluez=options)
 
@@ -200,7 +221,7 @@ class Radio:
         """Wait until it is worth trying again, and return how long to wait the next time."""
         if failures % _TRIES_BEFORE_OTHER_MODE == 0 and not self._needs_active():
             self.passive = not self.passive
-        self._says(_reason(error))
+        self._says(reason(error))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait):
                 await self._good.wait()
@@ -211,7 +232,7 @@ class Radio:
 
     def _needs_active(self) -> bool:
         """Say whether a passive scan would miss someone."""
-        return bool(self.seen) or any(ear.cares.active or ear.cares.repeats for ear in self._ears)
+        return bool(self.seen) or any(ear.cares.active or ear.cares.repeats for ear in self._ears())
 
     def _scans(self) -> None:
         if self.problem:
@@ -317,19 +338,3 @@ def _patterns(cares: Iterable[Broadcast]) -> list[OrPattern | tuple[int, Adverti
         for company in each.companies:
             wanted[AdvertisementDataType.MANUFACTURER_SPECIFIC_DATA, company.to_bytes(2, "little")] = None
     return [OrPattern(0, kind, content) for kind, content in wanted]
-
-
-def _reason(error: BaseException) -> str:
-    """Word why no scan could be started, with the remedy."""
-    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    hints: Mapping[str, str] = {
-        "ServiceUnknown": "bluetoothd does not run; sudo systemctl start bluetooth",
-        "FileNotFoundError": "there is no system bus; is this a container? mount /run/dbus",
-        "not found": "there is no such adapter; plug it in, or see bluetoothctl list",
-        "NotReady": "the adapter has no power; bluetoothctl power on, or rfkill unblock bluetooth",
-        "POWERED_OFF": "the adapter has no power; bluetoothctl power on, or rfkill unblock bluetooth",
-        "InProgress": "bluetoothd is busy; if it stays so, sudo systemctl restart bluetooth",
-        "AccessDenied": "this user may not use bluetooth; let it reach the system bus",
-        "DENIED_BY_SYSTEM": "this user may not use bluetooth; let it reach the system bus",
-    }
-    return next((f"{hint} ({text})" for mark, hint in hints.items() if mark in text), text)

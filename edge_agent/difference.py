@@ -1,0 +1,116 @@
+"""What changes with the configuration, and what of it cannot change while the agent runs. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from edge_agent.layout import Layout
+from edge_agent.settings.model import Config
+from edge_agent.settings.wording import Finding
+
+_LIVE = (
+    "log",
+    "clock",
+    "gateway",
+    "outbox",
+)  # single tables, of which what is not refused is applied at once
+
+
+class Changes(NamedTuple):
+    """Of the tables of one kind, by id."""
+
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    changed: tuple[str, ...]
+
+    @property
+    def ended(self) -> tuple[str, ...]:
+        """Those that end as they were."""
+        return self.removed + self.changed
+
+    @property
+    def begun(self) -> tuple[str, ...]:
+        """Those that begin as they are now."""
+        return self.added + self.changed
+
+
+class Difference(NamedTuple):
+    """What begins and ends. ``restarted`` devices are as they were, but their buses are not.
+
+    ``closed`` are the buses whose ports or radios are let go; ``keys`` are those of other tables.
+    """
+
+    devices: Changes
+    uplinks: Changes
+    buses: Changes
+    restarted: tuple[str, ...]
+    closed: frozenset[str]
+    keys: tuple[str, ...]
+
+    def words(self) -> list[str]:
+        """Say it, one line for each table and key."""
+        told = []
+        for what, changes in (("", self.devices), ("bus ", self.buses), ("uplink ", self.uplinks)):
+            for how in ("added", "removed", "changed"):
+                told += [f"{what}{id_} {how}" for id_ in getattr(changes, how)]
+        return told + [f"{key} changed" for key in self.keys]
+
+
+def between(old: Layout, new: Layout) -> Difference:
+    """Compare what runs with what shall run."""
+    devices = _changes(old.parts, new.parts)
+    restless = set(devices.added + devices.removed + devices.changed)
+    was, will = old.config, new.config
+    closed = frozenset(
+        bus
+        for bus in was.bus
+        if old.on(bus)
+        and (
+            was.bus[bus] != will.bus.get(bus)
+            or old.formats.get(bus) != new.formats.get(bus)
+            or not new.on(bus)
+            or any(old.parts[id_].talks and id_ in restless for id_ in old.on(bus))
+        )
+    )
+    waits = was.clock.wait != will.clock.wait
+    return Difference(
+        devices,
+        _changes(was.uplink, will.uplink, was.uplink if waits else ()),
+        _changes(was.bus, will.bus),
+        tuple(id_ for bus in sorted(closed) for id_ in old.on(bus) if id_ not in restless),
+        closed,
+        tuple(_keys(was, will)),
+    )
+
+
+def _changes(old: Mapping[str, object], new: Mapping[str, object], also: Iterable[str] = ()) -> Changes:
+    other = set(also)
+    return Changes(
+        tuple(id_ for id_ in new if id_ not in old),
+        tuple(id_ for id_ in old if id_ not in new),
+        tuple(id_ for id_ in new if id_ in old and (old[id_] != new[id_] or id_ in other)),
+    )
+
+
+def _keys(old: Config, new: Config) -> Iterator[str]:
+    for table in _LIVE:
+        before, after = getattr(old, table), getattr(new, table)
+        for key in type(before).model_fields:
+            if getattr(before, key) != getattr(after, key):
+                yield f"{table}.{key}"
+
+
+def refused(old: Config, new: Config) -> Iterator[Finding]:
+    """Find what cannot change while the agent runs."""
+    for key in ("site", "id"):
+        if getattr(old.gateway, key) != getattr(new.gateway, key):
+            yield Finding(
+                ("gateway", key),
+                "cannot change while the agent runs: what is kept is numbered under it",
+                f"set it back to {getattr(old.gateway, key)!r}; `edge-agent rename` changes it",
+            )
+    if old.outbox.path != new.outbox.path:
+        yield Finding(
+            ("outbox", "path"),
+            "cannot change while the agent runs",
+            "restart the agent; what the old file still holds is not sent then",
+        )
