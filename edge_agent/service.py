@@ -95,7 +95,7 @@ async def _run(agent: Agent, place: Path, pause: float) -> bool:
         async with (
             serving(place, verbs(agent)),
             _beside(keep_told(agent), "systemd"),
-            _beside(_reload_when(hung_up, agent), "reload"),
+            _beside(reload_when(hung_up, agent), "reload"),
         ):
             await agent.run()
     except asyncio.CancelledError:
@@ -132,7 +132,7 @@ async def _beside(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[N
         await asyncio.wait((task,))
 
 
-async def _reload_when(asked: asyncio.Event, agent: Agent) -> None:
+async def reload_when(asked: asyncio.Event, agent: Agent) -> None:
     """Reload whenever somebody has asked; once for all who asked while one is under way."""
     await agent.started.wait()
     while True:

@@ -12,7 +12,7 @@ from ``Device.heard`` on, is the program's own. The n-th reading of a device say
 its number is written to the record, so that whatever a kill leaves behind, nothing above it was
 ever read.
 
-SIGUSR1 stops the devices, SIGUSR2 lets them go on. What ``Agent.status`` says goes to stdout, a line of JSON
+SIGUSR1 stops the devices, SIGUSR2 lets them go on; SIGHUP reloads, as at the service. What ``Agent.status`` says goes to stdout, a line of JSON
 each 100 ms.
 """
 
@@ -25,6 +25,7 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ from edge_agent.collect import tasks
 from edge_agent.collect.device import Device
 from edge_agent.driver import Sample
 from edge_agent.outbox.store import DamagedError, ReadOnlyError
-from edge_agent.settings.load import load
+from edge_agent.service import reload_when
+from edge_agent.settings.load import load, load_what_runs
 
 _TICK_S = 0.02
 _STATUS_S = 0.1
@@ -142,7 +144,10 @@ async def _main(spec: dict[str, Any]) -> None:
     logging.basicConfig(
         level=configs[0].log.level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    agents = source.agents = [Agent(config, clock=given) for config in configs]
+    agents = source.agents = [
+        Agent(config, clock=given, source=partial(load_what_runs, Path(name)))
+        for config, name in zip(configs, spec["configs"], strict=True)
+    ]
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
@@ -152,11 +157,15 @@ async def _main(spec: dict[str, Any]) -> None:
     loop.add_signal_handler(signal.SIGTERM, stop)
     loop.add_signal_handler(signal.SIGUSR1, source.going.clear)
     loop.add_signal_handler(signal.SIGUSR2, source.going.set)
+    hung_up = asyncio.Event()
+    loop.add_signal_handler(signal.SIGHUP, hung_up.set)
+    reloading = asyncio.create_task(reload_when(hung_up, agents[0]), name="reload")
     telling = asyncio.create_task(_tell(agents), name="status")
     try:
         await asyncio.gather(*(_live(agents, at) for at in range(len(agents))))
     finally:
         telling.cancel()
+        reloading.cancel()
 
 
 if __name__ == "__main__":
