@@ -12,8 +12,8 @@ from ``Device.heard`` on, is the program's own. The n-th reading of a device say
 its number is written to the record, so that whatever a kill leaves behind, nothing above it was
 ever read.
 
-SIGUSR1 stops the devices, SIGUSR2 lets them go on; SIGHUP reloads, as at the service. What ``Agent.status`` says goes to stdout, a line of JSON
-each 100 ms.
+SIGUSR1 stops the devices, SIGUSR2 lets them go on; SIGHUP reloads, as at the service. What ``Agent.status``
+says goes to stdout, a line of JSON each 100 ms.
 """
 
 import asyncio
