@@ -15,6 +15,7 @@ from edge_agent.cli.drivers import drivers
 from edge_agent.cli.healthy import healthy
 from edge_agent.cli.init import init
 from edge_agent.cli.listen import listen
+from edge_agent.cli.outbox import outbox
 from edge_agent.cli.plan import plan
 from edge_agent.cli.profile import profile
 from edge_agent.cli.read import read
@@ -70,6 +71,7 @@ for verb in (
 ):
     app.command(help=_words(verb))(verb)
 app.add_typer(scan, name="scan")
+app.add_typer(outbox, name="outbox")
 app.add_typer(contract, name="contract")
 app.add_typer(profile, name="profile")
 

@@ -57,7 +57,10 @@ def _begin(db: sqlite3.Connection, identity: Identity, clock: Clock, behind: Tes
             f"its readings are numbered under site {was[0]!r}, gateway {was[1]!r}; "
             "set gateway.site and gateway.id back, or change outbox.path to begin a new outbox"
         )
-    streams = _streams(db, upto)
+    known = streams(db, upto)
+    # Counted here for good: the next marks tell only of streams that append, yet move upto past them.
+    counted = [(stream.next_seq, stream.id) for stream in known.values()]
+    db.executemany("UPDATE stream SET next_seq = ? WHERE id = ?", counted)
     db.execute(
         "UPDATE outbox SET epoch = ?, next_id = ?, upto = ?, runs = ?", (epoch, next_id, next_id - 1, runs)
     )
@@ -69,7 +72,7 @@ def _begin(db: sqlite3.Connection, identity: Identity, clock: Clock, behind: Tes
         pieces.setdefault(of, []).append((from_mono, offset))
     ran_ms = dict(db.execute("SELECT id, ran_ms FROM boot"))
     lost, unkept = db.execute("SELECT lost, unkept FROM outbox").fetchone()
-    kept = sum(stream.next_seq - 1 for stream in streams.values()) - unkept
+    kept = sum(stream.next_seq - 1 for stream in known.values()) - unkept
     return Opened(
         name,
         next_id,
@@ -77,29 +80,26 @@ def _begin(db: sqlite3.Connection, identity: Identity, clock: Clock, behind: Tes
         boot,
         ran_ms,
         pieces,
-        streams,
+        known,
         runs,
         kept=kept,
         lost=lost,
     )
 
 
-def _streams(db: sqlite3.Connection, upto: int) -> dict[int, Stream]:
+def streams(db: sqlite3.Connection, upto: int) -> dict[int, Stream]:
     """Read the streams, and count what was appended to them after the last marks."""
-    streams = {
+    found = {
         id_: Stream(id_, epoch, device, next_seq)
         for id_, epoch, device, next_seq in db.execute(
             "SELECT stream.id, epoch.name, device, next_seq FROM stream JOIN epoch ON epoch.id = stream.epoch"
         )
     }
     for id_, top in db.execute("SELECT stream, max(seq) FROM log WHERE id > ? GROUP BY stream", (upto,)):
-        streams[id_].next_seq = max(streams[id_].next_seq, top + 1)
+        found[id_].next_seq = max(found[id_].next_seq, top + 1)
     for id_, top in db.execute("SELECT stream, max(to_seq) FROM loss WHERE to_seq NOT NULL GROUP BY stream"):
-        streams[id_].next_seq = max(streams[id_].next_seq, top + 1)
-    # Counted here for good: the next marks tell only of streams that append, yet move upto past them.
-    counted = [(stream.next_seq, stream.id) for stream in streams.values()]
-    db.executemany("UPDATE stream SET next_seq = ? WHERE id = ?", counted)
-    return streams
+        found[id_].next_seq = max(found[id_].next_seq, top + 1)
+    return found
 
 
 def admit(db: sqlite3.Connection, opened: Opened, uplinks: Mapping[str, Selection]) -> None:

@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from edge_agent.demo.slave import Slaves, unit
 from edge_agent.demo.wire import Wire
 from edge_agent.profile import profile_text
@@ -44,6 +46,13 @@ async def sensor(folder: Path) -> AsyncIterator[Path]:
         Slaves(wire.far, [unit(7, profile_text("modbus", "xy_md02"), lambda: AIR)]),
     ):
         yield wire.near
+
+
+@pytest.fixture
+async def port(tmp_path: Path) -> AsyncIterator[Path]:
+    """The port of such a sensor, for a whole test."""
+    async with sensor(tmp_path) as port:
+        yield port
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_status import config, port, running
+from tests.cli.running import config, port, running
 from tests.cli.verb import verb
 
 __all__ = ["port"]  # the fixture

@@ -2,20 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 
-import pytest
-
 from edge_agent.status import as_json, from_json
-from tests.cli.running import AIR, config, running, sensor, until
+from tests.cli.running import AIR, config, port, running, until
 from tests.cli.verb import started, verb
 
 
-@pytest.fixture
-async def port(tmp_path: Path) -> AsyncIterator[Path]:
-    async with sensor(tmp_path) as port:
-        yield port
+__all__ = ["port"]  # the fixture
 
 
 async def test_all_is_well(port: Path, tmp_path: Path) -> None:

@@ -1,0 +1,255 @@
+"""``edge-agent outbox``: what is kept, what is owed to whom, what was lost; and readings as a file."""
+
+import csv
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
+from zoneinfo import ZoneInfo
+
+import typer
+
+from edge_agent.cli.ending import stop
+from edge_agent.cli.options import CONFIG, ConfigFile
+from edge_agent.cli.say import say, tell
+from edge_agent.shown import duration, nobody_reads
+
+if TYPE_CHECKING:
+    from edge_agent.kept import Moment
+    from edge_agent.outbox.looking import Found, Look, Lost
+
+outbox = typer.Typer(help="See what is kept, owed and lost; export readings. Nothing is changed.")
+
+File = Annotated[
+    Path | None,
+    typer.Option("--file", readable=False, help="This outbox, such as a copy; else the configuration's."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+Output = Annotated[
+    Path | None, typer.Option("--out", "-o", metavar="FILE", help="Into a new file; else to stdout.")
+]
+
+_MOST_LOSSES = 100  # shown to a person
+_COLUMNS = ("device", "epoch", "seq", "ts", "time", "clock", "channel", "value", "unit", "quality", "reason")
+
+
+@outbox.callback(invoke_without_command=True)
+def summary(
+    context: typer.Context, config: ConfigFile = CONFIG, *, file: File = None, as_json: AsJson = False
+) -> None:
+    """Show how much is kept, what each uplink is owed and since when, and how much was lost.
+
+    The agent may run meanwhile; what was acknowledged in the last 10 s may still count as owed. Ends with 0,
+    or with 2 when the file cannot be read, 78 when the configuration cannot.
+
+    Example: edge-agent outbox --config agent.toml
+    """
+    if context.invoked_subcommand:
+        return
+    path, zone = _place(config, file, as_json=as_json)
+    with _looking(path, as_json=as_json) as look:
+        kept = look.kept()
+        if as_json:
+            tell({"file": str(path)} | asdict(kept) | {"uplinks": [_owed(one) for one in kept.uplinks]})
+            return
+        say(f"{path}: {kept.readings} readings, {kept.size / 1e6:.1f} MB, epoch {kept.epoch}")
+        for one in kept.uplinks:
+            parked = "; it is not in the configuration any more" if one.parked else ""
+            say(f"uplink {one.name}: {one.backlog} owed{parked}")
+            if one.oldest is not None and one.age_s is not None:
+                say(f"  the oldest was made {_local(one.oldest, zone)}, {duration(one.age_s)} ago")
+        more = "; `edge-agent outbox losses` has more" if kept.lost else ""
+        say(f"lost since it was made: {kept.lost}{more}")
+
+
+@outbox.command()
+def losses(
+    config: ConfigFile = CONFIG,
+    *,
+    file: File = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs: an object per line, all.")] = False,
+) -> None:
+    """Show what was given up, the newest first: device, numbers, times and why.
+
+    Example: edge-agent outbox losses --json
+    """
+    path, zone = _place(config, file, as_json=as_json)
+    with _looking(path, as_json=as_json) as look:
+        shown = 0
+        for loss in look.losses():
+            shown += 1
+            if as_json:
+                tell(loss._asdict())
+            elif shown <= _MOST_LOSSES:
+                say(_loss(loss, zone))
+        if shown > _MOST_LOSSES and not as_json:
+            say(f"and {shown - _MOST_LOSSES} older ones; --json has all")
+        if not shown and not as_json:
+            say("nothing was lost")
+
+
+@outbox.command()
+def export(  # noqa: PLR0913 - one parameter for each option
+    config: ConfigFile = CONFIG,
+    *,
+    file: File = None,
+    device: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="Only this device; may be given again.")
+    ] = None,
+    from_: Annotated[
+        str,
+        typer.Option("--from", metavar="TIME", help="From this time on: 2026-11-23T08:00, or 2h ago: 2h."),
+    ] = "",
+    to: Annotated[str, typer.Option(metavar="TIME", help="Before this time.")] = "",
+    format_: Annotated[
+        Literal["csv", "jsonl"],
+        typer.Option("--format", help="A line per value, or a JSON object per reading."),
+    ] = "csv",
+    out: Output = None,
+) -> None:
+    """Write kept readings as CSV or JSON lines, in the order of keeping. Times are UTC, and ms since 1970.
+
+    A TIME without a zone is of the site's. Ends with 0, with 1 when the file is damaged (what could be read
+    is written), 2 when it cannot be done.
+
+    Example: edge-agent outbox export --device meter-7 --from 2h --format jsonl --out it.jsonl
+    """
+    path, zone = _place(config, file)
+    from_ms, to_ms = _time("--from", from_, zone), _time("--to", to, zone)
+    with _looking(path) as look:
+        there = look.devices()
+        if absent := [one for one in device or [] if one not in there]:
+            stop(f"{path} has no device {absent[0]!r}; there are: {', '.join(there) or 'none'}")
+        with _output(out) as written:
+            put = _csv(written) if format_ == "csv" else _jsonl(written)
+            count = 0
+            for found in look.readings(device or [], from_ms, to_ms, _progress):
+                put(found)
+                count += 1
+    say(f"{count} readings written" + (f" to {out}" if out else ""), error=True)
+
+
+def _place(config: Path, file: Path | None, *, as_json: bool = False) -> tuple[Path, tzinfo]:
+    """Return which outbox is meant, and the site's time zone."""
+    from edge_agent.settings.error import SettingsError  # noqa: PLC0415 - not for --help
+    from edge_agent.settings.load import load  # noqa: PLC0415 - as above
+
+    if file is not None:
+        return file, UTC
+    try:
+        found = load(config)
+    except SettingsError as error:
+        stop(str(error), as_json=as_json, code=os.EX_CONFIG)
+    return found.outbox.path, ZoneInfo(found.gateway.timezone)
+
+
+@contextmanager
+def _looking(path: Path, *, as_json: bool = False) -> "Iterator[Look]":
+    from edge_agent.outbox.looking import opened  # noqa: PLC0415 - as above
+    from edge_agent.outbox.store import DamagedError, OutboxError  # noqa: PLC0415 - as above
+
+    try:
+        with opened(path) as look:
+            yield look
+    except OutboxError as error:
+        stop(str(error), as_json=as_json)
+    except DamagedError as error:
+        stop(str(error), as_json=as_json, code=1)
+    except BrokenPipeError:  # nobody reads on
+        nobody_reads()
+
+
+def _time(option: str, text: str, zone: tzinfo) -> int | None:
+    from edge_agent.clock import SystemClock  # noqa: PLC0415 - as above
+    from edge_agent.settings.units import duration as seconds  # noqa: PLC0415 - as above
+
+    if not text:
+        return None
+    try:
+        return SystemClock("always").wall_ms() - round(seconds(text) * 1000)
+    except ValueError:
+        pass
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        stop(f"{option} {text!r} is no time; write 2026-11-23T08:00, or 2h for two hours ago")
+    return round((at if at.tzinfo else at.replace(tzinfo=zone)).timestamp() * 1000)
+
+
+def _owed(one: Any) -> dict[str, Any]:
+    told = asdict(one)
+    oldest = told.pop("oldest")
+    return told | {"oldest_ts": None if oldest is None else oldest[0]}
+
+
+def _local(when: "Moment", zone: tzinfo) -> str:
+    """Write a time for a person."""
+    at = datetime.fromtimestamp(when.ts / 1000, zone).isoformat(" ", "seconds")
+    return f"{at} ({when.clock})" if when.clock else at
+
+
+def _loss(loss: "Lost", zone: tzinfo) -> str:
+    times = " to ".join(
+        datetime.fromtimestamp(ts / 1000, zone).isoformat(" ", "seconds")
+        for ts in (loss.from_ts, loss.to_ts)
+        if ts is not None
+    )
+    numbers = f"{loss.from_seq} to {'the end of its epoch' if loss.to_seq is None else loss.to_seq}"
+    count = "an unknown number of" if loss.readings is None else loss.readings
+    return f"{loss.device} {numbers}: {count} readings, {loss.reason}{f', {times}' if times else ''}"
+
+
+@contextmanager
+def _output(out: Path | None) -> Iterator[TextIO]:
+    if out is None:
+        yield sys.stdout
+        return
+    try:
+        written = out.open("x", encoding="utf-8", newline="")
+    except OSError as error:
+        stop(f"{out} cannot be written ({error.strerror}); choose another name")
+    with written:
+        yield written
+
+
+def _csv(written: TextIO) -> Any:
+    rows = csv.writer(written, lineterminator="\n")
+    rows.writerow(_COLUMNS)
+
+    def put(found: "Found") -> None:
+        at = datetime.fromtimestamp(found.when.ts / 1000, UTC).isoformat(timespec="milliseconds")
+        about = (found.device, found.epoch, found.seq, found.when.ts, at, found.when.clock or "synchronised")
+        for channel in dict.fromkeys((*found.values, *found.quality)):
+            why = found.quality.get(channel, ["good", ""])
+            value = found.values.get(channel, "")
+            told = json.dumps(value) if isinstance(value, bool) else value
+            rows.writerow((*about, channel, told, found.units.get(channel, ""), *why))
+
+    return put
+
+
+def _jsonl(written: TextIO) -> Any:
+    def put(found: "Found") -> None:
+        told = {
+            "device": found.device,
+            "epoch": found.epoch,
+            "seq": found.seq,
+            "ts": found.when.ts,
+            "clock": found.when.clock or "synchronised",
+            "values": found.values,
+        }
+        if found.quality:
+            told["quality"] = found.quality
+        written.write(json.dumps(told, ensure_ascii=False) + "\n")
+
+    return put
+
+
+def _progress(share: float) -> None:
+    if sys.stderr.isatty():
+        say(f"\rreading the outbox: {share:.0%}", error=True, end="\n" if share >= 1 else "")

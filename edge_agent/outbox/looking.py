@@ -1,0 +1,232 @@
+"""What an outbox holds, read from its file while an agent may be writing to it. Nothing is changed.
+
+All is as the file knows it: what was acknowledged in the last 10 s may still count as owed.
+"""
+
+import sqlite3
+from collections.abc import Callable, Collection, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import orjson
+
+from edge_agent.kept import Declared, Moment, Row
+from edge_agent.outbox import apart, transactions
+from edge_agent.outbox.apart import Apart
+from edge_agent.outbox.beginning import streams
+from edge_agent.outbox.ledger import LOSS_COLUMNS
+from edge_agent.outbox.share import Share, Written
+from edge_agent.outbox.store import APPLICATION_ID, MAJOR, DamagedError, OutboxError, is_damage
+from edge_agent.outbox.timeline import Timeline
+
+_AT_A_TIME = 2_000  # rows; between them the agent may make its write-ahead log shorter
+_MOST_LOOKED_AT = 500_000  # rows, for the oldest one that is owed
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """What one uplink is owed. ``parked``: it is not in the configuration any more.
+
+    ``oldest`` is when the oldest reading of it was made, ``age_s`` how long ago, in seconds in which the
+    gateway ran; None where nothing is owed, or too much to find it quickly.
+    """
+
+    name: str
+    backlog: int
+    acknowledged: int
+    parked: bool
+    oldest: Moment | None = None
+    age_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The outbox as a whole. ``size`` in bytes; ``readings`` are there now, ``lost`` since it was made."""
+
+    epoch: str
+    size: int
+    readings: int
+    lost: int
+    uplinks: tuple[Owed, ...]
+
+
+class Lost(NamedTuple):
+    """A declaration in the ledger, newest first. ``to_seq`` None: to the end of the epoch."""
+
+    device: str
+    epoch: str
+    from_seq: int
+    to_seq: int | None
+    readings: int | None
+    from_ts: int | None
+    to_ts: int | None
+    reason: str
+    every: int | None
+
+
+class Found(NamedTuple):
+    """A kept reading with all that its description says."""
+
+    device: str
+    epoch: str
+    seq: int
+    when: Moment
+    values: dict[str, object]
+    quality: dict[str, list[str]]
+    units: dict[str, str]
+
+
+@contextmanager
+def opened(path: Path) -> Iterator["Look"]:
+    """Open a file for reading.
+
+    Raises:
+        OutboxError: there is none, it may not be read, or it is no outbox of this version.
+        DamagedError: it is damaged; also later, while it is read.
+    """
+    if not path.is_file():
+        raise OutboxError(f"{path}: there is no outbox; give the configuration with --config")
+    # without the file of a writer there is none, and SQLite need not make what writers share
+    alone = "" if path.with_name(path.name + "-wal").exists() else "&immutable=1"
+    try:
+        with closing(
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{alone}", uri=True, timeout=5)
+        ) as db:
+            (application,) = db.execute("PRAGMA application_id").fetchone()
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+            if application != APPLICATION_ID or version // 1000 != MAJOR:
+                raise OutboxError(f"{path}: is no outbox of this version; see --config")
+            yield Look(path, db)
+    except (sqlite3.Error, UnicodeDecodeError, DamagedError) as error:
+        if isinstance(error, sqlite3.Error) and not is_damage(error):
+            raise OutboxError(f"{path}: cannot be read ({error}); use sudo") from None
+        raise DamagedError(
+            f"{path}: is damaged ({error}); the agent salvages it when it is started next"
+        ) from None
+
+
+class Look:
+    """An outbox that is open for reading."""
+
+    def __init__(self, path: Path, db: sqlite3.Connection) -> None:
+        self._path, self._db = path, db
+        pieces: dict[int, list[tuple[int, int]]] = {}
+        for boot, *piece in db.execute("SELECT boot, from_mono, offset_ms FROM clock ORDER BY 1, 2"):
+            pieces.setdefault(boot, []).append((piece[0], piece[1]))
+        ran_ms = dict(db.execute("SELECT id, ran_ms FROM boot"))
+        self._boot = max(ran_ms, default=0)
+        self._now_ms = sum(ran_ms.values())
+        self._timeline = Timeline(self._boot, ran_ms, pieces)
+
+    def kept(self) -> Kept:
+        """Look at the whole of it."""
+        db = self._db
+        epoch, upto, lost = db.execute(
+            "SELECT epoch.name, upto, lost FROM outbox JOIN epoch ON epoch.id = epoch"
+        ).fetchone()
+        (readings,) = db.execute("SELECT count(*) FROM log").fetchone()
+        known = streams(db, upto)
+        runs = apart.load(db)
+        uplinks = []
+        for uplink, name, scan_from, acknowledged, parked in db.execute(
+            "SELECT id, name, scan_from, acknowledged, parked FROM uplink ORDER BY name"
+        ).fetchall():
+            if parked == apart.GONE:
+                continue
+            missing = Apart(runs.get(uplink, ()))
+            shares = {id_: Share() for id_ in known}
+            for stream, *written in db.execute(
+                "SELECT stream, settled, beyond, given_up FROM delivery WHERE uplink = ?", (uplink,)
+            ):
+                shares[stream] = Share.read(Written(*written))
+            for stream in known.values():
+                for run in missing.runs(stream):
+                    shares[stream.id].skip(*run)
+            for loss in transactions.open_losses(db, uplink, 0, -1):
+                if loss.to_seq is not None:
+                    shares[loss.stream].lose(loss.id, loss.from_seq, loss.to_seq, loss.every)
+            backlog = sum(shares[id_].owed(1, stream.next_seq - 1) for id_, stream in known.items())
+            oldest = self._oldest(scan_from, shares) if backlog else None
+            uplinks.append(Owed(name, backlog, acknowledged, parked is not None, *(oldest or (None, None))))
+        files = (self._path, self._path.with_name(self._path.name + "-wal"))
+        size = sum(file.stat().st_size for file in files if file.exists())
+        return Kept(epoch, size, readings, lost, tuple(uplinks))
+
+    def _oldest(self, from_id: int, shares: dict[int, Share]) -> tuple[Moment, float] | None:
+        rows = self._db.execute(
+            "SELECT stream, seq, boot, mono FROM log WHERE id >= ? ORDER BY id LIMIT ?",
+            (from_id, _MOST_LOOKED_AT),
+        )
+        for stream, seq, boot, mono in rows:
+            if shares[stream].owes(seq):
+                age = max(0, self._now_ms - self._timeline.running_ms(boot, mono)) / 1000
+                return self._timeline.moment(boot, mono), age
+        return None
+
+    def losses(self) -> Iterator[Lost]:
+        """Yield what the ledger still has, the newest first."""
+        names = self._names()
+        found = self._db.execute(f"SELECT {LOSS_COLUMNS} FROM loss ORDER BY id DESC")  # noqa: S608 - our own names
+        for row in found:
+            loss = Declared(*row)
+            if loss.stream not in names:
+                continue
+            device, epoch = names[loss.stream]
+            yield Lost(
+                device, epoch, loss.from_seq, loss.to_seq, loss.readings,
+                self._ts(loss.from_boot, loss.from_mono), self._ts(loss.to_boot, loss.to_mono),
+                loss.reason, loss.every,
+            )  # fmt: skip
+
+    def readings(
+        self,
+        devices: Collection[str],
+        from_ms: int | None,
+        to_ms: int | None,
+        tell: Callable[[float], None] = lambda _share: None,
+    ) -> Iterator[Found]:
+        """Yield the readings of some devices, none for all, made from a time on and before another.
+
+        They come in the order of keeping, a piece at a time. ``tell`` hears how much is done, 0 to 1.
+
+        Raises:
+            DamagedError: one is not as it was written; all before it are.
+        """
+        names = self._names()
+        described = {id_: orjson.loads(body) for id_, body in self._db.execute("SELECT id, body FROM meta")}
+        first, last = self._db.execute("SELECT ifnull(min(id), 1), ifnull(max(id), 0) FROM log").fetchone()
+        at = first
+        while rows := transactions.read(self._db, at, last, _AT_A_TIME):
+            for row in rows:
+                device, epoch = names.get(row.stream, ("", ""))
+                if not device or (devices and device not in devices):
+                    continue
+                when = self._timeline.moment(row.boot, row.mono_ms)
+                if (from_ms is None or when.ts >= from_ms) and (to_ms is None or when.ts < to_ms):
+                    yield _found(device, epoch, when, row, described[row.meta]["channels"])
+            at = rows[-1].id + 1
+            tell((at - first) / (last - first + 1))
+
+    def devices(self) -> list[str]:
+        """Return every device that has readings or losses."""
+        return sorted({device for device, _ in self._names().values()})
+
+    def _names(self) -> dict[int, tuple[str, str]]:
+        found = self._db.execute(
+            "SELECT stream.id, device, epoch.name FROM stream JOIN epoch ON epoch.id = stream.epoch"
+            " WHERE kind = 'reading'"
+        )
+        return {id_: (device, epoch) for id_, device, epoch in found}
+
+    def _ts(self, boot: int | None, mono: int | None) -> int | None:
+        return None if boot is None or mono is None else self._timeline.moment(boot, mono).ts
+
+
+def _found(device: str, epoch: str, when: Moment, row: Row, channels: dict[str, dict[str, str]]) -> Found:
+    content = orjson.loads(row.body)
+    values, quality = (content, {}) if isinstance(content, list) else (content["v"], content["q"])
+    named = {name: value for name, value in zip(channels, values, strict=True) if value is not None}
+    units = {name: channel.get("unit", "") for name, channel in channels.items()}
+    return Found(device, epoch, row.seq, when, named, quality, units)
