@@ -8,7 +8,6 @@ from edge_agent.status import as_json, from_json
 from tests.cli.running import AIR, config, port, running, until
 from tests.cli.verb import started, verb
 
-
 __all__ = ["port"]  # the fixture
 
 
