@@ -10,6 +10,7 @@ from edge_agent.cli.check import check
 from edge_agent.cli.contract import contract
 from edge_agent.cli.decode import decode
 from edge_agent.cli.demo import demo
+from edge_agent.cli.diagnostics import diagnostics
 from edge_agent.cli.doctor import doctor
 from edge_agent.cli.drivers import drivers
 from edge_agent.cli.healthy import healthy
@@ -53,6 +54,7 @@ for verb in (
     status,
     check,
     doctor,
+    diagnostics,
     plan,
     read,
     listen,

@@ -29,12 +29,13 @@ def plan(
 
     Example: edge-agent plan --config agent.toml --endurance 8000GB
     """
-    from edge_agent.settings.error import SettingsError  # noqa: PLC0415 - not for --help
+    from edge_agent.forecast.all_figures import figures  # noqa: PLC0415 - not for --help
+    from edge_agent.settings.error import SettingsError  # noqa: PLC0415 - as above
     from edge_agent.settings.load import load  # noqa: PLC0415 - as above
 
     card = _card(endurance, as_json=as_json)
     try:
-        told = forecast(load(config), card)
+        told = figures(load(config), card)
     except SettingsError as error:
         stop(str(error), as_json=as_json, code=os.EX_CONFIG)
     if as_json:
@@ -55,50 +56,6 @@ def _card(endurance: str, *, as_json: bool) -> float:
         return size(endurance)
     except ValueError as error:
         stop(f"--endurance {endurance!r} {error}", as_json=as_json)
-
-
-def forecast(config: Any, card: float) -> dict[str, Any]:
-    """Return all figures, as ``--json`` prints them. Sizes in bytes; ``card``: what may be written to it."""
-    from edge_agent.forecast import line_load, traffic  # noqa: PLC0415 - as above
-
-    sources = traffic.sources(config)
-    kept, written = (
-        traffic.kept_bytes_s(sources),
-        traffic.written_bytes_s(sources, config.outbox.window),
-    )
-    return {
-        "devices": len(sources),
-        "readings_s": round(sum(source.rate for source in sources), 3),
-        "outbox": {
-            "max_size": config.outbox.max_size,
-            "bytes_day": round(kept * traffic.DAY_S),
-            "outage_hours": round(config.outbox.max_size / kept / 3600, 1) if kept else None,
-        },
-        "card": {
-            "written_day": round(written * traffic.DAY_S),
-            "endurance": round(card),
-            "years": round(card / written / traffic.YEAR_S, 1) if written else None,
-        },
-        "uplinks": {
-            name: {"bytes_month": round(traffic.sent_bytes_s(config, uplink, sources) * traffic.MONTH_S)}
-            for name, uplink in config.uplink.items()
-        },
-        "buses": {
-            load.bus: {
-                "serial": load.serial,
-                "busy": round(load.busy, 3),
-                "polls": {
-                    poll.device: {
-                        "requests": poll.requests,
-                        "seconds": poll.seconds,
-                        "interval": poll.interval,
-                    }
-                    for poll in load.polls
-                },
-            }
-            for load in line_load.loads(config)
-        },
-    }
 
 
 def _lines(told: dict[str, Any]) -> Iterator[str]:

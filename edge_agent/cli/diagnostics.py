@@ -1,0 +1,44 @@
+"""``edge-agent diagnostics``: one file for somebody who is to find out what is wrong."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge_agent.cli.ending import stop
+from edge_agent.cli.options import CONFIG, ConfigFile
+from edge_agent.cli.say import say
+
+
+def diagnostics(
+    target: Annotated[
+        Path,
+        typer.Argument(metavar="[FILE]", help="What to write.", dir_okay=False),
+    ] = Path("edge-agent-diagnostics.tar.gz"),
+    config: ConfigFile = CONFIG,
+    *,
+    log: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A log to put in; else the journal of the service.")
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Leave the brokers out.")] = False,
+) -> None:
+    """Gather versions, configuration, doctor's findings, status, log and losses in a tar.gz, without secrets.
+
+    Run it as root, or it holds what this user may see. Ends with 0, 2 when it cannot be written.
+
+    Example: edge-agent diagnostics /tmp/gw-01.tar.gz --config agent.toml --offline
+    """
+    from edge_agent.clock import SystemClock  # noqa: PLC0415 - not for --help
+    from edge_agent.diagnostics.gather import pieces, secrets_of  # noqa: PLC0415 - as above
+    from edge_agent.diagnostics.pack import pack  # noqa: PLC0415 - as above
+    from edge_agent.diagnostics.scrub import Scrub  # noqa: PLC0415 - as above
+
+    scrub = Scrub(secrets_of(config))
+    now = SystemClock("always").wall_ms() / 1000
+    try:
+        names = pack(target, pieces(config, log=log, online=not offline), scrub, now)
+    except OSError as error:
+        stop(f"{target} cannot be written ({error.strerror}); name another file")
+    for name in names:
+        say(f"  {name}")
+    say(f"written: {target}, {target.stat().st_size / 1000:.0f} KB; look through it before you hand it on")
