@@ -21,6 +21,7 @@ from edge_agent.cli.plan import plan
 from edge_agent.cli.profile import profile
 from edge_agent.cli.read import read
 from edge_agent.cli.record import record
+from edge_agent.cli.reload import reload
 from edge_agent.cli.rename import rename
 from edge_agent.cli.replay import replay
 from edge_agent.cli.report import report
@@ -52,6 +53,7 @@ for verb in (
     init,
     run,
     status,
+    reload,
     check,
     doctor,
     diagnostics,

@@ -30,6 +30,15 @@ async def _status(agent: Agent, _args: NoArgs, _tell: Tell) -> Mapping[str, Any]
     return as_json(agent.status())
 
 
+async def _reload(agent: Agent, _args: NoArgs, _tell: Tell) -> Mapping[str, Any]:
+    reloaded = await agent.reload()
+    return {
+        "changes": reloaded.changes,
+        "problems": [str(problem) for problem in reloaded.problems],
+        "left_out": [str(problem) for problem in reloaded.left_out],
+    }
+
+
 class LendArgs(BaseModel):
     """Which port is wanted, and who wants it."""
 
@@ -53,6 +62,7 @@ async def _lend(agent: Agent, args: LendArgs, tell: Tell) -> Mapping[str, Any]:
 
 VERBS: Mapping[str, Verb] = {
     "status": Verb(_status),
+    "reload": Verb(_reload),
     "lend": Verb(_lend, LendArgs),
 }
 

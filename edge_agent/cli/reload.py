@@ -1,0 +1,48 @@
+"""``edge-agent reload``: have the running agent go on with what the configuration says now."""
+
+import os
+from typing import Annotated, Any
+
+import typer
+
+from edge_agent.cli.ending import INTERRUPTED, stop, until_stopped
+from edge_agent.cli.say import say, tell
+from edge_agent.cli.status import Socket
+
+_WITHIN_S = 120.0  # on a small board, with 500 devices, behind another reload
+
+
+def reload(
+    *, as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False, socket: Socket = None
+) -> None:
+    """Apply the configuration file anew, without a restart, and say what changed; or what is wrong with it.
+
+    When something is wrong nothing changes, and the agent goes on as before. Ends with 0, with 78 when the
+    configuration cannot be used, 2 when no agent can be asked.
+
+    Example: sudo edge-agent reload
+    """
+    from edge_agent.control.client import NoAgentError, ask  # noqa: PLC0415 - not for --help
+    from edge_agent.control.wire import RefusedError  # noqa: PLC0415 - as above
+
+    told: dict[str, Any] = {}
+
+    async def work() -> None:
+        told.update(await ask("reload", at=socket, within=_WITHIN_S))
+
+    try:
+        ended = until_stopped(work())
+    except (NoAgentError, RefusedError) as error:
+        stop(str(error), as_json=as_json)
+    if not ended or not told:
+        raise typer.Exit(INTERRUPTED)
+    if as_json:
+        tell(told)
+    else:
+        for problem in told["problems"]:
+            say(f"not reloaded: {problem}", error=True, filled=True)
+        for problem in told["left_out"]:
+            say(f"{problem}; the agent runs without this device", error=True, filled=True)
+        if not told["problems"]:
+            say("\n".join(told["changes"]) or "nothing changed")
+    raise typer.Exit(os.EX_CONFIG if told["problems"] else 0)
