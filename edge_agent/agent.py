@@ -279,6 +279,7 @@ class Agent:
             units=device.units,
             faults=dict(device.faults),
             problem=device.away or device.problem or device.not_set_up,
+            reason=device.reason,
             bus=settings.bus,
             place=settings.place,
             since_s=(self._clock.mono_ms() - device.since_ms) / 1000,

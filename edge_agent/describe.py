@@ -4,6 +4,7 @@ import hashlib
 
 from edge_agent import driver as contract
 from edge_agent.contract.messages import ChannelMeta, MetaMessage
+from edge_agent.settings.channels import averaged, is_counted, kept
 from edge_agent.settings.device import Device
 from edge_agent.settings.model import Config
 
@@ -12,16 +13,19 @@ def describe(
     config: Config, id_: str, device: Device, model: str, channels: tuple[contract.Channel, ...]
 ) -> MetaMessage:
     """Return a device's description. Its hash changes when anything else in it does."""
+    means = {channel.name for channel in averaged(device, channels)}
     described = {}
-    for channel in channels:
-        told = device.channel.get(channel.name)
+    for channel in kept(device, channels):
+        own = channel.name.rpartition("_")[0] if channel not in channels else channel.name
+        told = device.channel.get(own)
         quantity = channel.quantity
         described[channel.name] = ChannelMeta(
             quantity=quantity,
             unit=quantity.unit,
-            kind=quantity.kind,
-            name=(told.name if told else "") or channel.label or None,
-            interval_s=device.interval,
+            kind="counter" if is_counted(device, own) else quantity.kind,
+            name=(told.name if told and own == channel.name else "") or channel.label or None,
+            interval_s=device.average or device.interval,
+            average_s=device.average if own in means else None,
             plausible=(told.plausible if told else None) or _bounds(quantity),
         )
     message = MetaMessage.model_validate(

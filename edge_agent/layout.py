@@ -82,7 +82,7 @@ def select(uplink: Uplink, parts: Mapping[str, Part]) -> Selection:
     on = {
         id_
         for id_, part in parts.items()
-        if selects(uplink.send, id_, part.settings.labels, [channel.name for channel in part.channels])
+        if selects(uplink.send, id_, part.settings.labels, part.kept_as.names)
     }
     return Selection(on, uplink.begin)
 

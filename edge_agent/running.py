@@ -19,6 +19,7 @@ from edge_agent.outbox.rows import Policy
 from edge_agent.outbox.store import DiskError
 from edge_agent.processing.plan import plan_for
 from edge_agent.profile import profile_note
+from edge_agent.settings.channels import kept
 from edge_agent.settings.model import Config
 from edge_agent.status import Availability, Status
 from edge_agent.uplink.downlink import Downlink
@@ -156,9 +157,12 @@ class Running:
             log.info("%s: its profile is %s", part.id, note)
         plan = plan_for(settings, part.channels, part.driver.over in {Over.STREAM, Over.ADVERTISEMENTS})
         keep = partial(self._outbox.keep, immediate=settings.keep == "immediate")
-        made = Device(part.id, part.channels, plan, self._clock, keep)
+        made = Device(part.id, kept(settings, part.channels), plan, self._clock, keep)
         made.expect_s = settings.expect or settings.interval
         made.on_availability = self._tell_state
+        made.ways.keep_now = partial(self._outbox.keep, immediate=True)
+        made.ways.remember = partial(self._outbox.memory.remember, part.id)
+        made.recall(self._outbox.memory.of(part.id))
         return made
 
     def _metas(self, uplink: str) -> dict[str, str]:
@@ -205,9 +209,9 @@ class Running:
         for uplink in self.uplinks.values():
             uplink.publish_state(device)
 
-    def _availability(self, id_: str) -> tuple[Availability, int]:
+    def _availability(self, id_: str) -> tuple[Availability, int, str]:
         device, timeline = self.devices[id_], self._outbox.timeline
-        return device.availability, timeline.moment(timeline.boot, device.since_ms).ts
+        return device.availability, timeline.moment(timeline.boot, device.since_ms).ts, device.reason
 
 
 def _device_task(id_: str) -> str:

@@ -17,7 +17,7 @@ class DeviceStatus:
 
     ``seq`` is the number of the last kept reading, 0 before the first. ``faults`` counts by kind. ``units``
     has the UCUM code of every channel, ``values`` the last known good or suspect value of some of them.
-    ``since_s`` is how long it has had its availability, in seconds.
+    ``since_s`` is how long it has had its availability, in seconds; ``reason`` why it is not online.
     """
 
     id: str
@@ -34,6 +34,7 @@ class DeviceStatus:
     bus: str = ""
     place: str = ""
     since_s: float = 0.0
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,16 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 from edge_agent.clock import Clock
-from edge_agent.driver import Channel, Fault, NotMine, Sample
+from edge_agent.collect.remembering import Remembering, Ways
+from edge_agent.driver import Channel, Fault, NoAnswer, NotMine, Sample
 from edge_agent.processing.hold import Holds, hold, next_due, tick
 from edge_agent.processing.plan import Plan
 from edge_agent.processing.step import Memory, step
 from edge_agent.reading import Grade, Quality, Reading, Value
+from edge_agent.shown import duration
 from edge_agent.status import Availability
 
 log = logging.getLogger(__name__)
@@ -25,9 +28,10 @@ _UNKNOWN = Quality(Grade.BAD, "unknown")
 class Device:
     """Turns a device's samples into readings, and knows whether it is alive.
 
-    ``expect_s`` is how often a frame should be heard. ``keep`` takes over what processing passes on.
-    ``on_availability`` is told when the device goes or comes back. ``problem`` lasts until the next good
-    frame, ``not_set_up`` until the device follows. ``away`` says why it cannot be heard now, "" while it can.
+    ``expect_s`` is how often a frame should be heard. ``ways`` take over what processing makes; without any
+    but ``keep``, readings are all that leaves. ``on_availability`` is told when the device goes or comes
+    back; ``reason`` says in words why it is not online. ``problem`` lasts until the next good frame,
+    ``not_set_up`` until the device follows. ``away`` says why it cannot be heard now, "" while it can.
     """
 
     def __init__(
@@ -49,11 +53,15 @@ class Device:
         self.quality: dict[str, Quality] = {}
         self.units = {channel.name: channel.quantity.unit for channel in channels}
         self.availability: Availability = "late"  # nothing was heard yet
+        self.reason = "nothing was heard yet"
         self.since_ms = self._heard_ms = clock.mono_ms()
         self._heard = False
         self._back_ms = self._heard_ms
-        self._plan, self._clock, self._keep = plan, clock, keep
+        self._plan, self._clock = plan, clock
+        self.ways = Ways(keep, keep)
+        self._cause: Literal["silence", "no answer", "bus"] = "silence"
         self._memory = Memory()
+        self._remembering = Remembering(id_, plan, plan.memorable, self.ways) if plan.memorable else None
         self._holds: Holds = {}
         self._due: int | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -65,9 +73,9 @@ class Device:
 
     def heard(self, samples: Sequence[Sample]) -> None:
         """Stamp what a frame or an answer said, process it, and hand it on."""
-        self.present()
+        self._is_here()
         now = self._heard_ms
-        self.problem = ""
+        self.problem, self._cause = "", "silence"
         reading = self._stamped(samples, now)
         if self._plan.holds:
             self._holds, reading = hold(self._plan, self._holds, reading)
@@ -86,28 +94,49 @@ class Device:
 
         It changes nothing of what is kept.
         """
-        return step(self._plan, Memory(), self._stamped(samples, self._clock.mono_ms()))[1]
+        reading = self._stamped(samples, self._clock.mono_ms())
+        if self._remembering is not None:
+            reading = self._remembering.counted(reading)
+        return step(self._plan, Memory(), reading)[1]
 
     def present(self) -> None:
         """Take note that the device was heard, and said nothing that is to be kept."""
+        self._is_here()
+        if self._remembering is not None:
+            self._remembering.same(self._heard_ms)
+
+    def recall(self, body: bytes) -> None:
+        """Go on with what ``ways.remember`` was given last, in an earlier run; nothing, if never."""
+        if self._remembering is not None:
+            self._remembering.recall(body, self._clock.mono_ms())
+
+    def _is_here(self) -> None:
         self._heard_ms, self._heard = self._clock.mono_ms(), True
         if self.availability != "online":
             self._become("online")
 
     def close(self) -> None:
-        """End the timer of the holds."""
+        """End the timer of the holds, and a window that is open."""
         self._holds = {}
         self._arm(0)
+        if self._remembering is not None:
+            self._remembering.cut(self._clock.mono_ms())
 
     def _process(self, heard: Reading) -> None:
+        if self._remembering is not None:
+            self._show(heard, self._remembering.take(heard))
+            return
         self._memory, reading = step(self._plan, self._memory, heard)
         if reading is not None:
-            self.values.update(reading.values)
-            if self.quality:
-                for name in heard.values:
-                    self.quality.pop(name, None)
-            self.quality.update(reading.quality)
-            self._keep(reading)
+            self._show(heard, reading)
+            self.ways.keep(reading)
+
+    def _show(self, heard: Reading, reading: Reading) -> None:
+        self.values.update(reading.values)
+        if self.quality:
+            for name in heard.values:
+                self.quality.pop(name, None)
+        self.quality.update(reading.quality)
 
     def _arm(self, now: int) -> None:
         """Let the timer go off when the next hold ends; while that stays the same, leave it alone."""
@@ -136,6 +165,11 @@ class Device:
         if not isinstance(fault, NotMine):
             self.faults[type(fault).__name__] += 1
             self.problem = f"{type(fault).__name__}: {fault}"
+            self._cause = "no answer" if isinstance(fault, NoAnswer) else "silence"
+
+    def bus_gone(self, why: str) -> None:
+        """Take note that the bus cannot be used, and so the device not be heard."""
+        self.problem, self._cause = why, "bus"
 
     def is_set_up(self, problem: str = "") -> None:
         """Take note that the device reports as its settings say, or why it may not."""
@@ -155,26 +189,39 @@ class Device:
 
     def look(self) -> float:
         """See whether the device is late or offline by now; return the seconds until the next look."""
-        silent = self._clock.mono_ms() - max(self._heard_ms, self._back_ms)
+        now = self._clock.mono_ms()
+        silent = now - max(self._heard_ms, self._back_ms)
         late = max(_LATE_AFTER * self.expect_s * 1000, _LATE_AT_LEAST_MS)
         offline = max(_OFFLINE_AFTER * self.expect_s * 1000, _OFFLINE_AT_LEAST_MS)
         if self.away:
             return late / 1000
-        if silent >= offline:
-            self._become("offline")
-            return late / 1000
-        if silent >= late:
-            self._become("late")
-            return (offline - silent) / 1000
-        return (late - silent) / 1000
+        if silent < late:
+            return (late - silent) / 1000
+        self._become("late" if silent < offline else "offline")
+        again = late if silent >= offline else offline - silent
+        window = self._remembering.look(now) if self._remembering is not None else None
+        return (again if window is None else min(again, window)) / 1000
 
     def _become(self, availability: Availability) -> None:
         if availability == self.availability:
             return
         if availability == "online":
+            self.reason = ""
             log.info("%s online", self.id)
         else:
             silent = (self._clock.mono_ms() - self._heard_ms) // 1000
+            self.reason = self._why(silent)
             log.warning("%s %s: nothing heard for %d s; %s", self.id, availability, silent, self.problem)
+            if self._remembering is not None:
+                self._remembering.silent()
         self.availability, self.since_ms = availability, self._clock.mono_ms()
         self.on_availability(self.id)
+
+    def _why(self, silent: int) -> str:
+        """Say why nothing was heard for so many seconds."""
+        if self._cause == "bus":
+            return self.problem
+        long = duration(silent)
+        if self._cause == "no answer":
+            return f"no answer for {long}"
+        return f"nothing heard for {long}" + (f"; {self.problem}" if self.problem else "")

@@ -45,7 +45,7 @@ async def ask(device: Device, driver: Answerer[L, Q], line: L, place: Place, ask
                 if due:
                     schedule.failed(loop.time(), place.spent)
             except BusError as error:  # still due: asked as soon as the bus is back, however long that took
-                device.problem = str(error)
+                device.bus_gone(str(error))
                 asking.failed(error)
                 await asyncio.sleep(max(place.retry_in, _BUS_PAUSE))
             else:
@@ -71,7 +71,7 @@ async def listen(
                     except Fault as fault:
                         device.fault(fault)
             except BusError as error:  # the stream waits before it tries the port again
-                device.problem = str(error)
+                device.bus_gone(str(error))
 
 
 async def _set_up(device: Device, setup: Callable[[Line], Awaitable[None]], line: Line) -> None:

@@ -16,7 +16,7 @@ CommandName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 Value = bool | int | float | str
 QualityPair = tuple[Literal["suspect", "bad"], str]
 
-RESERVED_CHANNELS = frozenset({"schema", "gateway", "device", "ts", "availability", "since"})
+RESERVED_CHANNELS = frozenset({"schema", "gateway", "device", "ts", "availability", "since", "reason"})
 """Names in a state message that no channel may have."""
 
 
@@ -63,6 +63,9 @@ class ChannelMeta(Message):
     kind: Literal["gauge", "counter", "state", "pulse"]
     name: str | None = None
     interval_s: float | None = None
+    average_s: Annotated[
+        float | None, Field(description="the mean, lowest or highest of so many seconds, which end at ts")
+    ] = None
     plausible: tuple[float | None, float | None] | None = None
 
 
@@ -117,6 +120,7 @@ class StateMessage(Message):
     ts: Ms | None = None
     availability: Literal["online", "late", "offline"]
     since: Ms
+    reason: Annotated[str | None, Field(description="why it is not online")] = None
 
 
 class LossMessage(Message):

@@ -40,7 +40,8 @@ class Session:
         self.model = self.driver.model(self.chosen) or self.driver.title
         self.settings = settings
         self._readings: list[Reading] = []
-        plan = plan_for(settings, self.channels, self.driver.over is Over.STREAM)
+        at_once = settings.model_copy(update={"average": None})
+        plan = plan_for(at_once, self.channels, self.driver.over is Over.STREAM)
         self.device = Device(id_, self.channels, plan, SystemClock("always"), self._readings.append)
         bus = config.bus[settings.bus]
         self.port = bus.port

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from edge_agent.clock import Clock
 from edge_agent.kept import Stream
-from edge_agent.outbox import apart
+from edge_agent.outbox import apart, memory
 from edge_agent.outbox.apart import Selection
 from edge_agent.outbox.epochs import close_others, new_epoch, recall
 from edge_agent.outbox.rows import Admitted, Identity, Opened
@@ -33,6 +33,7 @@ def begin_run(
     with transaction(db):
         opened = _begin(db, identity, clock, behind)
         admit(db, opened, uplinks)
+        opened.memory = memory.read(db)
         sign(db, *SIGNED)
         seal(db)
     return opened

@@ -25,6 +25,7 @@ from edge_agent.outbox.handover import Carried, Handover
 from edge_agent.outbox.learning import Learning
 from edge_agent.outbox.ledger import Made
 from edge_agent.outbox.marking import Marking
+from edge_agent.outbox.memory import Memory
 from edge_agent.outbox.opening import open_file, told_of
 from edge_agent.outbox.recipients import Recipients
 from edge_agent.outbox.retention import Retention
@@ -55,24 +56,22 @@ class Outbox:
         clock: Clock,
         selections: Mapping[str, Selection],
     ) -> None:
-        self.epoch, self.streams = opened.epoch, opened.streams
-        self.answer = db.answer
+        self.epoch, self.streams, self._next_id = opened.epoch, opened.streams, opened.next_id
+        self.answer, self.disk = db.answer, Disk(path)
         self.timeline = Timeline(opened.boot, opened.ran_ms, opened.pieces)
         self._learning = Learning(self.timeline, clock)
         self.learn_time, self.clock_known = self._learning.learn, self._learning.known
-        self.commands = Commands(db, self.timeline, clock)
+        self.commands, self.memory = Commands(db, self.timeline, clock), Memory(opened.memory)
         self._something, self._now = asyncio.Event(), asyncio.Event()
         self._recipients = Recipients(db, opened, selections, self._something.set)
         self.kept, self.lost = opened.kept, opened.lost
         self.left = Carried()  # what could not be written before the end, to go on elsewhere
-        self.disk = Disk(path)
         self._db, self._witness, self._policy, self._clock = db, witness, policy, clock
+        self._selections = selections
         self._testimony, self._damaged = Testimony(), False
         db.on_damage = self._note_damage
         self._retention = Retention(db, self.timeline, policy.replay, policy.max_size, opened.first_id)
-        self._capacity = Capacity(db, policy.max_size)
-        self._selections, self._roster = selections, Roster()
-        self._next_id = opened.next_id
+        self._capacity, self._roster = Capacity(db, policy.max_size), Roster()
         self._handover = Handover(policy.memory)
         self._unsure: Batch | None = None  # was not heard to be written; repeated as it is
         self._committing, self._closing = asyncio.Lock(), False
@@ -282,7 +281,8 @@ class Outbox:
         if len(self._handover) < MOST_PER_COMMIT:
             self._now.clear()
         self._marking.appended(next_seq, len(rows))
-        return Batch(rows, losses, self._learning.take(), boot, next_seq)
+        memory = self.memory.take(whole=not self._handover)
+        return Batch(rows, losses, self._learning.take(), boot, next_seq, memory=memory)
 
     async def _with_marks(self, batch: Batch) -> Batch:
         now = self._clock.mono_ms()

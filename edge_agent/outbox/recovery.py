@@ -30,7 +30,7 @@ _LOOK_EVERY = 10_000  # steps of SQLite's: some milliseconds
 _CHECK_S = 5.0  # for looking through the file after an unclean end
 _PLAUSIBLY_NEWER = 20  # major versions
 _SEALED_TABLES = ("stream", "uplink", "delivery", "again")
-_OTHER_TABLES = ("command",)
+_OTHER_TABLES = ("command", "memory")
 
 
 def set_aside(path: Path) -> Path:

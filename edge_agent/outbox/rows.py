@@ -87,6 +87,7 @@ class Batch:
     marks: Marks | None = None
     drop_below: int = 0  # log ids below this are settled and out of the replay window
     declared: Sequence[Heard] = ()
+    memory: Mapping[str, bytes] = field(default_factory=dict)  # by device
 
 
 class Admitted(NamedTuple):
@@ -118,3 +119,4 @@ class Opened:
     apart: dict[int, list[tuple[int, int, int | None]]] = field(default_factory=dict)  # by uplink
     delivery: dict[tuple[int, int], Written] = field(default_factory=dict)
     again: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # by uplink: runs of log ids
+    memory: dict[str, bytes] = field(default_factory=dict)  # by device: what it remembers

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from itertools import chain
 
 from edge_agent.kept import Declared, Row, intact
-from edge_agent.outbox import ledger
+from edge_agent.outbox import ledger, memory
 from edge_agent.outbox.ledger import LOSS_COLUMNS, Entry, Made, Told
 from edge_agent.outbox.rows import Batch, Loss, Marks
 from edge_agent.outbox.seal import SIGNED, seal
@@ -91,6 +91,7 @@ def write(
             )
         if batch.pieces:
             db.execute(_FORGET_PIECES, (batch.boot, MOST_PIECES - 2))
+        memory.write(db, batch.memory)
         for heard in batch.declared:
             db.execute(_HEARD, heard)
         if batch.marks is not None:

@@ -8,10 +8,18 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from edge_agent.driver import Channel, Quantity
-from edge_agent.settings.device import Calibrate, Device, Report
+from edge_agent.processing.alarm import Limit
+from edge_agent.processing.average import Averaging
+from edge_agent.processing.counter import Counting
+from edge_agent.processing.number import plain
+from edge_agent.settings.channel import Alarm, Calibrate, Report
+from edge_agent.settings.channel import Channel as Told
+from edge_agent.settings.channels import EXTREMES, averaged
+from edge_agent.settings.device import Device
 
 # Goes to and fro between still and both while somebody fidgets; whether there is anybody, occupancy tells.
 _RESTLESS = {Quantity.TARGET_STATE}
+_MISSED = 3  # expected readings in a row that a window of an average may lack, if it is long
 _MOST = sys.float_info.max  # so that an infinity is outside of any bounds, as NaN is
 
 Curve = Callable[[float], float]
@@ -39,11 +47,21 @@ class OnChange:
 
 
 @dataclass(frozen=True, slots=True)
+class Memorable:
+    """The steps that few devices have, and that remember: counters by channel, limits, an average."""
+
+    counters: Mapping[str, Counting] = field(default_factory=dict)
+    limits: tuple[Limit, ...] = ()
+    average: Averaging | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The steps for one device. ``on_change`` is None where every reading is passed on.
 
     ``bounds`` has every channel of the device, ``curves`` those that are calibrated, ``holds`` those that are
-    held, with how long in milliseconds.
+    held, with how long in milliseconds. ``memorable`` is None for most devices, which pay nothing
+    for it.
     """
 
     bounds: Mapping[str, tuple[float, float]]
@@ -51,6 +69,7 @@ class Plan:
     on_change: OnChange | None
     holds: Mapping[str, int] = field(default_factory=dict)
     momentary: frozenset[str] = frozenset()
+    memorable: Memorable | None = None
 
 
 def plan_for(device: Device, channels: Iterable[Channel], talker: bool) -> Plan:  # noqa: FBT001 - a plain fact
@@ -60,6 +79,7 @@ def plan_for(device: Device, channels: Iterable[Channel], talker: bool) -> Plan:
     whole reading once per interval. An answerer is asked when a reading is wanted, so all is passed on.
     A ``report`` changes that: then readings are passed on for the reasons it gives, for a difference in
     a state, and for nothing else. A target state starts a reading only where its own report says so.
+    With an average, all of it goes into windows.
     """
     known = {channel.name: channel for channel in channels}
     told = {name: channel for name, channel in device.channel.items() if name in known}
@@ -69,17 +89,59 @@ def plan_for(device: Device, channels: Iterable[Channel], talker: bool) -> Plan:
     holds = {name: round(channel.hold * 1000) for name, channel in told.items() if channel.hold}
     momentary = frozenset(name for name in holds if known[name].momentary)
     reports = {name: channel.report for name, channel in told.items() if channel.report}
-    if not talker and device.report is None and not reports:
-        return Plan(bounds, curves, None, holds, momentary)
     restless = {name for name, channel in known.items() if channel.quantity in _RESTLESS}
     states = {name for name, channel in known.items() if channel.quantity.kind == "state"} - restless
+    memorable = _memorable(device, told, known, frozenset(states))
+    if device.average is not None or (not talker and device.report is None and not reports):
+        return Plan(bounds, curves, None, holds, momentary, memorable)
     numbers = {
         name: change
         for name in known.keys() - states
         if (change := _change(None if name in restless else device.report, reports.get(name))) != Change()
     }
     silence = _silence(device, reports.values(), talker=talker)
-    return Plan(bounds, curves, OnChange(frozenset(states), numbers, silence * 1000), holds, momentary)
+    on_change = OnChange(frozenset(states), numbers, silence * 1000)
+    return Plan(bounds, curves, on_change, holds, momentary, memorable)
+
+
+def _memorable(
+    device: Device, told: Mapping[str, Told], known: Mapping[str, Channel], states: frozenset[str]
+) -> Memorable | None:
+    counters = {
+        name: Counting(channel.counter.rollover, channel.counter.continue_)
+        for name, channel in told.items()
+        if channel.counter
+    }
+    limits = tuple(
+        _limit(known[name], alarm, limit) for name, one in told.items() for alarm, limit in one.alarm.items()
+    )
+    if not counters and not limits and device.average is None:
+        return None
+    return Memorable(counters, limits, _averaging(device, known.values(), states))
+
+
+def _limit(channel: Channel, name: str, limit: Alarm) -> Limit:
+    return Limit(
+        channel.name,
+        name,
+        limit.above,
+        limit.below,
+        limit.equals,
+        limit.hysteresis,
+        round(limit.delay * 1000),
+        channel.quantity.unit,
+    )
+
+
+def _averaging(device: Device, channels: Iterable[Channel], states: frozenset[str]) -> Averaging | None:
+    if device.average is None:
+        return None
+    means = {
+        channel.name: (f"{channel.name}_{EXTREMES[0][0]}", f"{channel.name}_{EXTREMES[1][0]}")
+        for channel in averaged(device, channels)
+    }
+    longest = min(_MISSED * (device.expect or device.interval), device.average / 2)
+    return Averaging(round(device.average * 1000), means, states, longest * 1000)
 
 
 def _bounds(channel: Channel) -> tuple[float, float]:
@@ -118,7 +180,7 @@ def _curve(calibrate: Calibrate | None) -> Curve | None:
     scale, offset = calibrate.scale, calibrate.offset
     if (scale, offset) == (1, 0):
         return None
-    return lambda value: _plain(value * scale + offset)
+    return lambda value: plain(value * scale + offset)
 
 
 def _through(points: tuple[tuple[float, float], ...]) -> Curve:
@@ -131,11 +193,6 @@ def _through(points: tuple[tuple[float, float], ...]) -> Curve:
 
     def curve(value: float) -> float:
         left, true, slope = segments[bisect_right(inner, value)]
-        return _plain(true + (value - left) * slope)
+        return plain(true + (value - left) * slope)
 
     return curve
-
-
-def _plain(value: float) -> float:
-    """Drop the digits that binary arithmetic adds: 0.30000000000000004 was never measured."""
-    return float(f"{value:.12g}")

@@ -27,13 +27,23 @@ def step(plan: Plan, memory: Memory, reading: Reading) -> tuple[Memory, Reading 
     A value is calibrated first and judged then. A quality may be lowered here and is never raised.
     What is passed on has all channels that were reported, not only those that changed.
     """
+    return pass_on(plan, memory, judged(plan, reading))
+
+
+def judged(plan: Plan, reading: Reading) -> Reading:
+    """Return a reading calibrated, and with the quality of what is not plausible."""
     if plan.curves:
         reading = _calibrated(plan, reading)
-    if not _is_plain(plan, reading.values):
-        reading = _judged(plan, reading)
+    return reading if _is_plain(plan, reading.values) else _judged(plan, reading)
+
+
+def pass_on(
+    plan: Plan, memory: Memory, reading: Reading, *, anyway: bool = False
+) -> tuple[Memory, Reading | None]:
+    """Decide whether a reading tells anything new. ``anyway``: it is passed on for another reason."""
     if plan.on_change is None:
         return memory, reading
-    if _tells_nothing(plan, plan.on_change, memory, reading):
+    if not anyway and _tells_nothing(plan, plan.on_change, memory, reading):
         return memory, None
     return _remembered(plan, memory, reading), reading
 

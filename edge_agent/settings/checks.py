@@ -10,16 +10,15 @@ from pydantic import ValidationError
 
 from edge_agent import registry
 from edge_agent.bus.address import Address
-from edge_agent.contract.messages import RESERVED_CHANNELS
-from edge_agent.driver import Channel, Over, ProfileError, Quantity
+from edge_agent.driver import Over, ProfileError
 from edge_agent.registry import UnknownDriverError
+from edge_agent.settings.channels import check_channels
 from edge_agent.settings.device import Bus, Device
 from edge_agent.settings.resolve import channels, chosen, format_of, opened
 from edge_agent.settings.wording import Finding, findings, near, said
 
 _ON_THE_AIR = {Over.ADVERTISEMENTS, Over.GATT}
 _AGENT = "gateway"
-_HELD = (Quantity.OCCUPANCY, Quantity.MOTION, Quantity.CONTACT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,7 @@ def _device(name: str, device: Device) -> Generator[Finding, None, _Fit | None]:
     except ValueError as error:
         yield said((*place, "settings", *_meant(device, str(error))), error)
         return None
-    yield from _channels(name, device, {channel.name: channel for channel in channels(driver, made)})
+    yield from check_channels(name, device, channels(driver, made))
     return _Fit(name, device, driver.over, getattr(settings, "address", None))
 
 
@@ -99,23 +98,6 @@ def _meant(device: Device, message: str) -> list[str]:
         for key, value in device.settings.items()
     }
     return [key for key, text in quoted.items() if isinstance(text, str) and repr(text) in message][:1]
-
-
-def _channels(name: str, device: Device, known: Mapping[str, Channel]) -> Iterator[Finding]:
-    for channel in sorted(RESERVED_CHANNELS.intersection(known)):
-        wrong = f"has a channel {channel!r}, a name that is reserved in MQTT"
-        yield Finding(
-            ("device", name, "driver"), wrong, "give the channel another name in its driver or profile"
-        )
-    for channel, told in device.channel.items():
-        place = ("device", name, "channel", channel)
-        if channel not in known:
-            yield Finding(place, "is no channel of this device", near(channel, known, "it has"))
-        elif told.calibrate is not None and known[channel].quantity.kind == "state":
-            yield Finding((*place, "calibrate"), "is for measured numbers, and this is a state", "remove it")
-        elif told.hold is not None and known[channel].quantity not in _HELD:
-            wrong = f"is for {', '.join(_HELD)}, and this is a {known[channel].quantity}"
-            yield Finding((*place, "hold"), wrong, "remove it")
 
 
 def _fitting(name: str, bus: Bus, fits: list[_Fit]) -> Iterator[Finding]:

@@ -1,32 +1,18 @@
-"""The tables of agent.toml about buses, the devices on them, and what is done with their channels."""
+"""The tables of agent.toml about buses and the devices on them."""
 
 from collections.abc import Mapping
-from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    Field,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, model_validator
 
 from edge_agent.bus.address import Address
 from edge_agent.bus.serial import Direction
-from edge_agent.settings.fields import (
-    Above,
-    Bound,
-    Duration,
-    Gap,
-    Id,
-    Interval,
-    Number,
-    PortName,
-    SerialText,
-    Text,
-)
+from edge_agent.settings.channel import Channel, Report
+from edge_agent.settings.fields import Duration, Gap, Id, Interval, PortName, SerialText, Text
 from edge_agent.settings.table import Table
 from edge_agent.settings.units import within
+
+_READINGS_IN_AN_AVERAGE = 3
 
 
 class Bus(Table):
@@ -61,56 +47,12 @@ class Bus(Table):
         return self
 
 
-class Calibrate(Table):
-    """A straight line, or points ``[measured, true]`` with straight lines between and beyond them."""
-
-    scale: Number = 1.0
-    offset: Number = 0.0
-    points: Annotated[tuple[tuple[Number, Number], ...], Field(min_length=2, max_length=100)] | None = None
-
-    @model_validator(mode="after")
-    def _agrees(self) -> Self:
-        if self.points is None:
-            if self.scale == 0:
-                raise ValueError("makes every value the same; write a scale other than 0")
-            return self
-        if self.model_fields_set & {"scale", "offset"}:
-            raise ValueError("has both points and scale or offset; write one or the other")
-        measured = [point[0] for point in self.points]
-        if any(later <= earlier for earlier, later in pairwise(measured)):
-            raise ValueError("has points out of order; let the first number of each point grow")
-        return self
-
-
-class Report(Table):
-    """When a reading is worth passing on: any one of these is enough."""
-
-    change: Above | None = None
-    percent: Above | None = None
-    silence: Duration | None = None
-
-
-class Channel(Table):
-    """What the installer says about one channel of a device."""
-
-    name: Text = ""
-    calibrate: Calibrate | None = None
-    plausible: tuple[Bound, Bound] | None = None
-    report: Report | None = None
-    hold: Annotated[Duration, AfterValidator(within(0.1, 86_400, '"100ms" to "1d"'))] | None = None
-
-    @field_validator("plausible")
-    @classmethod
-    def _grows(cls, bounds: tuple[float, float] | None) -> tuple[float, float] | None:
-        if bounds is not None and not bounds[0] < bounds[1]:
-            raise ValueError("is not a range; write [lowest, highest], -inf and inf for no bound")
-        return bounds
-
-
 class Device(Table):
     """One physical unit. ``expect`` is how often a frame is expected; without it, every ``interval``.
 
     ``gap`` is the quiet time it needs before a request and after its answer, where its bus has less.
+
+    ``average`` is how much time one reading stands for, with mean, lowest and highest value of each gauge.
 
     ``settings`` are the driver's; loading has checked them. ``class_`` (in the file: class) and ``when_full``
     say what of it is given up when the outbox is full.
@@ -129,4 +71,18 @@ class Device(Table):
     when_full: Literal["oldest", "thin", "refuse"] = "oldest"
     keep: Literal["window", "immediate"] = "window"
     report: Report | None = None
+    average: Annotated[Duration, AfterValidator(within(1, 86_400, '"1s" to "1d"'))] | None = None
     channel: Mapping[str, Channel] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        if self.average is None:
+            return self
+        if self.report or any(channel.report for channel in self.channel.values()):
+            raise ValueError("has both average and report; write one or the other")
+        if self.average < _READINGS_IN_AN_AVERAGE * self.interval:
+            raise ValueError(
+                f"has an average over fewer than {_READINGS_IN_AN_AVERAGE} intervals; "
+                "make average longer, or interval shorter"
+            )
+        return self

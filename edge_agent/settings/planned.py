@@ -9,12 +9,9 @@ from typing import Any
 
 from edge_agent.settings.wording import LATER, Finding, Path
 
-_NOTHING = object()  # no form of the key asks for nothing
-
 _PLANNED: dict[str, object] = {
     "uplink.*.send.batch": "0s",
     "uplink.*.dialects": [],
-    "device.*.channel.*.alarm": _NOTHING,
     "console.listen": "",
     "console": {},
     "metrics.listen": "",

@@ -50,7 +50,7 @@ def meta(gateway: Gateway, topics: Topics, device: str) -> Outgoing:
 
 def state(gateway: Gateway, topics: Topics, device: str, last: tuple[Row, Description] | None) -> Outgoing:
     """Return a device's availability and, once there is one, its last kept reading."""
-    availability, since = gateway.availability(device)
+    availability, since, reason = gateway.availability(device)
     values: Mapping[str, object] = {}
     ts = None
     if last is not None:
@@ -65,6 +65,7 @@ def state(gateway: Gateway, topics: Topics, device: str, last: tuple[Row, Descri
             "ts": ts,
             "availability": availability,
             "since": since,
+            "reason": reason or None,
             **values,
         }
     )

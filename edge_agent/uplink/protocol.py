@@ -88,8 +88,8 @@ class Gateway:
 
     ``now`` is the present moment; ``moment`` tells when a row was made; ``offset`` what makes true times of
     those of a boot between two, None where there is not one such; ``clock_known`` whether rows made now get a
-    true time, and looks at the clocks while they do not; ``availability`` gives a device's availability and
-    since when, in ms since 1970.
+    true time, and looks at the clocks while they do not; ``availability`` gives a device's availability
+    since when, in ms since 1970, and why it is not online.
     """
 
     site: str
@@ -102,7 +102,7 @@ class Gateway:
     offset: Callable[[int, int, int], int | None]
     clock_known: Callable[[], bool]
     clock_wait: float
-    availability: Callable[[str], tuple[Availability, int]]
+    availability: Callable[[str], tuple[Availability, int, str]]
     snapshot: Callable[[], Status]
 
 

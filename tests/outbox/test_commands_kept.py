@@ -107,7 +107,8 @@ async def test_a_file_without_commands_gets_their_table_and_keeps_its_readings(t
         epoch = outbox.epoch
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         prepare(db)
-        db.execute("DROP TABLE command")
+        for table in ("command", "memory"):
+            db.execute(f"DROP TABLE {table}")
         db.execute("PRAGMA user_version = 1000")
         seal(db)
         assert is_sealed(db), "as the version before left it"
@@ -116,7 +117,7 @@ async def test_a_file_without_commands_gets_their_table_and_keeps_its_readings(t
         assert outbox.last_seq("meter") == 1
         assert await outbox.commands.take("a", "ping", "to", None) is None
     with closing(sqlite3.connect(path)) as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (1001,)
+        assert db.execute("PRAGMA user_version").fetchone() == (1000 + store.MINOR,)
         assert is_sealed(db)
     assert not (tmp_path / "outbox.db.damaged").exists()
 

@@ -69,7 +69,8 @@ def written(path: str, table: Any) -> list[Any]:
     if isinstance(table, BaseModel):
         inner = [getattr(table, first)] if first in table.model_fields_set else []
     else:
-        key = {"begin": "from", "class_": "class"}.get(first, first)  # words that Python keeps for itself
+        kept_by_python = {"begin": "from", "class_": "class", "continue_": "continue"}
+        key = kept_by_python.get(first, first)
         inner = list(table.values()) if first == "*" else [table[key]] if key in table else []
     return [
         value for found in inner if found is not None for value in (written(rest, found) if rest else [found])

@@ -29,10 +29,6 @@ PLANNED = "is not supported by this version (it is planned); remove it"
             '[uplink.c]\nservers = ["mqtt://b"]\nsend = { batch = "1m" }',
             [f"3: uplink.c.send.batch: {PLANNED}"],
         ),
-        (
-            METER + "channel.power.alarm.x = { above = 1 }",
-            [f"7: device.meter.channel.power.alarm: {PLANNED}"],
-        ),
         ('[console]\nlisten = ":80"', [f"2: console.listen: {PLANNED}"]),
     ],
 )
@@ -252,6 +248,51 @@ def test_planned_keys_are_refused_where_they_ask_for_something(
         (
             "[bus.a]\nport='gpio://17'",
             "2: bus.a.port: 'gpio://17' is no contact; write contact:///dev/ttyUSB0?line=cts (or dsr",
+        ),
+        (METER + 'average = "20s"', "3: device.meter: has an average over fewer than 3 intervals; make"),
+        (
+            METER + 'average = "1m"\nreport = { change = 1 }',
+            "3: device.meter: has both average and report; write one or the other",
+        ),
+        (
+            METER + 'average = "1m"\nchannel.power.report = { change = 1 }',
+            "3: device.meter: has both average and report; write one or the other",
+        ),
+        (
+            "[bus.a]\nport='gpio://gpiochip0/1'\n[device.d]\ndriver='contact'\nbus='a'\naverage='1m'",
+            "6: device.d.average: has nothing to work on: this device has only states and counters, which",
+        ),
+        (
+            METER + "channel.power.counter = { continue = true }",
+            "7: device.meter.channel.power.counter: is for energies, count, volume, precipitation, and",
+        ),
+        (
+            METER + "channel.energy_import.counter = { rollover = 0 }",
+            "7: device.meter.channel.energy_import.counter.rollover: is out of range; write a number above 0",
+        ),
+        (
+            METER + "channel.power.alarm.x = { above = 1, below = 0 }",
+            "7: device.meter.channel.power.alarm.x: needs one limit; write one of above, below and equals",
+        ),
+        (
+            METER + "channel.power.alarm.x = {}",
+            "7: device.meter.channel.power.alarm.x: needs one limit; write one of above, below and equals",
+        ),
+        (
+            METER + "channel.power.alarm.x = { equals = true }",
+            "7: device.meter.channel.power.alarm.x.equals: is for states, and this is a power; write",
+        ),
+        (
+            METER + "channel.power.alarm.x = { above = 1, hysteresis = -1 }",
+            "7: device.meter.channel.power.alarm.x.hysteresis: is out of range; write 0, or a number above 0",
+        ),
+        (
+            "[bus.a]\nport='/x'\n[device.r]\ndriver='ld2410'\nbus='a'\nchannel.occupancy.alarm.x={above=1}",
+            "6: device.r.channel.occupancy.alarm.x: is a limit for numbers, and occupancy is a state; write",
+        ),
+        (
+            METER + "channel.power.alarm.x = { equals = true, hysteresis = 1 }",
+            "7: device.meter.channel.power.alarm.x: has hysteresis, which is for above and below; remove it",
         ),
         (
             METER + 'channel.power.hold = "30s"',

@@ -139,7 +139,7 @@ async def running(  # noqa: PLR0913 - each is a knob that one test turns
         offset=outbox.timeline.offset,
         clock_known=outbox.clock_known,
         clock_wait=clock_wait,
-        availability=lambda _device: ("online", outbox.timeline.moment(outbox.timeline.boot, since).ts),
+        availability=lambda _device: ("online", outbox.timeline.moment(outbox.timeline.boot, since).ts, ""),
         snapshot=lambda: _snapshot(outbox),
     )
     told: list[Acknowledged] = []

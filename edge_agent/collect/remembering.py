@@ -1,0 +1,103 @@
+"""The steps of one device that remember, while the agent runs, and where goes what they make."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from edge_agent.event import Event, EventKind
+from edge_agent.processing import alarm, course
+from edge_agent.processing.alarm import Change
+from edge_agent.processing.counter import count
+from edge_agent.processing.plan import Memorable, Plan
+from edge_agent.reading import Reading
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Ways:
+    """Where it all goes: readings, whether at once; events; what is to outlive a restart, as bytes."""
+
+    keep: Callable[[Reading], None]
+    keep_now: Callable[[Reading], None]
+    tell: Callable[[Event], None] = lambda _event: None
+    remember: Callable[[bytes], None] = lambda _body: None
+
+
+class Remembering:
+    """A device's counters, limits and averages. ``course`` is what they remember now."""
+
+    def __init__(self, device: str, plan: Plan, steps: Memorable, ways: Ways) -> None:
+        self._device, self._plan, self._steps, self._ways = device, plan, steps, ways
+        self.course = course.Course()
+        self._told: object = course.lasting(self.course)
+
+    def recall(self, body: bytes, now_ms: int) -> None:
+        """Go on with what an earlier run remembered. An alarm whose limit is gone is cleared."""
+        self.course, gone = course.recalled(self._steps, orjson.loads(body) if body else {})
+        for key in gone:
+            channel, _, name = key.partition(".")
+            detail = "its limit was removed from the configuration"
+            self._ways.tell(Event("alarm_cleared", self._device, now_ms, detail, channel, name))
+        self._remember()
+
+    def take(self, reading: Reading) -> Reading:
+        """Take a reading through all steps; return what it says, as it was heard."""
+        taken = course.take(self._plan, self._steps, self.course, reading)
+        self.course = taken.course
+        keep = self._ways.keep_now if taken.changes else self._ways.keep
+        for made in taken.readings:
+            keep(made)
+        for note in taken.notes:
+            log.warning("%s: %s", self._device, note)
+        self._tell(taken.changes, reading.mono_ms)
+        self._remember()
+        return taken.heard
+
+    def counted(self, reading: Reading) -> Reading:
+        """Return a reading with totals, and remember nothing of it."""
+        return count(self._steps.counters, self.course.counts, reading)[1]
+
+    def same(self, now_ms: int) -> None:
+        """Take note that the device was heard, and says the same."""
+        self.course, changes = course.same(self._steps, self.course, now_ms)
+        if changes:
+            self._tell(changes, now_ms)
+            self._remember()
+
+    def silent(self) -> None:
+        """Take note that the device is silent."""
+        self.course = course.silent(self.course)
+
+    def look(self, now_ms: int) -> int | None:
+        """End a window that is over. Returns the milliseconds until the open one is, None without one."""
+        window = self.course.window
+        if window is None:
+            return None
+        if now_ms < window.end_ms:
+            return window.end_ms - now_ms
+        self.cut(now_ms)
+        return None
+
+    def cut(self, now_ms: int) -> None:
+        """End the open window now."""
+        self.course, readings = course.cut(self._steps, self.course, self._device, now_ms)
+        for made in readings:
+            self._ways.keep(made)
+
+    def _tell(self, changes: Sequence[Change], now_ms: int) -> None:
+        for change in changes:
+            detail, limit = alarm.told(change), change.limit
+            kind: EventKind = "alarm" if change.raised else "alarm_cleared"
+            log.warning("%s alarm %s %s: %s", self._device, limit.name, kind[6:] or "raised", detail)
+            number = None if isinstance(change.value, bool | str) else float(change.value)
+            self._ways.tell(Event(kind, self._device, now_ms, detail, limit.channel, limit.name, number))
+
+    def _remember(self) -> None:
+        """Have what is to outlive a restart written with what was kept just now, where it changed."""
+        lasting = course.lasting(self.course)
+        if lasting != self._told:
+            self._told = lasting
+            self._ways.remember(orjson.dumps(lasting))
