@@ -7,6 +7,7 @@ import typer
 
 from edge_agent.cli.backup import backup
 from edge_agent.cli.check import check
+from edge_agent.cli.completion import answer_shells, completion
 from edge_agent.cli.contract import contract
 from edge_agent.cli.decode import decode
 from edge_agent.cli.demo import demo
@@ -71,6 +72,7 @@ for verb in (
     restore,
     rename,
     report,
+    completion,
     version,
 ):
     app.command(help=_words(verb))(verb)
@@ -82,4 +84,5 @@ app.add_typer(profile, name="profile")
 
 def main() -> None:
     """Run the command line."""
+    answer_shells()
     app()

@@ -11,6 +11,7 @@ from edge_agent import registry
 from edge_agent.bus.advertisement import hex_bytes, uuid, written
 from edge_agent.bus.framing import Framer
 from edge_agent.bus.modbus import answer_cut, parse, read_request
+from edge_agent.cli.completion import driver_names
 from edge_agent.cli.ending import stop
 from edge_agent.cli.say import tell
 from edge_agent.cli.setting import UsageError, pairs, settings_of, split
@@ -49,7 +50,11 @@ class Given:
 
 def decode(  # noqa: PLR0913 - one parameter for each option
     driver: Annotated[
-        str, typer.Argument(help="Name of a driver; `edge-agent drivers` lists them. A capture may name it.")
+        str,
+        typer.Argument(
+            help="Name of a driver; `edge-agent drivers` lists them. A capture may name it.",
+            autocompletion=driver_names,
+        ),
     ] = "",
     *,
     settings: Annotated[

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from edge_agent import registry
+from edge_agent.cli.completion import driver_names
 from edge_agent.cli.devices import devices_page
 from edge_agent.cli.ending import stop
 from edge_agent.cli.page import page, sample_settings
@@ -28,7 +29,9 @@ def drivers(
     show: Annotated[
         Show | None, typer.Argument(help="One driver's configuration sample or page; a table of all devices.")
     ] = None,
-    name: Annotated[str | None, typer.Argument(help="Name of that driver.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Name of that driver.", autocompletion=driver_names)
+    ] = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edge_agent.cli.borrowing import having
+from edge_agent.cli.completion import ports
 from edge_agent.cli.ending import duration_option, stop, until_stopped
 from edge_agent.cli.say import say, tell
 
@@ -18,7 +19,12 @@ _QUIET = 0.3  # seconds after which a frame that is not whole will not become so
 
 
 def listen(  # noqa: PLR0913 - one parameter for each option
-    port: Annotated[str, typer.Argument(help="The port; `edge-agent scan serial` lists those there are.")],
+    port: Annotated[
+        str,
+        typer.Argument(
+            help="The port; `edge-agent scan serial` lists those there are.", autocompletion=ports
+        ),
+    ],
     *,
     driver: Annotated[str, typer.Option(help="Decode with this driver alone, and show its faults.")] = "",
     settings: Annotated[

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edge_agent.cli.borrowing import having
+from edge_agent.cli.completion import device_ids
 from edge_agent.cli.ending import INTERRUPTED, duration_option, stop, until_stopped
 from edge_agent.cli.say import say, tell
 
@@ -22,7 +23,9 @@ _SILENT = (
 
 
 def read(
-    device: Annotated[str, typer.Argument(help="The device's name in the configuration.")],
+    device: Annotated[
+        str, typer.Argument(help="The device's name in the configuration.", autocompletion=device_ids)
+    ],
     config: Annotated[
         Path, typer.Option("--config", "-c", readable=False, help="The configuration file.")
     ] = Path("/etc/edge-agent/agent.toml"),

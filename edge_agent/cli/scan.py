@@ -9,6 +9,7 @@ import typer
 
 from edge_agent.cli import scan_ble
 from edge_agent.cli.borrowing import having
+from edge_agent.cli.completion import ports
 from edge_agent.cli.ending import INTERRUPTED, duration_option, stop, until_stopped
 from edge_agent.cli.say import say, tell
 from edge_agent.shown import plain
@@ -32,7 +33,9 @@ scan.command()(scan_ble.ble)
 
 @scan.command()
 def serial(  # noqa: PLR0913 - one parameter for each option
-    port: Annotated[str | None, typer.Argument(help="The port; without it the ports are listed.")] = None,
+    port: Annotated[
+        str | None, typer.Argument(help="The port; without it the ports are listed.", autocompletion=ports)
+    ] = None,
     *,
     speeds: Annotated[
         str, typer.Option(metavar="LIST", help='Serial formats to try, such as "9600 8N1, 2400 8E1, 19200".')

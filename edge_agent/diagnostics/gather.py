@@ -71,7 +71,7 @@ def pieces(config: Path, *, log: Path | None, online: bool) -> Iterator[tuple[st
     yield "status.json", _tried(_status)
     yield "log.txt", _log(log)
     try:
-        loaded, _ = load_what_runs(config)
+        loaded = load_what_runs(config).config
     except SettingsError as error:
         yield "configuration-problems.txt", str(error)
         return
