@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from edge_agent.running import InUseError, Running
 from edge_agent.settings import model
 from edge_agent.settings.error import Problem, SettingsError
 from edge_agent.settings.load import Loaded
+from edge_agent.settings.source import Source
 from edge_agent.status import DeviceStatus, Status
 from edge_agent.uplink.protocol import Acknowledged
 
@@ -35,19 +36,18 @@ _READ_ONLY = (
 _CANNOT_NOW = Reloaded(
     problems=(Problem("the agent", 0, "", "is about to start or to stop", "try again in a minute"),)
 )
+_NO_SOURCE = Reloaded(
+    problems=(Problem("the agent", 0, "", "was started without a file to reload", "restart it with one"),)
+)
 _UPLINK_STOP_S = 2.5  # for the last PUBACKs, within the 5 s of a clean stop
-
-
-def _no_source() -> Loaded:
-    raise SettingsError([Problem("", 0, "", "this agent has no configuration file", "give it one")])
 
 
 class Agent:
     """One gateway's agent. ``run`` runs until ``stop``; ``status`` may be asked at any time.
 
     ``on_ready`` is called once the outbox is open and every device's task has started; ``on_acknowledged``
-    for each message of readings that a broker has taken. ``source`` reads what the configuration is
-    now; it is asked on a thread.
+    for each message of readings that a broker has taken. ``source`` is where
+    the configuration comes from.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Agent:
         clock: Clock | None = None,
         on_ready: Callable[[], None] = lambda: None,
         on_acknowledged: Callable[[Acknowledged], None] | None = None,
-        source: Callable[[], Loaded] = _no_source,
+        source: Source | None = None,
     ) -> None:
         self._config = config
         self._clock = clock or SystemClock(config.clock.trust)
@@ -67,7 +67,8 @@ class Agent:
         self._outbox: Outbox | None = None
         self._running: Running | None = None
         self._changing = asyncio.Lock()
-        self._source, self._not_applied = source, ""
+        self._source = source
+        self._not_applied = _not_applied(source.problems) if source and source.problems else ""
         self._carried = Carried()
         self._volatile = False
 
@@ -161,6 +162,8 @@ class Agent:
                     self._carried = Carried()
                     self.started.set()
                     self._on_ready()
+                    if self._source is not None:
+                        running.beside(asyncio.to_thread(self._source.ran), "last good")
                     await self._stopping.wait()
                     async with self._changing:  # a reload that has begun comes to its end
                         await self._stop(outbox, running, writer)
@@ -199,7 +202,9 @@ class Agent:
                 return _CANNOT_NOW
             try:
                 if loaded is None:
-                    loaded = await asyncio.to_thread(self._source)
+                    if self._source is None:
+                        return _NO_SOURCE
+                    loaded = await asyncio.to_thread(self._source.read)
                 if found := tuple(refused(self._config, loaded.config)):
                     return self._not_reloaded(*map(loaded.problem, found))
                 layout = await asyncio.to_thread(lay_out, loaded.config)
@@ -211,6 +216,8 @@ class Agent:
                 wrong, _, remedy = str(error).partition("; ")
                 return self._not_reloaded(Problem(place, 0, "", wrong, remedy or "reload once more"))
             self._applied(loaded.config)
+            if self._source is not None:
+                await asyncio.to_thread(self._source.ran)
             reloaded = Reloaded(tuple(difference.words()), (), loaded.left_out)
             log.info("%s", reloaded)
             for problem in loaded.left_out:
@@ -229,8 +236,7 @@ class Agent:
         reloaded = Reloaded(problems=problems)
         for problem in problems:
             log.error("not reloaded: %s", problem)
-        more = f" ({len(problems) - 1} more)" if len(problems) > 1 else ""
-        self._not_applied = f"the last good configuration goes on; {problems[0]}{more}"
+        self._not_applied = _not_applied(problems)
         return reloaded
 
     def status(self) -> Status:
@@ -284,6 +290,11 @@ class Agent:
             place=settings.place,
             since_s=(self._clock.mono_ms() - device.since_ms) / 1000,
         )
+
+
+def _not_applied(problems: Sequence[Problem]) -> str:
+    more = f" ({len(problems) - 1} more)" if len(problems) > 1 else ""
+    return f"the last good configuration runs; {problems[0]}{more}"
 
 
 def _disk_free_mb(path: Path) -> int:

@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from edge_agent.control.verbs import verbs
 from edge_agent.control.wire import places
 from edge_agent.outbox.store import DamagedError, DiskError, OutboxError, ReadOnlyError
 from edge_agent.settings.error import SettingsError
-from edge_agent.settings.load import load_what_runs
+from edge_agent.settings.source import Source
 from edge_agent.systemd import keep_told, notify, ready
 
 EX_CONFIG = 78
@@ -30,28 +29,30 @@ EX_CONFIG = 78
 log = logging.getLogger(__name__)
 
 
-def serve(config: Path, place: Path | None = None) -> int:
+def serve(config: Path, place: Path | None = None, *, strict: bool = False) -> int:
     """Run the agent with a configuration file until SIGTERM or SIGINT; return the exit code.
 
-    ``place`` is its control socket, where that is not the usual one.
+    ``place`` is its control socket, where that is not the usual one. ``strict``: it does not begin with the
+    last good configuration where the file cannot be used.
 
     75: the disk does not let it run now, to be tried again. 78: a person must act.
     """
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # one that comes before the agent runs asks for nothing
+    source = Source(config, strict=strict)
     try:
-        loaded = load_what_runs(config)
+        loaded = source.begin()
     except SettingsError as error:
         print(error, file=sys.stderr)  # noqa: T201 - before logging is set up
         return EX_CONFIG
     logging.basicConfig(level=loaded.config.log.level.upper(), format=_format(), stream=sys.stderr)
+    for problem in source.problems:
+        log.error("%s; the agent runs with the last good configuration", problem)
     for problem in loaded.left_out:
         log.error("%s; the agent runs without this device", problem)
     gc.collect()
     gc.freeze()  # what was imported stays: looking through it now and then would stop everything for a moment
     try:
-        agent = Agent(
-            loaded.config, on_ready=lambda: ready(agent.status()), source=partial(load_what_runs, config)
-        )
+        agent = Agent(loaded.config, on_ready=lambda: ready(agent.status()), source=source)
         backoff = Backoff()
         while not asyncio.run(_run(agent, place or places()[-1], backoff.next())):
             log.warning("starting again, with what waits in memory")

@@ -15,11 +15,20 @@ def run(
         Path | None,
         typer.Option(readable=False, help="Where other verbs ask it; else in its runtime folder."),
     ] = None,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict", help="End with 78 where the file cannot be used: no last good configuration."
+        ),
+    ] = False,
 ) -> None:
-    """Run the agent until SIGTERM or Ctrl-C. Exits 78 when a person must change the configuration.
+    """Run the agent until SIGTERM or Ctrl-C; SIGHUP reloads its configuration.
+
+    A file that cannot be used is answered with the last configuration that ran. Without one the agent ends
+    with 78: a person must change the file.
 
     Example: edge-agent run --config /etc/edge-agent/agent.toml
     """
     from edge_agent.service import serve  # noqa: PLC0415 - the other verbs do without the agent
 
-    raise typer.Exit(serve(config, socket))
+    raise typer.Exit(serve(config, socket, strict=strict))

@@ -1,26 +1,20 @@
-"""Read agent.toml, and find all that is wrong with it at once."""
+"""Read a configuration, and find all that is wrong with it at once."""
 
-import re
-import tomllib
-from collections.abc import Callable, Mapping
+import copy
+import os
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from edge_agent.settings import checks, planned, wording
 from edge_agent.settings.device import Bus, Device
 from edge_agent.settings.error import Problem, SettingsError
-from edge_agent.settings.lines import line_of, locate, statement_at
 from edge_agent.settings.model import Config
-
-_LARGEST = 1_000_000  # bytes; 500 devices take about half of it
-_PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
-_TWICE = re.compile(
-    r"Cannot (?:overwrite|declare|mutate)|Duplicate inline table key '(.*?)'"
-)  # tomllib's words
+from edge_agent.settings.written import Written, read_files
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -39,26 +33,32 @@ def load(path: Path) -> Config:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A configuration that can be used. ``left_out`` is what is wrong with devices that are not in it.
-
-    ``problem`` says where in the files something stands that is wrong for another reason.
-    """
+    """A configuration that can be used. ``left_out`` is what is wrong with devices that are not in it."""
 
     config: Config
     left_out: tuple[Problem, ...]
-    problem: Callable[[wording.Finding], Problem]
+    written: Written
+
+    def problem(self, finding: wording.Finding) -> Problem:
+        """Say where something stands that is wrong for another reason."""
+        return self.written.problem(finding)
 
 
 def load_what_runs(path: Path) -> Loaded:
     """Read a configuration without the devices whose profile is broken.
 
-    A profile is a file of its own, which somebody may have changed since the configuration was checked.
+    A profile is a file of its own, which somebody may have changed since the configuration was checked. Files
+    of conf.d beside ``path`` add to it; the environment overrides it.
 
     Raises:
         SettingsError: it cannot be used. The error holds every problem that was found.
     """
-    text = _text(path)
-    raw = _parsed(path, text)
+    return judged(read_files(path, os.environ))
+
+
+def judged(written: Written) -> Loaded:
+    """Check what is written, all of it. Raises as ``load_what_runs``."""
+    raw = copy.deepcopy(written.raw)
     named = set(_table(raw, "bus"))
     found = list(planned.take_out(raw))
     refused = {finding.path[:-1] for finding in found}
@@ -75,61 +75,16 @@ def load_what_runs(path: Path) -> Loaded:
         _prune(raw, error)
         buses, devices = _sound(Bus, _table(raw, "bus")), _sound(Device, _table(raw, "device"))
     found += checks.check(buses, devices, named)
-    lines = locate(text)
-
-    def problem(finding: wording.Finding) -> Problem:
-        place = wording.dotted(finding.path)
-        return Problem(str(path), line_of(lines, finding.path), place, finding.wrong, finding.remedy)
-
-    problems = sorted(map(problem, found), key=lambda problem: problem.line)
+    problems = sorted(
+        map(written.problem, found),
+        key=lambda problem: (problem.file != written.file, problem.file, problem.line),
+    )
     if not all(finding.alone for finding in found):
         raise SettingsError(problems)
     broken = {finding.alone for finding in found}
     kept = {name: device for name, device in config.device.items() if name not in broken}
     runs = config.model_copy(update={"device": kept}) if broken else config
-    return Loaded(runs, tuple(problems), problem)
-
-
-def _text(path: Path) -> str:
-    if path.exists() and not path.is_file() and not path.is_dir():  # a pipe would be waited for
-        _refuse(path, 0, "is no file, but a pipe or a device", "give the file with --config")
-    try:
-        with path.open("rb") as file:
-            content = file.read(_LARGEST + 1)
-    except OSError as error:
-        remedy = (
-            "give the file with --config"
-            if isinstance(error, FileNotFoundError | IsADirectoryError)
-            else "let the agent's user read it"
-        )
-        _refuse(path, 0, f"cannot be read ({error.strerror})", remedy)
-    if len(content) > _LARGEST:
-        _refuse(path, 0, f"is larger than {_LARGEST} bytes", "give a configuration, not another file")
-    try:
-        return content.decode("utf-8-sig")  # some editors begin a file with a byte order mark
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        _refuse(path, line, "is not UTF-8 text", "save the file as UTF-8")
-
-
-def _parsed(path: Path, text: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except RecursionError:
-        _refuse(path, 0, "is nested too deeply", "give a configuration, not another file")
-    except ValueError as error:
-        message = str(error)
-        place = _PLACE.search(message)
-        line = (int(place[1]) if place[1] else text.rstrip().count("\n") + 1) if place else 0
-        if line and (twice := _TWICE.match(message)):
-            key = (*statement_at(text, line), *([twice[1]] if twice[1] else []))
-            _refuse(path, line, "stands in this file twice", "remove one", wording.dotted(key))
-        wrong = "is not TOML: " + _PLACE.sub("", message)
-        _refuse(path, line, wrong, 'correct this line, which should look like key = "text"')
-
-
-def _refuse(path: Path, line: int, wrong: str, remedy: str, key: str = "") -> NoReturn:
-    raise SettingsError([Problem(str(path), line, key, wrong, remedy)]) from None
+    return Loaded(runs, tuple(problems), written)
 
 
 def _table(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:

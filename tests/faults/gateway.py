@@ -188,6 +188,16 @@ class Gateway:
         assert self.process is not None
         self.process.send_signal(number)
 
+    async def reload(self, within: float = 30) -> str:
+        """SIGHUP; return the line of the log that says what came of it."""
+        before = len(self.reloads())
+        self.signal(signal.SIGHUP)
+        await self.until(lambda _: len(self.reloads()) > before, within)
+        return self.reloads()[-1]
+
+    def reloads(self) -> list[str]:
+        return [line for line in self.lines() if " reloaded: " in line]
+
     async def kill(self) -> None:
         """SIGKILL, and note when."""
         assert self.process is not None

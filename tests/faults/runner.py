@@ -25,7 +25,6 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,8 @@ from edge_agent.collect.device import Device
 from edge_agent.driver import Sample
 from edge_agent.outbox.store import DamagedError, ReadOnlyError
 from edge_agent.service import reload_when
-from edge_agent.settings.load import load, load_what_runs
+from edge_agent.settings import source as files
+from edge_agent.settings.load import load
 
 _TICK_S = 0.02
 _STATUS_S = 0.1
@@ -145,7 +145,7 @@ async def _main(spec: dict[str, Any]) -> None:
         level=configs[0].log.level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     agents = source.agents = [
-        Agent(config, clock=given, source=partial(load_what_runs, Path(name)))
+        Agent(config, clock=given, source=files.Source(Path(name)))
         for config, name in zip(configs, spec["configs"], strict=True)
     ]
     loop = asyncio.get_running_loop()

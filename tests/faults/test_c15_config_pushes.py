@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import random
+import signal
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.xdist_group("faults-c15")
 _BACKLOG = 100_000
 _MORE = 40  # readings in each life, at least
 _KILLS = 6
+_SLOWEST_RELOAD_S = 0.4  # about
 _SLOWEST_START_S = 0.9  # from the process to the first status, about
 
 Push = Callable[[Gateway, dict[str, Any]], Awaitable[None]]
@@ -37,7 +39,19 @@ async def by_restart(agent: Gateway, lines: dict[str, Any]) -> None:
     await agent.start()
 
 
-PUSHES = [pytest.param(by_restart, id="restart")]
+async def by_reload(agent: Gateway, lines: dict[str, Any]) -> None:
+    """Give a gateway a new configuration: write, SIGHUP. One that does not run is started with it."""
+    if agent.process is None:
+        await by_restart(agent, lines)
+        return
+    _write(agent, lines)
+    process = agent.process
+    assert "not reloaded" not in await agent.reload()
+    assert agent.process is process
+    assert process.returncode is None
+
+
+PUSHES = [pytest.param(by_restart, id="restart"), pytest.param(by_reload, id="reload")]
 
 
 def _write(agent: Gateway, lines: dict[str, Any]) -> None:
@@ -72,20 +86,24 @@ class Pushes:
         uplink = "" if park is None else _park(self.park_port, park)
         return {"port": self.rig.link.port, "uplink": uplink + more, **lines}
 
-    async def __call__(self, **lines: Any) -> dict[Key, int]:
-        """Push, look, read on; return where the numbers stood before."""
-        if self.agent.process is not None:
+    async def __call__(self, **lines: Any) -> tuple[dict[Key, int], dict[Key, int]]:
+        """Push, look, read on; return where the numbers stood before, and right after."""
+        if self.push is by_restart and self.agent.process is not None:
             assert await self.agent.stop() == 0, self.agent.tail()
         before = stored(self.agent.outbox).tops
         await self.push(self.agent, self.lines(**lines))
+        after = before if self.push is by_restart else stored(self.agent.outbox).tops
         for name, backlog in _backlogs(self.agent.said).items():
             least = 0 if name == "new" else _BACKLOG
             assert backlog >= least, f"{name} is owed {backlog} after {lines}"
         await _more(self.agent)
-        return before
+        return before, after
 
-    async def every_kind(self) -> set[tuple[Key, int]]:
-        """Return the readings that were made of a device while ``park`` did not select it."""
+    async def every_kind(self) -> tuple[set[tuple[Key, int]], set[tuple[Key, int]]]:
+        """Return the readings that were made of a device while ``park`` did not select it.
+
+        First those that surely were, then also those that were made while that was about to change.
+        """
         await self()
         await self(device='name = "Hall B"')
         await self(devices=("d1-new", "d2"))
@@ -93,21 +111,34 @@ class Pushes:
         await self(devices=("d1-new", "d2"))
         low = await self(devices=("d1-new", "d2"), park='send.devices = ["d1-*"]')
         high = await self(devices=("d1-new", "d2"))
-        assert await self.agent.stop() == 0, self.agent.tail()
-        _refused(self.agent)
+        if self.push is by_reload:
+            await _refused_while_it_runs(self.agent)
+        else:
+            assert await self.agent.stop() == 0, self.agent.tail()
+            _refused(self.agent)
         await self(devices=("d1-new", "d2", "d5"), park=None)  # one is first seen while park is gone
         await self(more='[uplink.new]\nservers = ["mqtt://127.0.0.1:9"]\n')
         await self()
         assert await self.agent.stop() == 0, self.agent.tail()
-        return {(key, seq) for key in high if key[0] == "d2" for seq in range(low[key] + 1, high[key] + 1)}
+        return _between(low[1], high[0]), _between(low[0], high[1])
 
     async def kills(self, rng: random.Random) -> None:
-        """Push and kill while it starts, at any instant."""
+        """Push and kill while it is applied, at any instant."""
         for number in range(_KILLS):
+            if self.push is by_reload:
+                await self.agent.start()
             _write(self.agent, self.lines(device=f'name = "Hall {number}"', park="" if number % 2 else None))
-            await self.agent.launch()
-            await asyncio.sleep(rng.uniform(0.1, _SLOWEST_START_S))
+            if self.push is by_reload:
+                self.agent.signal(signal.SIGHUP)
+                await asyncio.sleep(rng.uniform(0, _SLOWEST_RELOAD_S))
+            else:
+                await self.agent.launch()
+                await asyncio.sleep(rng.uniform(0.1, _SLOWEST_START_S))
             await self.agent.kill()
+
+
+def _between(low: dict[Key, int], high: dict[Key, int]) -> set[tuple[Key, int]]:
+    return {(key, seq) for key in high if key[0] == "d2" for seq in range(low[key] + 1, high[key] + 1)}
 
 
 @pytest.mark.parametrize("push", PUSHES)
@@ -119,7 +150,7 @@ async def test_pushes_of_every_kind(push: Push, rig: Rig, record: Record) -> Non
             await rig.link.refuse()
             agent.rate, agent.most = 200, None
             pushes = Pushes(rig, agent, served.port, push)
-            apart = await pushes.every_kind()
+            surely, at_most = await pushes.every_kind()
             await pushes.kills(random.Random(15))
             await rig.link.listen()
             await served.start()
@@ -129,12 +160,12 @@ async def test_pushes_of_every_kind(push: Push, rig: Rig, record: Record) -> Non
             assert await agent.stop() == 0, agent.tail()
             kept = stored(agent.outbox)
             total = sum(kept.tops.values())
-            await asyncio.to_thread(beside.wait, lambda heard: heard.distinct >= total - len(apart), 20)
+            await asyncio.to_thread(beside.wait, lambda heard: heard.distinct >= total - len(at_most), 20)
         at_city = await rig.judged(agent)
         at_park = judge(beside, kept, agent.truth, agent.kills, WINDOW_MS * 10)
-    pushed = f"pushes over a backlog of {_BACKLOG}, {_KILLS} of them killed"
+    pushed = f"pushes {push.__name__} over a backlog of {_BACKLOG}, {_KILLS} of them killed"
     record("C15", f"{pushed}: an uplink that stays", at_city)
-    record("C15", f"{pushed}: one that comes and goes", at_park, not_selected=len(apart))
+    record("C15", f"{pushed}: one that comes and goes", at_park, not_selected=len(surely))
     at_city.check()
     assert at_city.delivered == total
     assert at_city.duplicates == at_city.declared == 0
@@ -144,8 +175,8 @@ async def test_pushes_of_every_kind(push: Push, rig: Rig, record: Record) -> Non
         for seq in range(1, top + 1)
         if seq not in beside.readings.get(key, ())
     }
-    assert missing == apart
-    assert apart
+    assert surely
+    assert surely <= missing <= at_most
     assert at_park.duplicates == at_park.declared == at_park.twice == at_park.invented == 0
     assert not beside.conflicts
 
@@ -162,6 +193,23 @@ def _refused(agent: Gateway) -> None:
     assert done.returncode == EX_CONFIG, done.stderr
     assert "xy_md03" in done.stderr
     assert hashlib.sha256(agent.outbox.read_bytes()).hexdigest() == before
+
+
+async def _refused_while_it_runs(agent: Gateway) -> None:
+    """An invalid configuration changes nothing, and the status tells; a storm of reloads ends soon."""
+    right = agent.configs[0].read_text("utf-8")
+    agent.configs[0].write_text(right.replace("xy_md02", "xy_md03"), "utf-8")
+    agent.signal(signal.SIGHUP)
+    await agent.until(lambda said: "xy_md03" in said["problem"], 30)
+    assert [line for line in agent.lines("ERROR") if "not reloaded" in line and "xy_md03" in line]
+    assert len(agent.said["devices"]) == 2
+    agent.configs[0].write_text(right, "utf-8")
+    before = len(agent.reloads())
+    for _ in range(50):
+        agent.signal(signal.SIGHUP)
+    await agent.until(lambda said: not said["problem"] and len(agent.reloads()) > before, 30)
+    await _more(agent)
+    assert len(agent.reloads()) <= before + 3
 
 
 @pytest.mark.parametrize("push", PUSHES)

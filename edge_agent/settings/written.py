@@ -1,0 +1,152 @@
+"""What is written in the files of a configuration: agent.toml, conf.d beside it, and the environment.
+
+Nothing is judged here but what makes it one: each thing stands in one place, and conf.d, which the service
+may write, holds nothing that could send readings or secrets elsewhere.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+from edge_agent.settings import environment, wording
+from edge_agent.settings.error import Problem, SettingsError
+from edge_agent.settings.lines import locate, statement_at
+
+_LARGEST = 1_000_000  # bytes; 500 devices take about half of it
+_MOST_FILES = 100
+_PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
+_TWICE = re.compile(
+    r"Cannot (?:overwrite|declare|mutate)|Duplicate inline table key '(.*?)'"
+)  # tomllib's words
+
+CONF_D = ("bus", "device")
+"""The tables that a file of conf.d may have."""
+
+
+@dataclass(slots=True)
+class Written:
+    """All of it as one: ``raw`` as it would stand in one file, and where each key of it is: file and line."""
+
+    file: str
+    raw: dict[str, Any]
+    places: dict[wording.Path, tuple[str, int]] = field(default_factory=dict)
+
+    def place(self, path: wording.Path) -> tuple[str, int]:
+        """Return where a key stands, or the nearest table around it; else line 1 of the file."""
+        found = (self.places.get(path[:size]) for size in range(len(path), 0, -1))
+        return next((place for place in found if place is not None), (self.file, 1))
+
+    def problem(self, finding: wording.Finding) -> Problem:
+        """Say where it is that something is wrong."""
+        return Problem(*self.place(finding.path), wording.dotted(finding.path), finding.wrong, finding.remedy)
+
+
+def read_files(path: Path, variables: Mapping[str, str]) -> Written:
+    """Read agent.toml, what is beside it in conf.d, and the variables that override it.
+
+    Raises:
+        SettingsError: one cannot be read, or they do not make one. The error holds every problem.
+    """
+    problems: list[Problem] = []
+    written = Written(str(path), {})
+    for file in (path, *_beside(path)):
+        try:
+            text = _text(file)
+            raw = _parsed(file, text)
+        except SettingsError as error:
+            problems += error.problems
+            continue
+        lines = {place: (str(file), line) for place, line in locate(text).items()}
+        if file is path:
+            written.raw, written.places = raw, lines
+        else:
+            problems += _add(written, raw, lines)
+    problems += environment.override(written.raw, written.places, variables)
+    if problems:
+        raise SettingsError(problems)
+    return written
+
+
+def _beside(path: Path) -> list[Path]:
+    """Return the files of conf.d, in the order of their names."""
+    folder = path.with_name("conf.d")
+    try:
+        # editors keep unfinished copies beside a file, under names that begin with a dot
+        found = sorted(file for file in folder.iterdir() if file.suffix == ".toml" and file.name[0] != ".")
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        _refuse(folder, 0, f"cannot be read ({error.strerror})", "let the agent's user read it")
+    if len(found) > _MOST_FILES:
+        _refuse(folder, 0, f"has more than {_MOST_FILES} files", "put several devices into one")
+    return found
+
+
+def _add(
+    written: Written, raw: Mapping[str, Any], lines: Mapping[wording.Path, tuple[str, int]]
+) -> list[Problem]:
+    """Add the tables of a file of conf.d; return what may not be added."""
+    problems = []
+    for table, content in raw.items():
+        if table not in CONF_D or not isinstance(content, dict):
+            wrong = "may not stand in conf.d, which the service can write"
+            problems.append(Problem(*lines[table,], table, wrong, f"move it to {written.file}"))
+            continue
+        known = written.raw.setdefault(table, {})
+        for id_, one in content.items():
+            place = table, id_
+            if not isinstance(known, dict):
+                break  # the model says what is wrong with it
+            if id_ in known:
+                there = "{}:{}".format(*written.place(place))
+                key = wording.dotted(place)
+                problems.append(Problem(*lines[place], key, f"stands in {there} too", "remove one"))
+            else:
+                known[id_] = one
+                written.places |= {key: at for key, at in lines.items() if key[:2] == place}
+    return problems
+
+
+def _text(path: Path) -> str:
+    if path.exists() and not path.is_file() and not path.is_dir():  # a pipe would be waited for
+        _refuse(path, 0, "is no file, but a pipe or a device", "give the file with --config")
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST + 1)
+    except OSError as error:
+        remedy = (
+            "give the file with --config"
+            if isinstance(error, FileNotFoundError | IsADirectoryError)
+            else "let the agent's user read it"
+        )
+        _refuse(path, 0, f"cannot be read ({error.strerror})", remedy)
+    if len(content) > _LARGEST:
+        _refuse(path, 0, f"is larger than {_LARGEST} bytes", "give a configuration, not another file")
+    try:
+        return content.decode("utf-8-sig")  # some editors begin a file with a byte order mark
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        _refuse(path, line, "is not UTF-8 text", "save the file as UTF-8")
+
+
+def _parsed(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        _refuse(path, 0, "is nested too deeply", "give a configuration, not another file")
+    except ValueError as error:
+        message = str(error)
+        place = _PLACE.search(message)
+        line = (int(place[1]) if place[1] else text.rstrip().count("\n") + 1) if place else 0
+        if line and (twice := _TWICE.match(message)):
+            key = (*statement_at(text, line), *([twice[1]] if twice[1] else []))
+            _refuse(path, line, "stands in this file twice", "remove one", wording.dotted(key))
+        wrong = "is not TOML: " + _PLACE.sub("", message)
+        _refuse(path, line, wrong, 'correct this line, which should look like key = "text"')
+
+
+def _refuse(path: Path, line: int, wrong: str, remedy: str, key: str = "") -> NoReturn:
+    raise SettingsError([Problem(str(path), line, key, wrong, remedy)]) from None
