@@ -14,6 +14,7 @@ from tests.bluez import bluez, private_bus, sensor
 
 __all__ = ["bluez", "private_bus", "sensor"]  # fixtures of several rooms
 
+_APART = {"soak": "a long form", "interop": "with brokers and consumers of others"}
 R = TypeVar("R", pytest.TestReport, pytest.CollectReport)
 
 
@@ -22,17 +23,18 @@ def pytest_configure(config: pytest.Config) -> None:
     runtime = tempfile.TemporaryDirectory(prefix="edge-agent-")
     config.add_cleanup(runtime.cleanup)
     os.environ["EDGE_AGENT_SOCKET"] = f"{runtime.name}/control.sock"
-    config.addinivalue_line("markers", "soak: a long form, which only `pytest -m soak` runs")
+    for marker, what in _APART.items():
+        config.addinivalue_line("markers", f"{marker}: {what}, which only `pytest -m {marker}` runs")
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the long forms out unless they are asked for."""
-    if "soak" in config.option.markexpr:
-        return
-    long = [item for item in items if item.get_closest_marker("soak")]
-    config.hook.pytest_deselected(items=long)
-    items[:] = [item for item in items if not item.get_closest_marker("soak")]
+    """Leave out what is apart, unless it is asked for."""
+    for marker in _APART:
+        if marker not in config.option.markexpr:
+            apart = [item for item in items if item.get_closest_marker(marker)]
+            config.hook.pytest_deselected(items=apart)
+            items[:] = [item for item in items if not item.get_closest_marker(marker)]
 
 
 def _failed_if_skipped(report: R) -> R:

@@ -59,7 +59,7 @@ def _check_certificates(file: Path, found: Config) -> None:
             context(uplink)
         except OSError as error:
             wrong, _, remedy = str(error).partition("; ")
-            key = next((key for key in ("cert", "ca") if getattr(uplink, key)), "servers")
+            key = wrong.split()[0]  # ca, cert or key
             place = ("uplink", name, key)
             problems.append(Problem(str(file), line_of(lines, place), ".".join(place), wrong, remedy))
     if problems:

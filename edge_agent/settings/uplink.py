@@ -49,6 +49,7 @@ class Uplink(Table):
     ``begin``, in the file ``from``, says what an uplink gets first that was not there before. ``commands``
     are the names of those that it takes; ``reply_to`` where answers may go beside the own ``reply/#``.
     ``server_name`` is what the broker's certificate must be for, where that is not what ``servers`` says.
+    ``dialects`` are what else is told, beside the own topics.
     """
 
     servers: Annotated[tuple[OneServer, ...], Field(min_length=1, max_length=10)]
@@ -68,8 +69,15 @@ class Uplink(Table):
     max_packet: Packet | None = None
     send: Send = Send()
     begin: Literal["now", "oldest"] = Field("now", alias="from")
+    dialects: Annotated[tuple[Literal["homeassistant"], ...], Field(max_length=1)] = ()
+    discovery_prefix: TopicRoot = "homeassistant"
     commands: CommandNames = ()
     reply_to: Annotated[tuple[TopicFilter, ...], Field(max_length=20)] = ()
+
+    @property
+    def discovery(self) -> str:
+        """What the topics begin with that tell Home Assistant of the devices; "" where it is not told."""
+        return self.discovery_prefix if "homeassistant" in self.dialects else ""
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:

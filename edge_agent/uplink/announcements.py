@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from edge_agent.kept import Row, Run
 from edge_agent.uplink import birth
+from edge_agent.uplink.dialects import homeassistant
 from edge_agent.uplink.message import Outgoing
 from edge_agent.uplink.payload import Description
 from edge_agent.uplink.protocol import Delivery, Gateway
@@ -42,9 +43,13 @@ class Announcements:
         """Say what is here, or only that we are here and what one device is, behind other messages."""
         self._urgent.extend(before)
         self.say("online")
+        if self._topics.discovery:
+            self._urgent.append(homeassistant.gateway_itself(self._topics, self._gateway))
         for id_ in self._gateway.metas:
             if device in {None, id_}:
                 self._urgent.append(birth.meta(self._gateway, self._topics, id_))
+                if self._topics.discovery:
+                    self._urgent.append(homeassistant.device(self._topics, self._gateway, id_))
                 self._states[id_] = None
 
     def described(self, gone: Iterable[str], new: Iterable[str]) -> None:
@@ -70,8 +75,10 @@ class Announcements:
         for device in self._delivery.former(self._gateway.metas):
             if device not in self._retired:
                 self._retired.add(device)
-                for topic in (self._topics.meta(device), self._topics.state(device)):
-                    self._urgent.append(Outgoing(topic, b"", retain=True))
+                topics = [self._topics.meta(device), self._topics.state(device)]
+                if self._topics.discovery:
+                    topics.append(homeassistant.topic(self._topics, self._gateway, device))
+                self._urgent.extend(Outgoing(topic, b"", retain=True) for topic in topics)
 
     def state_changed(self, device: str) -> None:
         """Publish a device's state, if it is on this uplink."""

@@ -54,7 +54,7 @@ class Sending:
         self._settings, self._gateway, self._delivery = settings, gateway, delivery
         self._remembered, self._suspects = remembered, remembered.suspects
         self._on_acknowledged = on_acknowledged
-        self._topics = Topics(f"{settings.root}/{gateway.site}/{gateway.id}")
+        self._topics = Topics(f"{settings.root}/{gateway.site}/{gateway.id}", settings.discovery)
         self._loop = asyncio.get_running_loop()
         self.acks, self.said_goodbye = 0, False
         self._ended: asyncio.Future[str] = self._loop.create_future()

@@ -9,9 +9,13 @@ REPLY_S = 300
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """The topics of one gateway. ``base`` is ``{root}/{site}/{gateway}``."""
+    """The topics of one gateway. ``base`` is ``{root}/{site}/{gateway}``.
+
+    ``discovery`` is what those begin with that tell Home Assistant of the devices; "" where it is not told.
+    """
 
     base: str
+    discovery: str = ""
 
     @property
     def status(self) -> str:

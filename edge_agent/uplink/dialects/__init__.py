@@ -1,0 +1,1 @@
+"""Other contracts from the same readings, published beside the own topics."""
