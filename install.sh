@@ -182,7 +182,7 @@ install_it() {
         fit_system "$release"
         switch_to "$release"
         [ -n "$root" ] || [ ! -d /run/systemd/system ] || systemctl -q enable edge-agent
-        say "$release is installed, and not started yet. Write $root/etc/edge-agent/agent.toml, then:"
+        say "$release is installed, and not started yet. Make $root/etc/edge-agent/agent.toml with sudo edge-agent init, then:"
         say "  edge-agent check && systemctl start edge-agent"
     elif [ "$was" = "$release" ]; then
         fit_system "$release"

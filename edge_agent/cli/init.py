@@ -86,7 +86,7 @@ def init(  # noqa: PLR0913 - one parameter for each option
 
 
 def _check_target(config: Path, *, force: bool) -> None:
-    if config.exists() and not force:
+    if config.exists() and not (force or _is_empty(config)):
         stop(
             f"{config} is there already; change it and run `edge-agent check`, or give --force to begin anew"
         )
@@ -96,6 +96,16 @@ def _check_target(config: Path, *, force: bool) -> None:
         stop(f"{config.parent} cannot be made ({error.strerror}); run it with sudo, or name another --config")
     if not os.access(config.parent, os.W_OK):
         stop(f"{config.parent} may not be written; run it with sudo, or name another --config")
+
+
+def _is_empty(config: Path) -> bool:
+    """Say whether a file is right and sets up nothing, as the one that comes with an installation."""
+    import tomllib  # noqa: PLC0415 - as above
+
+    try:
+        return not tomllib.loads(config.read_text("utf-8-sig")).keys() & {"uplink", "bus", "device"}
+    except (OSError, ValueError):
+        return False
 
 
 def _host() -> str:

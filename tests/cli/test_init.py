@@ -130,6 +130,15 @@ async def test_it_never_writes_over_a_file_unless_told(tmp_path: Path) -> None:
     assert load(file).gateway.id == "gw-01"
 
 
+async def test_the_file_that_comes_with_an_installation_is_written_over(tmp_path: Path) -> None:
+    file = tmp_path / "agent.toml"
+    file.write_text((Path(__file__).parents[2] / "config" / "agent.toml").read_text("utf-8"), "utf-8")
+    assert (await verb("init", "-c", str(file), *OFFLINE, "--device", METER)).code == 0
+    assert list(load(file).device) == ["meter-7"]
+    kept = tmp_path / "agent.toml.before"
+    assert kept.exists()
+
+
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [

@@ -12,6 +12,7 @@ import typer
 from edge_agent.cli import app
 
 _EXAMPLE = re.compile(r"Example: (sudo )?edge-agent ")
+FOLDER = Path(__file__).parents[2]
 ROOT = typer.main.get_command(app)
 
 
@@ -59,3 +60,40 @@ def test_a_verb_has_an_example_that_parses(
 def test_a_wrong_example_is_found() -> None:
     with pytest.raises(Exception, match="No such option"):
         parses(["check", "--confg", "agent.toml"])
+
+
+def written(text: str) -> Iterator[str]:
+    """Return every command line of ours in a page: in blocks of a shell, and in backticks."""
+    for block in re.findall(r"^```(?:sh|console)\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        yield from (line.removeprefix("$ ") for line in block.replace("\\\n", " ").splitlines())
+    yield from re.findall(
+        r"`(?:sudo )?(edge-agent [a-z][^`\n]*)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    )
+
+
+COMMANDS = sorted(
+    {
+        (page.relative_to(FOLDER).as_posix(), line.removeprefix("sudo "))
+        for page in (FOLDER / "README.md", FOLDER / "CONTRIBUTING.md", *FOLDER.glob("docs/*.md"))
+        for line in written(page.read_text("utf-8"))
+        if re.match(r"(sudo )?edge-agent [a-z]", line) and "|" not in line and " ..." not in line
+    }
+)
+
+
+def is_a_verb(words: list[str]) -> bool:
+    """Say whether this names a verb or a group of them, and nothing that it takes."""
+    command: Any = ROOT
+    for word in words:
+        command = getattr(command, "commands", {}).get(word)
+    return command is not None
+
+
+@pytest.mark.parametrize("line", [pytest.param(line, id=f"{page}: {line}") for page, line in COMMANDS])
+def test_a_command_in_the_pages_parses(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = shlex.split(line.partition(" > ")[0].partition(" #")[0])[1:]
+    for name in (word for word in words if re.fullmatch(r"[\w.-]+\.(jsonl|tar\.gz|toml|pem|crt)", word)):
+        Path(name).touch()
+    if not is_a_verb(words):
+        parses(words)
