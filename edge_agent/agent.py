@@ -12,6 +12,7 @@ from edge_agent.bus.serial import BusError
 from edge_agent.clock import Clock, SystemClock, told_of_steps
 from edge_agent.collect.device import Device
 from edge_agent.difference import refused
+from edge_agent.event import GATEWAY, Event
 from edge_agent.layout import Layout, lay_out
 from edge_agent.outbox import volatile
 from edge_agent.outbox.handover import Carried
@@ -150,6 +151,7 @@ class Agent:
                 log.error("outbox: %d readings in memory were not sent; a power cut loses them", owed)
 
     async def _run(self, outbox: Outbox, layout: Layout) -> None:
+        await outbox.news.enroll()
         async with asyncio.TaskGroup() as group:
             writer = group.create_task(outbox.run(), name="outbox.writer")
             self._running = running = Running(
@@ -157,6 +159,9 @@ class Agent:
             )
             with told_of_steps(running.clock_set):
                 try:
+                    running.telling.tell(
+                        Event("restarted", GATEWAY, self._started_ms, f"version {__version__}")
+                    )
                     await running.change(layout, self._policy(self._config))
                     outbox.adopt(self._carried)
                     self._carried = Carried()
@@ -168,6 +173,7 @@ class Agent:
                     async with self._changing:  # a reload that has begun comes to its end
                         await self._stop(outbox, running, writer)
                 finally:
+                    running.telling.close()
                     await running.buses.close_all()
 
     async def _stop(self, outbox: Outbox, running: Running, writer: asyncio.Task[None]) -> None:
@@ -264,7 +270,7 @@ class Agent:
 
     def _problems(self) -> Iterator[str]:
         if self._outbox is not None:
-            yield self._outbox.problem
+            yield self._outbox.disk.problem
         if self._volatile:
             yield _READ_ONLY
         yield self._not_applied

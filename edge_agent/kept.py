@@ -8,9 +8,14 @@ from zlib import crc32
 
 _NUMBERS = struct.Struct("<6q")
 
+EVENT_META = 0
+"""Stands where a reading has its description: an event has none, and is found by that."""
+
 
 class Row(NamedTuple):
     """One kept reading. ``body`` is JSON: values (and quality) in the description's channel order.
+
+    Or an event, where ``meta`` is 0; ``body`` is then what it says.
 
     ``check`` proves that nothing of it was changed on the card: a flipped bit must not become a value.
     """
@@ -88,12 +93,13 @@ def runs(rows: Iterable[Row], *, shared: bool = False) -> list[Run]:
 
 @dataclass(slots=True)
 class Stream:
-    """One device's sequence of numbers in one epoch. ``next_seq`` counts what is on disk."""
+    """One device's sequence of numbers in one epoch, or of events. ``next_seq`` counts what is on disk."""
 
     id: int
     epoch: str
     device: str
     next_seq: int
+    kind: Literal["reading", "event"] = "reading"
 
 
 class Declared(NamedTuple):

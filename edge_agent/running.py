@@ -13,6 +13,7 @@ from edge_agent.collect import tasks
 from edge_agent.collect.device import Device
 from edge_agent.difference import Difference, between
 from edge_agent.driver import Over
+from edge_agent.event import Event
 from edge_agent.layout import Layout, Part, nothing
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.rows import Policy
@@ -22,6 +23,7 @@ from edge_agent.profile import profile_note
 from edge_agent.settings.channels import kept
 from edge_agent.settings.model import Config
 from edge_agent.status import Availability, Status
+from edge_agent.telling import Telling
 from edge_agent.uplink.downlink import Downlink
 from edge_agent.uplink.protocol import Acknowledged, Gateway
 from edge_agent.uplink.selection import narrowed, passing
@@ -58,6 +60,7 @@ class Running:
         self.uplinks: dict[str, Uplink] = {}
         self.buses = Buses(nothing(config), self.devices)
         self._group, self._outbox, self._clock = group, outbox, clock
+        self.telling = Telling(clock, outbox.news.tell, outbox.news.told)
         self._status, self._on_acknowledged = status, on_acknowledged
         self._tasks: dict[str, asyncio.Task[None]] = {}  # by name
 
@@ -159,7 +162,7 @@ class Running:
         keep = partial(self._outbox.keep, immediate=settings.keep == "immediate")
         made = Device(part.id, kept(settings, part.channels), plan, self._clock, keep)
         made.expect_s = settings.expect or settings.interval
-        made.on_availability = self._tell_state
+        made.on_availability = self._availability_changed
         made.ways.keep_now = partial(self._outbox.keep, immediate=True)
         made.ways.remember = partial(self._outbox.memory.remember, part.id)
         made.recall(self._outbox.memory.of(part.id))
@@ -191,6 +194,7 @@ class Running:
             clock_wait=config.clock.wait,
             availability=self._availability,
             snapshot=self._status,
+            retire=lambda device: outbox.news.tell(Event("retired", device, self._clock.mono_ms()), name),
         )
         uplink = Uplink(name, settings, gateway, outbox.deliveries[name], self._on_acknowledged)
         if settings.commands:
@@ -205,7 +209,9 @@ class Running:
         for uplink in self.uplinks.values():
             uplink.clock_set()
 
-    def _tell_state(self, device: str) -> None:
+    def _availability_changed(self, device: str) -> None:
+        made = self.devices[device]
+        self.telling.tell(Event(made.availability, device, made.since_ms, made.problem))
         for uplink in self.uplinks.values():
             uplink.publish_state(device)
 

@@ -132,6 +132,44 @@ EXAMPLES: dict[str, dict[str, dict[str, Any]]] = {
             "reason": "damage",
         },
     },
+    "event": {
+        "offline": _METER
+        | {
+            "schema": "park.event/1",
+            "epoch": "k7f2",
+            "seq": 204,
+            "settled": 203,
+            "ts": _NOW,
+            "event": "offline",
+            "detail": "no answer for 5 min",
+        },
+        "alarm": _METER
+        | {
+            "schema": "park.event/1",
+            "epoch": "k7f2",
+            "seq": 207,
+            "settled": 204,
+            "above": 205,
+            "ts": _NOW + 10_000,
+            "event": "alarm",
+            "channel": "power",
+            "alarm": "overload",
+            "value": 9100.0,
+        },
+        "restarted": _GATEWAY
+        | {
+            "schema": "park.event/1",
+            "device": "gateway",
+            "epoch": "k7f2",
+            "seq": 1,
+            "settled": 0,
+            "ts": _NOW,
+            "event": "restarted",
+            "detail": "version 1.0.0",
+            "clock": "unsynchronised",
+            "ts_bounds": [_NOW - 60_000, None],
+        },
+    },
     "health": {
         "draining": _GATEWAY
         | {

@@ -21,6 +21,7 @@ from pydantic.config import ExtraValues
 
 from edge_agent.contract.messages import (
     DataMessage,
+    EventMessage,
     HealthMessage,
     LossMessage,
     Message,
@@ -34,11 +35,12 @@ from edge_agent.contract.stream import News, Stream
 from edge_agent.contract.topics import ROOT, TOPICS
 
 _TOPICS = {topic.name: topic for topic in TOPICS if topic.below != "name"}  # commands are between others
+_EVENTS = "gateway"  # stands where the events of a gateway are counted
 _EPOCHS = 4  # of one device that are remembered; the oldest is forgotten first
 
 
 class Key(NamedTuple):
-    """What numbers are counted under."""
+    """What numbers are counted under. ``device`` is ``gateway`` for all events of one."""
 
     gateway: str
     device: str
@@ -59,7 +61,8 @@ class Heard:
     """What one message is to a consumer.
 
     ``fresh``: readings that were not seen before. ``better``: readings that were seen with a time not known
-    to be right, and have the true one now: replace the time, nothing else. ``again``: how many were known.
+    to be right, and have the true one now: replace the time, nothing else. ``again``: how many were known;
+    1 for an event that was.
     ``refused``: why a message is not of this contract; it was not counted.
     """
 
@@ -183,6 +186,8 @@ class Follower:
                     return self._refused(where, f"{where.device}: a loss ends before it begins")
                 stream = self._stream(Key(message.gateway, message.device, message.epoch))
                 stream.declare(message.from_seq, message.to_seq)
+            case EventMessage():
+                return self._event(where, message)
             case StatusMessage():
                 known = self.gateways.get(message.gateway)
                 if known is None:
@@ -209,6 +214,14 @@ class Follower:
         self._better += len(better)
         self._again += again
         return Heard(where, message, tuple(fresh), tuple(better), again)
+
+    def _event(self, where: Place, message: EventMessage) -> Heard:
+        stream = self._stream(Key(message.gateway, _EVENTS, message.epoch))
+        if message.above is not None:
+            stream.absent(message.above, message.seq)
+        news = stream.arrive(message.seq, timed=message.clock != "unsynchronised")
+        stream.settle(message.settled)
+        return Heard(where, message, again=int(news is News.AGAIN))
 
     def _stream(self, key: Key) -> Stream:
         found = self.streams.get(key)

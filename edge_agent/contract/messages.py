@@ -140,6 +140,32 @@ class LossMessage(Message):
     reason: Literal["capacity", "overflow", "damage", "rejected", "removed"]
 
 
+class EventMessage(Message):
+    """Something that people want to be told of. Kept, sent and settled like a reading.
+
+    ``seq`` counts the events of the gateway, of all its devices: (gateway, epoch, seq) is an event for ever.
+    """
+
+    schema_: Literal["park.event/1"] = Field("park.event/1", alias="schema")
+    site: Id
+    gateway: Id
+    device: Id = Field(description="gateway: the agent itself")
+    epoch: str
+    seq: Seq = Field(description="number of this event, among all of the gateway")
+    settled: int = Field(description="all events up to it were acknowledged or declared lost")
+    above: int | None = Field(
+        None, description="numbers above it and below seq are of events that are not for this broker"
+    )
+    ts: Ms
+    event: Literal["late", "offline", "online", "alarm", "alarm_cleared", "retired", "restarted"]
+    detail: str | None = None
+    channel: str | None = Field(None, description="of an alarm")
+    alarm: str | None = Field(None, description="its name in the configuration")
+    value: float | None = Field(None, description="that raised it, or ended it")
+    clock: Literal["repaired", "unsynchronised"] | None = None
+    ts_bounds: tuple[int | None, int | None] | None = None
+
+
 class DevicesHealth(Message):
     """How many devices are in which availability."""
 

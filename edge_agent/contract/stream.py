@@ -68,6 +68,12 @@ class Stream:
         self._bound()
         return News.FRESH
 
+    def absent(self, above: int, below: int) -> None:
+        """Hear that the numbers between these two are not for this consumer: they are not missing."""
+        if above + 1 < below:
+            self._arrived.add(above + 1, below - 1)
+            self._bound()
+
     def settle(self, upto: int) -> None:
         """Hear that all up to a number was acknowledged or declared. Call it after the message's readings."""
         if self.floor is None:

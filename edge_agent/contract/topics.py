@@ -68,6 +68,11 @@ TOPICS = (
     ),
     Topic("loss", messages.LossMessage, "Readings that are given up for good, and why."),
     Topic(
+        "event",
+        messages.EventMessage,
+        "A device went or came back, a limit was passed, a device was taken away, the agent was started.",
+    ),
+    Topic(
         "health",
         messages.HealthMessage,
         "The agent's own numbers, each half minute.",

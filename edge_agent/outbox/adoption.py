@@ -12,12 +12,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from edge_agent.kept import Row, checksum, intact
+from edge_agent.kept import EVENT_META, Row, checksum, intact
 from edge_agent.outbox import memory, volatile
 from edge_agent.outbox.commands import carry_over
+from edge_agent.outbox.rows import LOG_COLUMNS
 from edge_agent.outbox.seal import SIGNED, all_signed, is_sealed, prepare, seal, sign
 from edge_agent.outbox.store import OutboxError, lock
-from edge_agent.outbox.transactions import LOG_COLUMNS, transaction
+from edge_agent.outbox.transactions import transaction
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +92,7 @@ def _move(old: sqlite3.Connection, new: sqlite3.Connection) -> int:
     before = [(id_, next_seq) for id_, next_seq in new.execute("SELECT id, next_seq FROM stream")]
     epochs = _mapped(old, new, "epoch", "name", ("name", "site", "gateway", "origin"))
     boots = _mapped(old, new, "boot", "boot_id", ("boot_id", "ran_ms"))
-    metas = _mapped(old, new, "meta", "device, hash", ("device", "hash", "body"))
+    metas = _mapped(old, new, "meta", "device, hash", ("device", "hash", "body")) | {EVENT_META: EVENT_META}
     streams: dict[int, int] = {}
     for id_, epoch, device, kind, next_seq in old.execute(
         "SELECT id, epoch, device, kind, max(next_seq, 1 + ifnull((SELECT max(seq) FROM log WHERE stream ="

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
+from edge_agent.event import GATEWAY
 from edge_agent.kept import Stream
 from edge_agent.outbox.ranges import Ranges
 
@@ -18,14 +19,17 @@ GONE = -1  # uplink.parked: given up
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which devices are on an uplink, None: all of them; and what it begins with when it is new."""
+    """Which devices are on an uplink, None: all of them; and what it begins with when it is new.
+
+    The gateway itself always is.
+    """
 
     devices: Collection[str] | None = None
     begin: Literal["now", "oldest"] = "now"
 
     def __contains__(self, device: str) -> bool:
         """Say whether a device is on it."""
-        return self.devices is None or device in self.devices
+        return self.devices is None or device == GATEWAY or device in self.devices
 
 
 class Apart:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from edge_agent.clock import Clock
 from edge_agent.kept import Stream
-from edge_agent.outbox import apart, memory
+from edge_agent.outbox import apart, events, memory
 from edge_agent.outbox.apart import Selection
 from edge_agent.outbox.epochs import close_others, new_epoch, recall
 from edge_agent.outbox.rows import Admitted, Identity, Opened
@@ -73,7 +73,7 @@ def _begin(db: sqlite3.Connection, identity: Identity, clock: Clock, behind: Tes
         pieces.setdefault(of, []).append((from_mono, offset))
     ran_ms = dict(db.execute("SELECT id, ran_ms FROM boot"))
     lost, unkept = db.execute("SELECT lost, unkept FROM outbox").fetchone()
-    kept = sum(stream.next_seq - 1 for stream in known.values()) - unkept
+    kept = sum(stream.next_seq - 1 for stream in known.values() if stream.kind == "reading") - unkept
     return Opened(
         name,
         next_id,
@@ -91,9 +91,10 @@ def _begin(db: sqlite3.Connection, identity: Identity, clock: Clock, behind: Tes
 def streams(db: sqlite3.Connection, upto: int) -> dict[int, Stream]:
     """Read the streams, and count what was appended to them after the last marks."""
     found = {
-        id_: Stream(id_, epoch, device, next_seq)
-        for id_, epoch, device, next_seq in db.execute(
-            "SELECT stream.id, epoch.name, device, next_seq FROM stream JOIN epoch ON epoch.id = stream.epoch"
+        id_: Stream(id_, epoch, device, next_seq, kind)
+        for id_, epoch, device, next_seq, kind in db.execute(
+            "SELECT stream.id, epoch.name, device, next_seq, kind FROM stream"
+            " JOIN epoch ON epoch.id = stream.epoch"
         )
     }
     for id_, top in db.execute("SELECT stream, max(seq) FROM log WHERE id > ? GROUP BY stream", (upto,)):
@@ -145,3 +146,4 @@ def admit(db: sqlite3.Connection, opened: Opened, uplinks: Mapping[str, Selectio
     for uplink, from_id, to_id in db.execute("SELECT uplink, from_id, to_id FROM again"):
         opened.again.setdefault(uplink, []).append((from_id, to_id))
     opened.apart = apart.load(db)
+    opened.told, opened.retired = events.known(db)

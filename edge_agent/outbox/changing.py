@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from edge_agent.clock import Clock
 from edge_agent.kept import Stream
-from edge_agent.outbox import apart
+from edge_agent.outbox import apart, events
 from edge_agent.outbox.apart import Selection
 from edge_agent.outbox.beginning import admit
 from edge_agent.outbox.rows import Enrolment, Opened
@@ -46,6 +46,7 @@ def change(
             }
             leaves = [uplink for uplink, on in wanted.items() if not on and (uplink, stream) not in off]
             joins = [uplink for uplink, on in wanted.items() if on and (uplink, stream) in off]
+            events.is_back(db, device.device, [uplink for uplink, on in wanted.items() if on])
             apart.enrol(db, stream, known.next_seq, joins, leaves)
         now.apart = apart.load(db)
         sign(db, *SIGNED)

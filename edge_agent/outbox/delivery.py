@@ -4,8 +4,8 @@ import sqlite3
 import sys
 from collections.abc import Callable, Collection, Sequence
 
-from edge_agent.kept import Declared, Held, Row, Run
-from edge_agent.outbox import held, transactions
+from edge_agent.kept import EVENT_META, Declared, Held, Row, Run
+from edge_agent.outbox import events, held, transactions
 from edge_agent.outbox.again import Again
 from edge_agent.outbox.apart import Apart
 from edge_agent.outbox.rows import Batch, Heard, Marks, Opened
@@ -27,6 +27,7 @@ class Delivery:
     def __init__(self, name: str, opened: Opened, db: Store) -> None:
         self.name = name
         self.uplink, self._scan_from, self._session, self.acknowledged, self.everything = opened.uplinks[name]
+        self.retired: events.Retired = opened.retired.get(self.uplink, {})
         self.streams = opened.streams
         self.backlog = 0
         self.apart = Apart(opened.apart.get(self.uplink, ()))
@@ -67,8 +68,17 @@ class Delivery:
             self._scan_from = max(self._scan_from, self.low_water())
         return self._scan_from
 
+    @property
+    def owed(self) -> int:
+        """How many readings and events are owed."""
+        return sum(self._of(id_).owed(1, stream.next_seq - 1) for id_, stream in self.streams.items())
+
     def _count_backlog(self) -> None:
-        self.backlog = sum(self._of(id_).owed(1, stream.next_seq - 1) for id_, stream in self.streams.items())
+        self.backlog = sum(
+            self._of(id_).owed(1, stream.next_seq - 1)
+            for id_, stream in self.streams.items()
+            if stream.kind == "reading"
+        )
 
     def _of(self, stream: int) -> Share:
         share = self._shares.get(stream)
@@ -97,7 +107,7 @@ class Delivery:
         for stream in since.keys() & batch.next_seq.keys():
             self._of(stream).skip(since[stream], batch.next_seq[stream] - 1)
         mine = [run for run in runs if run.stream not in since] if since else runs
-        self.backlog += sum(len(run.rows) for run in mine)
+        self.backlog += sum(len(run.rows) for run in mine if run.rows[0].meta != EVENT_META)
         declared = [loss for loss in declared if loss.stream not in since]
         self.declare(declared)
         if batch.rows:
@@ -111,12 +121,39 @@ class Delivery:
         """Other devices are on this uplink from their next readings on. What is owed stays owed."""
         self.everything = now.uplinks[self.name].everything
         self.apart = Apart(now.apart.get(self.uplink, ()))
+        self.retired = now.retired.get(self.uplink, {})
+
+    def retiring(self, device: str, stream: int) -> None:
+        """It is about to be told that a device is gone. An event without a number yet is owed."""
+        self.retired[device] = stream, sys.maxsize
+
+    def told(self, rows: Sequence[Row]) -> None:
+        """Events are on disk: note which of them retire a device here."""
+        self.retired.update(events.retired(rows, self.name))
+
+    def _is_mine(self, row: Row) -> bool:
+        return row.meta != EVENT_META or events.is_for(row, self.name, self.streams, self.apart.since)
+
+    async def read_events(self, from_id: int, to_id: int, limit: int) -> tuple[list[Row], int]:
+        """Read on in the events that are owed; return at most ``limit`` rows, and where to read on.
+
+        Where numbers before one are of events that this uplink does not get, its body says ``above``. These
+        are settled with that.
+        """
+        rows, before = await self._db.run(events.read, from_id, to_id, limit)
+        mine = list(events.for_one(rows, before, self._is_mine))
+        for row in rows:
+            if not self._is_mine(row):
+                self._of(row.stream).skip(row.seq, row.seq)
+                self._dirty.add(row.stream)
+        after = rows[-1].id if len(rows) == limit else to_id
+        return [row for row in mine if self.owes(row.stream, row.seq)], after + 1
 
     def former(self, devices: Collection[str]) -> list[str]:
         """Return devices that were on this uplink, are none of these, and of which nothing is owed to it."""
         owed, been = set(devices), set()
         for stream in self.streams.values():
-            if stream.device not in owed:
+            if stream.kind == "reading" and stream.device not in owed:
                 if self.settled(stream.id) < stream.next_seq - 1:
                     owed.add(stream.device)
                 elif not self.apart.whole(stream):
@@ -126,8 +163,9 @@ class Delivery:
     def settle(self, stream: int, first: int, last: int) -> None:
         """Accept: the broker has taken all of these readings that were owed."""
         new = self._of(stream).settle(first, last)
-        self.backlog -= new
-        self.acknowledged += new
+        if self.streams[stream].kind == "reading":
+            self.backlog -= new
+            self.acknowledged += new
         self._dirty.add(stream)
         self.unmarked += new
         if self.unmarked >= MARK_EVERY:
@@ -157,7 +195,9 @@ class Delivery:
         taken = [
             row
             for row in rows
-            if not self.owes(row.stream, row.seq) and not self.apart.covers(row.stream, row.seq)
+            if not self.owes(row.stream, row.seq)
+            and not self.apart.covers(row.stream, row.seq)
+            and self._is_mine(row)
         ]
         return taken, (rows[-1].id if len(rows) == limit else run[1]) + 1
 
@@ -180,11 +220,13 @@ class Delivery:
         self, stream: int, first: int, last: int, from_id: int, to_id: int, limit: int
     ) -> tuple[list[Row], int]:
         """Read rows of a stream between two log ids; return at most ``limit``, and where to read on."""
-        return await held.read(self._db, stream, first, last, from_id, to_id, limit)
+        rows, after = await held.read(self._db, stream, first, last, from_id, to_id, limit)
+        return [row for row in rows if self._is_mine(row)], after
 
     def lose(self, loss: Declared) -> None:
         """Readings that this uplink was owed are given up: they are declared, and not sent any more."""
-        self.backlog -= self._give_up(loss)
+        lost = self._give_up(loss)
+        self.backlog -= lost if self.streams[loss.stream].kind == "reading" else 0
 
     def declare(self, losses: Sequence[Declared]) -> None:
         """Readings were lost before they were kept: they are no backlog, only to be declared."""

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+from edge_agent.kept import EVENT_META
 from edge_agent.outbox.apart import GONE
 from edge_agent.outbox.ranges import Ranges
 from edge_agent.outbox.witness import Testimony
@@ -34,11 +35,14 @@ def recall(db: sqlite3.Connection, testimony: Testimony) -> None:
     )
     (epoch,) = db.execute("SELECT id FROM epoch WHERE name = ?", (testimony.epoch,)).fetchone()
     for device, known in testimony.devices.items():
+        kind = "event" if known.meta == EVENT_META else "reading"
         db.execute(
-            "INSERT OR IGNORE INTO stream (id, epoch, device, kind) VALUES (?, ?, ?, 'reading')",
-            (known.stream, epoch, device),
+            "INSERT OR IGNORE INTO stream (id, epoch, device, kind) VALUES (?, ?, ?, ?)",
+            (known.stream, epoch, device, kind),
         )
         db.execute("UPDATE OR IGNORE stream SET epoch = ? WHERE id = ?", (epoch, known.stream))
+        if kind == "event":
+            continue
         db.execute(
             "INSERT OR IGNORE INTO meta (id, device, hash, body) VALUES (?, ?, ?, ?)",
             (known.meta, device, *known[2:]),

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import orjson
 
-from edge_agent.kept import Declared, Moment, Row
+from edge_agent.kept import EVENT_META, Declared, Moment, Row
 from edge_agent.outbox import apart, transactions
 from edge_agent.outbox.apart import Apart
 from edge_agent.outbox.beginning import streams
@@ -126,7 +126,7 @@ class Look:
         epoch, upto, lost = db.execute(
             "SELECT epoch.name, upto, lost FROM outbox JOIN epoch ON epoch.id = epoch"
         ).fetchone()
-        (readings,) = db.execute("SELECT count(*) FROM log").fetchone()
+        (readings,) = db.execute("SELECT count(*) FROM log WHERE meta != ?", (EVENT_META,)).fetchone()
         known = streams(db, upto)
         runs = apart.load(db)
         uplinks = []
@@ -147,7 +147,8 @@ class Look:
             for loss in transactions.open_losses(db, uplink, 0, -1):
                 if loss.to_seq is not None:
                     shares[loss.stream].lose(loss.id, loss.from_seq, loss.to_seq, loss.every)
-            backlog = sum(shares[id_].owed(1, stream.next_seq - 1) for id_, stream in known.items())
+            counted = ((id_, of) for id_, of in known.items() if of.kind == "reading")
+            backlog = sum(shares[id_].owed(1, of.next_seq - 1) for id_, of in counted)
             oldest = self._oldest(scan_from, shares) if backlog else None
             uplinks.append(Owed(name, backlog, acknowledged, parked is not None, *(oldest or (None, None))))
         files = (self._path, self._path.with_name(self._path.name + "-wal"))
@@ -156,8 +157,8 @@ class Look:
 
     def _oldest(self, from_id: int, shares: dict[int, Share]) -> tuple[Moment, float] | None:
         rows = self._db.execute(
-            "SELECT stream, seq, boot, mono FROM log WHERE id >= ? ORDER BY id LIMIT ?",
-            (from_id, _MOST_LOOKED_AT),
+            "SELECT stream, seq, boot, mono FROM log WHERE id >= ? AND meta != ? ORDER BY id LIMIT ?",
+            (from_id, EVENT_META, _MOST_LOOKED_AT),
         )
         for stream, seq, boot, mono in rows:
             if shares[stream].owes(seq):

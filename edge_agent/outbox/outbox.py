@@ -26,6 +26,7 @@ from edge_agent.outbox.learning import Learning
 from edge_agent.outbox.ledger import Made
 from edge_agent.outbox.marking import Marking
 from edge_agent.outbox.memory import Memory
+from edge_agent.outbox.news import News
 from edge_agent.outbox.opening import open_file, told_of
 from edge_agent.outbox.recipients import Recipients
 from edge_agent.outbox.retention import Retention
@@ -73,6 +74,7 @@ class Outbox:
         self._retention = Retention(db, self.timeline, policy.replay, policy.max_size, opened.first_id)
         self._capacity, self._roster = Capacity(db, policy.max_size), Roster()
         self._handover = Handover(policy.memory)
+        self.news = News(db, opened, self._handover, self._recipients, self._something.set)
         self._unsure: Batch | None = None  # was not heard to be written; repeated as it is
         self._committing, self._closing = asyncio.Lock(), False
         self._marking = Marking(clock.mono_ms())
@@ -137,7 +139,7 @@ class Outbox:
         """
         async with self._committing:
             if not await self._flush():
-                raise DiskError(f"the disk takes no readings now ({self.problem}); try again once it does")
+                raise DiskError(f"the disk takes nothing now ({self.disk.problem}); try again once it does")
             now = changing.present(self.epoch, self._next_id, self.timeline, self._clock, self.streams)
             try:
                 enrolled = await self._db.run(changing.change, now, uplinks, devices)
@@ -155,7 +157,8 @@ class Outbox:
             return self._roster.descriptions
 
     def _testify(self) -> None:
-        self._testimony = replace(self._testimony, next_id=self._next_id, devices=self._roster.known)
+        known = self._roster.known | self.news.known
+        self._testimony = replace(self._testimony, next_id=self._next_id, devices=known)
         with suppress(OSError):  # a full disk is no reason not to run
             self._witness.write(self._testimony)
 
@@ -172,11 +175,6 @@ class Outbox:
     def waiting(self) -> int:
         """Readings in memory that wait for a commit."""
         return len(self._handover) + (len(self._unsure.rows) if self._unsure else 0)
-
-    @property
-    def problem(self) -> str:
-        """Why the disk takes nothing now, "" while it does."""
-        return self.disk.problem
 
     @property
     def fell(self) -> bool:
@@ -252,7 +250,7 @@ class Outbox:
         for stream, next_seq in batch.next_seq.items():
             self.streams[stream].next_seq = next_seq
         self.lost += sum(loss.readings for loss in batch.losses)
-        self.kept += len(batch.rows)
+        self.kept += len(batch.rows) - len(batch.events)
         if batch.drop_below:
             self._retention.dropped(batch.drop_below)
         self._recipients.kept(batch, made)
@@ -281,8 +279,9 @@ class Outbox:
         if len(self._handover) < MOST_PER_COMMIT:
             self._now.clear()
         self._marking.appended(next_seq, len(rows))
-        memory = self.memory.take(whole=not self._handover)
-        return Batch(rows, losses, self._learning.take(), boot, next_seq, memory=memory)
+        memory, events = self.memory.take(whole=not self._handover), self.news.among(rows, next_seq)
+        news = events, self.news.stream
+        return Batch(rows, losses, self._learning.take(), boot, next_seq, *news, memory=memory)
 
     async def _with_marks(self, batch: Batch) -> Batch:
         now = self._clock.mono_ms()
@@ -314,7 +313,7 @@ class Outbox:
 
     def adopt(self, carried: Carried) -> None:
         """Take over what waited in an outbox that fell. Its devices must have been enrolled."""
-        self._handover.adopt(carried, self._roster.enrolled)
+        self._handover.adopt(carried, self._roster.enrolled | self.news.enrolled)
         self._something.set()
 
     async def close(self) -> None:

@@ -13,13 +13,13 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Literal
 
+from edge_agent.kept import EVENT_META
 from edge_agent.outbox import ballast, machine
 from edge_agent.outbox.carve import carve
 from edge_agent.outbox.epochs import close_others, new_epoch, recall
-from edge_agent.outbox.rows import Identity
+from edge_agent.outbox.rows import LOG_COLUMNS, Identity
 from edge_agent.outbox.seal import SIGNED, all_signed, is_sealed, rows, seal, sign
 from edge_agent.outbox.store import APPLICATION_ID, MAJOR, DiskError, is_damage, prepare
-from edge_agent.outbox.transactions import LOG_COLUMNS
 from edge_agent.outbox.witness import Testimony
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ _LOOK_EVERY = 10_000  # steps of SQLite's: some milliseconds
 _CHECK_S = 5.0  # for looking through the file after an unclean end
 _PLAUSIBLY_NEWER = 20  # major versions
 _SEALED_TABLES = ("stream", "uplink", "delivery", "again")
-_OTHER_TABLES = ("command", "memory")
+_OTHER_TABLES = ("command", "memory", "told", "retired")
 
 
 def set_aside(path: Path) -> Path:
@@ -172,7 +172,7 @@ def _move(aside: Path, new: sqlite3.Connection, testimony: Testimony, identity: 
             new.execute("UPDATE stream SET next_seq = 1")
     recall(new, testimony)
     streams = {id_ for (id_,) in new.execute("SELECT id FROM stream")}
-    metas = {id_ for (id_,) in new.execute("SELECT id FROM meta")}
+    metas = {EVENT_META, *(id_ for (id_,) in new.execute("SELECT id FROM meta"))}
     new.executemany(
         f"INSERT OR IGNORE INTO log ({LOG_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - our own names
         (row for row in carve(aside) if row.stream in streams and row.meta in metas),
@@ -183,7 +183,8 @@ def _move(aside: Path, new: sqlite3.Connection, testimony: Testimony, identity: 
     epoch = new_epoch(new, *identity, "salvaged")
     new.execute(
         "INSERT INTO outbox (one, epoch, next_id, upto, runs, lost, unkept) SELECT 1, ?, ?, ?, ?,"
-        " ifnull(sum(readings), 0), ifnull(sum(readings) FILTER (WHERE reason = 'overflow'), 0) FROM loss",
+        " ifnull(sum(readings), 0), ifnull(sum(readings) FILTER (WHERE reason = 'overflow' AND stream IN"
+        " (SELECT id FROM stream WHERE kind = 'reading')), 0) FROM loss",
         (epoch, next_id, next_id - 1, testimony.runs),
     )
     close_others(new, epoch)
@@ -228,10 +229,13 @@ def _move_table(old: sqlite3.Connection, new: sqlite3.Connection, table: str) ->
     """Copy what can be read of a small table. A row that breaks a rule of the schema is no row of ours."""
     with suppress(sqlite3.DatabaseError, UnicodeDecodeError):
         cursor = old.execute(f"SELECT * FROM {table}")  # noqa: S608 - one of our own names
-        places = ",".join("?" * len(cursor.description))
+        columns = [name for name, *_ in cursor.description]  # fewer, where an older agent made it
+        if not {name for _, name, *_ in new.execute(f"PRAGMA table_info({table})")}.issuperset(columns):
+            return
+        into = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({','.join('?' * len(columns))})"  # noqa: S608
         for row in cursor:
             with suppress(sqlite3.DatabaseError):
-                new.execute(f"INSERT INTO {table} VALUES ({places})", row)  # noqa: S608
+                new.execute(into, row)
 
 
 def _sync(path: Path) -> None:

@@ -19,7 +19,7 @@ from edge_agent.outbox.witness import Testimony, Witness
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """What uplinks have not acknowledged yet, by name: readings; and declared losses, of all together."""
+    """What uplinks have not acknowledged: readings and events, by name; declared losses, of all together."""
 
     readings: dict[str, int]
     losses: int
@@ -52,7 +52,7 @@ async def rename(path: Path, was: Identity, to: Identity, clock: Clock) -> Owed:
                 recipients = Recipients(db, opened, {})
                 await recipients.count()
                 owed = Owed(
-                    {name: delivery.backlog for name, delivery in recipients.parked.items()},
+                    {name: delivery.owed for name, delivery in recipients.parked.items()},
                     await db.run(_owed_losses),
                 )
                 epoch = await db.run(_begin, to) if owed.nothing else opened.epoch

@@ -8,6 +8,9 @@ from edge_agent.kept import Row, Stream
 from edge_agent.outbox.share import Written
 from edge_agent.outbox.stages import USUAL, Care
 
+LOG_COLUMNS = "id, stream, seq, boot, mono, meta, body, sum"
+"""Named wherever they are used: a later minor version may have added columns."""
+
 
 class Identity(NamedTuple):
     """Under what the readings are numbered."""
@@ -84,6 +87,8 @@ class Batch:
     pieces: Sequence[tuple[int, int]] = ()  # new clock offsets of the running boot: from_mono, offset_ms
     boot: int = 0
     next_seq: Mapping[int, int] = field(default_factory=dict)  # by stream, once this is written
+    events: Sequence[Row] = ()  # those of the rows that are
+    event_stream: int = 0
     marks: Marks | None = None
     drop_below: int = 0  # log ids below this are settled and out of the replay window
     declared: Sequence[Heard] = ()
@@ -120,3 +125,5 @@ class Opened:
     delivery: dict[tuple[int, int], Written] = field(default_factory=dict)
     again: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # by uplink: runs of log ids
     memory: dict[str, bytes] = field(default_factory=dict)  # by device: what it remembers
+    told: dict[str, str] = field(default_factory=dict)  # by device: what was told last of its availability
+    retired: dict[int, dict[str, tuple[int, int]]] = field(default_factory=dict)  # by uplink, device: event

@@ -17,7 +17,7 @@ import aiosqlite
 
 from edge_agent.outbox import seal
 
-MAJOR, MINOR = 1, 2
+MAJOR, MINOR = 1, 3
 APPLICATION_ID = 0x50415247  # "PARG"
 PAGE_SIZE = 1024  # a commit of few readings writes few bytes
 _CHECKPOINT_PAGES = 4096  # 4 MB

@@ -7,17 +7,15 @@ from contextlib import contextmanager
 from itertools import chain
 
 from edge_agent.kept import Declared, Row, intact
-from edge_agent.outbox import ledger, memory
+from edge_agent.outbox import events, ledger, memory
 from edge_agent.outbox.ledger import LOSS_COLUMNS, Entry, Made, Told
-from edge_agent.outbox.rows import Batch, Loss, Marks
+from edge_agent.outbox.rows import LOG_COLUMNS, Batch, Loss, Marks
 from edge_agent.outbox.seal import SIGNED, seal
 from edge_agent.outbox.store import DamagedError
 from edge_agent.outbox.timeline import MOST_PIECES
 
 MOST_QUARANTINED = 1_000
 _ROWS_PER_STATEMENT = (1024, 256, 64, 16, 4, 1)  # few: each statement is remembered, any number takes 15 MB
-# Named wherever they are used: a later minor version may have added columns.
-LOG_COLUMNS = "id, stream, seq, boot, mono, meta, body, sum"
 
 _FORGET_PIECES = (
     "DELETE FROM clock WHERE boot = ?1 AND from_mono > (SELECT min(from_mono) FROM clock WHERE boot = ?1)"
@@ -76,13 +74,15 @@ def write(
             made = [one for loss in batch.losses for one in ledger.known(db, _entry(loss))]
         else:
             insert(db, batch.rows)
+            if batch.events:
+                events.note(db, batch.events)
             made = [
                 one
                 for loss in batch.losses
                 for one in ledger.declare(db, _entry(loss), uplinks[loss.stream], told)
             ]
-            if batch.losses:
-                ledger.count(db, sum(loss.readings for loss in batch.losses), kept=False)
+            for loss in batch.losses:  # an event is not among the readings that were numbered
+                ledger.count(db, loss.readings, kept=loss.stream == batch.event_stream)
         for piece in batch.pieces:
             db.execute(
                 "INSERT OR REPLACE INTO clock (boot, from_mono, offset_ms, sum)"

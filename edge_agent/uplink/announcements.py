@@ -71,9 +71,16 @@ class Announcements:
         self._urgent.append(self.status(state))
 
     def retire(self) -> None:
-        """Clear what is retained of devices that were on this uplink, once nothing of them is owed to it."""
+        """Tell of devices that were on this uplink, once nothing of them is owed to it.
+
+        What is retained of them is cleared when that was taken, and again in each connection: a broker may
+        have got it back from an old copy of its own.
+        """
         for device in self._delivery.former(self._gateway.metas):
-            if device not in self._retired:
+            told = self._delivery.retired.get(device)
+            if told is None:
+                self._gateway.retire(device)
+            elif device not in self._retired and not self._delivery.owes(*told):
                 self._retired.add(device)
                 topics = [self._topics.meta(device), self._topics.state(device)]
                 if self._topics.discovery:

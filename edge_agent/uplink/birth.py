@@ -9,11 +9,12 @@ from edge_agent.contract.messages import (
     StateMessage,
     StatusMessage,
 )
+from edge_agent.contract.topics import HEALTH_S, MONTH_S
 from edge_agent.kept import Declared, Row, Stream
 from edge_agent.uplink.message import Outgoing
 from edge_agent.uplink.payload import Description, known_values
 from edge_agent.uplink.protocol import Gateway
-from edge_agent.uplink.topics import HEALTH_S, MONTH_S, Topics
+from edge_agent.uplink.topics import Topics
 
 
 def status(gateway: Gateway, topics: Topics, session: int, state: str, backlog: int) -> Outgoing:

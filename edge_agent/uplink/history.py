@@ -41,7 +41,8 @@ class History:
         delivery = self._delivery
         upto = self._scan.limit  # it may be extended meanwhile
         rows = await delivery.read(self._scan.cursor, upto, _READ_ROWS)
-        self.lane.add(runs(row for row in rows if delivery.owes(row.stream, row.seq)))
+        # events have no description, and a way of their own
+        self.lane.add(runs(row for row in rows if row.meta and delivery.owes(row.stream, row.seq)))
         self._scan.advance(rows, upto)
 
     def extend(self) -> None:

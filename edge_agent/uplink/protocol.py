@@ -9,9 +9,14 @@ from edge_agent.status import Availability, Status
 
 
 class Delivery(Protocol):
-    """One uplink's share of the log, and what it is still owed of it."""
+    """One uplink's share of the log, and what it is still owed of it.
+
+    ``retired``: the devices that are gone from it, and in which event (stream and number) that was told.
+    """
 
     streams: dict[int, Stream]
+    name: str
+    retired: dict[str, tuple[int, int]]
     backlog: int
     acknowledged: int
     last_id: int
@@ -70,6 +75,9 @@ class Delivery(Protocol):
     async def read(self, from_id: int, to_id: int, limit: int) -> list[Row]:
         """Read a piece of the log, both ends included, at most ``limit`` rows."""
 
+    async def read_events(self, from_id: int, to_id: int, limit: int) -> tuple[list[Row], int]:
+        """Read on in the events that are owed; return at most ``limit`` rows, and where to read on."""
+
     async def open_losses(self, above: int, limit: int) -> list[Declared]:
         """Return the ledger entries above one that were not acknowledged, oldest first."""
 
@@ -89,7 +97,8 @@ class Gateway:
     ``now`` is the present moment; ``moment`` tells when a row was made; ``offset`` what makes true times of
     those of a boot between two, None where there is not one such; ``clock_known`` whether rows made now get a
     true time, and looks at the clocks while they do not; ``availability`` gives a device's availability
-    since when, in ms since 1970, and why it is not online.
+    since when, in ms since 1970, and why it is not online. ``retire`` has an event made of it that a device
+    is gone from this uplink.
     """
 
     site: str
@@ -104,6 +113,7 @@ class Gateway:
     clock_wait: float
     availability: Callable[[str], tuple[Availability, int, str]]
     snapshot: Callable[[], Status]
+    retire: Callable[[str], None] = lambda _device: None
 
 
 class Acknowledged(NamedTuple):

@@ -6,20 +6,21 @@ import random
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from edge_agent.kept import Declared, Run
+from edge_agent.kept import EVENT_META, Declared, Run
 from edge_agent.settings.uplink import Uplink as Settings
 from edge_agent.uplink.announcements import Announcements
 from edge_agent.uplink.ends import SessionError
 from edge_agent.uplink.flights import Flight, Flights
 from edge_agent.uplink.hearing import Hearing
-from edge_agent.uplink.lanes import MOST_ROWS, Lane
+from edge_agent.uplink.lanes import Lane
+from edge_agent.uplink.loading import Loading
 from edge_agent.uplink.losses import Losses
 from edge_agent.uplink.message import Outgoing
 from edge_agent.uplink.mqtt import Connected, Session
 from edge_agent.uplink.payload import Descriptions
 from edge_agent.uplink.protocol import Delivery, Gateway
 from edge_agent.uplink.reader import read
-from edge_agent.uplink.readings import LEAST_ROOM, data, largest_packet, largest_payload
+from edge_agent.uplink.readings import LEAST_ROOM, largest_packet, largest_payload
 from edge_agent.uplink.refusals import Gate, Refusal
 from edge_agent.uplink.rejections import Rejections
 from edge_agent.uplink.remembered import Remembered
@@ -60,11 +61,10 @@ class Sending:
         self._ended: asyncio.Future[str] = self._loop.create_future()
         self.descriptions = Descriptions(passing(settings.send))
         self._said = Announcements(gateway, self._topics, delivery, self.descriptions, remembered.last)
-        self.gate = Gate()
+        self._gate, self._event_gate = Gate(), Gate()
         self._hungry, self._quiet = asyncio.Event(), asyncio.Event()
         self._losses, self._timers = Losses(gateway, self._topics, delivery), Timers()
         self._rejections = Rejections(delivery, self._losses, self._suspects)
-        self._failed_id: int | None = None
 
     async def prepare(self) -> Outgoing:
         """Count the session and return its will. Called once, before the connection is made."""
@@ -79,15 +79,21 @@ class Sending:
         our own status back to us before any reading is trusted to it.
         """
         packets = connected.maximum_packet, self._settings.max_packet
-        self._largest, self._packet = largest_payload(*packets), largest_packet(*packets)
+        packet = largest_packet(*packets)
         window, sizes = Window(connected.receive_maximum), self.descriptions.sizes
         self.flights = Flights(session, window, self._settings.ack_timeout, self._end)
-        self.flights.largest, self.flights.left_out = self._packet, self._remembered.left_out
+        self.flights.largest, self.flights.left_out = packet, self._remembered.left_out
         self._ways = ways = Ways(self._gateway, self._delivery, self.flights, sizes, self._remembered)
         self._live = ways.live
+        self._loading = Loading(
+            self._gateway, self._topics, self._delivery, self.descriptions, self.flights, ways,
+            self._suspects, self._rejections, (largest_payload(*packets), packet), self._hungry.set,
+        )  # fmt: skip
+        first = (partial(self._next_run, lane) for lane in (ways.events.lane, ways.live))
+        self._first = Turns(*first)
         beside = (partial(self._next_run, way.lane) for way in (ways.history, ways.replays))
         self._beside = Turns(self._next_loss, *beside)
-        self._sources = self._losses, ways.history, ways.repairs, ways.replays
+        self._sources = self._losses, ways.events, ways.history, ways.repairs, ways.replays
         below = self._remembered.downlink
         self._hearing = Hearing(
             session, self._topics, self._said, self.flights, below, self.pump, proved=proved
@@ -136,7 +142,17 @@ class Sending:
         self._end("")
 
     def _taken(self, *, live: bool) -> bool:
-        return self._ended.done() or not (self.flights or self._said.urgent or (live and self._live.waiting))
+        return self._ended.done() or not (self.flights or self._said.urgent or (live and self._first_waits))
+
+    @property
+    def _first_waits(self) -> bool:
+        events = self._ways.events
+        return bool(self._live.waiting or events.lane.waiting or events.hungry)
+
+    @property
+    def problem(self) -> str:
+        """What the broker does not let us do, "" while it takes all."""
+        return self._gate.problem or self._event_gate.problem
 
     def publish_state(self, device: str) -> None:
         """A device went or came back: say so."""
@@ -162,6 +178,9 @@ class Sending:
     def _kept(self, runs: Sequence[Run], declared: Sequence[Declared]) -> None:
         if declared:
             self._losses.made()
+        if told := [run for run in runs if run.rows[0].meta == EVENT_META]:
+            self._ways.events.made()
+            runs = [run for run in runs if run not in told]
         if self._live.waiting + sum(len(run.rows) for run in runs) > _MOST_LIVE:
             self._live.clear()
             self._ways.history.extend()
@@ -195,7 +214,7 @@ class Sending:
         return (
             self._next_urgent()
             or self._hearing.answer()
-            or self._next_run(self._live, self.flights.window.room)
+            or self._first.next(self.flights.window.room)
             or (not self._said.finishing and self._next_when_running())
         )
 
@@ -212,7 +231,7 @@ class Sending:
         return urgent
 
     def _next_loss(self, room: int) -> bool:
-        return room >= LEAST_ROOM and self._readings_may_go() and self._losses.send(self.flights)
+        return room >= LEAST_ROOM and self._readings_may_go(self._gate) and self._losses.send(self.flights)
 
     def _next_state(self) -> bool:
         if self.flights.window.room < LEAST_ROOM or not self._said.states:
@@ -221,53 +240,21 @@ class Sending:
         return True
 
     def _next_run(self, lane: Lane, room: int) -> bool:
-        if not lane.waiting or room < LEAST_ROOM or not self._readings_may_go():
+        if not lane.waiting or room < LEAST_ROOM or not self._readings_may_go(self._gate_of(lane)):
             return False
-        self._send_run(lane, room)
+        self._loading.send(lane, room)
         return True
 
-    def _readings_may_go(self) -> bool:
+    def _gate_of(self, lane: Lane | None) -> Gate:
+        """Events have one of their own: a broker whose ACL does not know their topic stops nothing else."""
+        return self._event_gate if lane is self._ways.events.lane else self._gate
+
+    def _readings_may_go(self, gate: Gate) -> bool:
         """Not before the broker is proved, the clock known, and nothing of ours refused."""
         now, flying = self._loop.time(), self.flights.runs
         waits_for_clock = now < self._hold_until and not self._gateway.clock_known()
         one_at_a_time = self._suspects.careful and flying
-        return (
-            self._hearing.proved
-            and not waits_for_clock
-            and not one_at_a_time
-            and self.gate.allows(now, flying)
-        )
-
-    def _send_run(self, lane: Lane, room: int) -> None:
-        name = "live" if lane is self._live else "history"
-        first = lane.first()
-        run = lane.take(min(room, self._largest), self._suspects.most_rows(first, MOST_ROWS))
-        if self._suspects.hopeless(first):
-            self._give_up(run, lane, "refused by the broker again and again")
-            return
-        self._failed_id = first.id  # until it is in flight, or back in a lane
-        timed = self._gateway.clock_known()
-        message = data(self._gateway, self._topics, self._delivery, self.descriptions[first.meta], run, name)
-        alone = len(run.rows) == 1
-        if len(message.payload) <= self._largest or (alone and message.packet_size <= self._packet):
-            backlog = lane is not self._live
-            self.flights.send(message, run=run, backlog=backlog, lane=lane, timed=timed)
-        elif alone:
-            self._give_up(run, lane, "larger than the broker takes")
-        else:  # it came out larger than was reckoned: fewer rows next time
-            self._suspects.refused(run.rows)
-            lane.put_back(run)
-        self._failed_id = None
-
-    def _give_up(self, run: Run, lane: Lane, why: str) -> None:
-        """Hand one reading to the ledger; the other rows of its message go back."""
-        lane.put_back(Run(run.rows[1:]))
-        if not self._ways.owes(lane):
-            self._suspects.forget(run.rows[0])
-            self._ways.went(lane)
-            return
-        self._rejections.add(run.rows[0], why)
-        self._hungry.set()
+        return self._hearing.proved and not waits_for_clock and not one_at_a_time and gate.allows(now, flying)
 
     def _refused(self, flight: Flight, refusal: Refusal) -> None:
         """Nothing is given up here: what was refused goes back, and comes again."""
@@ -287,10 +274,15 @@ class Sending:
             return
         elif flight.loss is not None:
             self._losses.put_back(flight.loss)
+        gate = self._gate_of(flight.lane)
         problem = f"the broker refuses messages ({refusal.name}); check ACL and quota for {self._topics.base}"
-        if problem != self.gate.problem:
+        if gate is self._event_gate:
+            problem = (
+                f"the broker refuses events ({refusal.name}); allow us to write {self._topics.event('#')}"
+            )
+        if problem != gate.problem:
             log.warning("%s; nothing is given up", problem)
-        self._timers.after("gate", self.gate.refused(self._loop.time(), problem), self.pump)
+        self._timers.after(f"gate {id(gate)}", gate.refused(self._loop.time(), problem), self.pump)
 
     def _acked(self, mid: int, refusal: Refusal | None) -> None:
         if self._ended.done() or (flight := self.flights.acked(mid)) is None:
@@ -301,12 +293,15 @@ class Sending:
         self.acks += 1
         self._suspects.acked()
         if flight.run is not None:
-            self.gate.accepted()
+            self._gate_of(flight.lane).accepted()
             self._suspects.forget(flight.run.rows[0])
             self._ways.taken(flight, self._loop.time())
-            self._on_acknowledged(flight)
+            if flight.lane is self._ways.events.lane:
+                self._said.retire()
+            else:
+                self._on_acknowledged(flight)
         elif flight.loss is not None:
-            self.gate.accepted()
+            self._gate.accepted()
             self._delivery.settle_loss(flight.loss)
         elif flight.reply is not None:
             self._hearing.answered(flight.reply)
@@ -335,7 +330,7 @@ class Sending:
         self.pump()
 
     def _low_water(self) -> int:
-        places = self._rejections.low_water(), self._ways.low_water(), self._failed_id
+        places = self._rejections.low_water(), self._ways.low_water(), self._loading.low_water()
         return min((id_ for id_ in places if id_ is not None), default=self._delivery.last_id + 1)
 
     def _broke(self, reason: str) -> None:

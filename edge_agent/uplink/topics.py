@@ -2,10 +2,6 @@
 
 from dataclasses import dataclass
 
-MONTH_S = 30 * 86_400
-HEALTH_S = 60
-REPLY_S = 300
-
 
 @dataclass(frozen=True, slots=True)
 class Topics:
@@ -43,6 +39,10 @@ class Topics:
     def loss(self, device: str) -> str:
         """Declared permanent loss."""
         return f"{self.base}/loss/{device}"
+
+    def event(self, device: str) -> str:
+        """What people want to be told of."""
+        return f"{self.base}/event/{device}"
 
     def readings(self, lane: str, device: str) -> str:
         """Live readings, or history."""

@@ -76,7 +76,7 @@ class Uplink:
             acknowledged=self._delivery.acknowledged,
             backlog=self._delivery.backlog,
             in_flight=self._sending.flights.readings if self._sending else 0,
-            problem=self._problem or (self._sending.gate.problem if self._sending else ""),
+            problem=self._problem or (self._sending.problem if self._sending else ""),
             drain_s=self._sending.drain_s if self._sending else None,
         )
 

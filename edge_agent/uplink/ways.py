@@ -1,5 +1,6 @@
-"""The ways on which readings go in one connection: live, the backlog, and what goes out once more."""
+"""The ways on which rows go in one connection: live, events, the backlog, and what goes out once more."""
 
+from edge_agent.uplink.events import Events
 from edge_agent.uplink.flights import Flight, Flights
 from edge_agent.uplink.history import History
 from edge_agent.uplink.lanes import Lane
@@ -21,6 +22,8 @@ class Ways:
         remembered: Remembered,
     ) -> None:
         self.live, self.history = Lane(names_size), History(delivery, names_size)
+        self.events = Events(delivery)
+        self._owed = self.live, self.history.lane, self.events.lane
         self.repairs = Repairs(gateway, delivery, flights, names_size)
         self.replays = Replays(delivery, flights, names_size, remembered.jobs.waiting)
         self._delivery, self._flights = delivery, flights
@@ -33,7 +36,7 @@ class Ways:
 
     def owes(self, lane: Lane) -> bool:
         """Say whether what is in a lane is owed; else the broker has taken it before."""
-        return lane is self.live or lane is self.history.lane
+        return lane in self._owed
 
     def went(self, lane: Lane) -> None:
         """Some of what is not owed was taken, or left out."""
@@ -43,7 +46,7 @@ class Ways:
             self.replays.went()
 
     def taken(self, flight: Flight, now: float) -> None:
-        """The broker has taken a message of readings."""
+        """The broker has taken a message of readings, or an event."""
         run, lane = flight.run, flight.lane
         assert run is not None
         assert lane is not None
@@ -64,7 +67,8 @@ class Ways:
     def low_water(self) -> int | None:
         """The lowest log id that waits or is on its way, and is owed; None where there is none."""
         places = (
-            self._flights.low_water((self.live, self.history.lane)),
+            self._flights.low_water(self._owed),
+            self.events.low_water(),
             self.live.low_water(),
             self.history.low_water(),
         )

@@ -246,7 +246,8 @@ def test_every_example_is_understood_and_later_keys_are_ignored() -> None:
     follower = Follower()
     for kind in EXAMPLES.keys() - {"cmd", "reply"}:  # what others say to one another
         for example in EXAMPLES[kind].values():
-            heard = follower.hear(topic(kind), json.dumps(example | {"added_later": [1]}).encode(), NOW)
+            where = topic(kind, example.get("device", DEVICE))
+            heard = follower.hear(where, json.dumps(example | {"added_later": [1]}).encode(), NOW)
             assert (heard.refused, heard.message is None) == ("", False)
 
 

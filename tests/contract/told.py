@@ -12,7 +12,7 @@ _DEVICE = _GATEWAY | {"device": DEVICE, "epoch": EPOCH}
 
 def topic(kind: str, device: str = DEVICE) -> str:
     """Return a topic of the gateway, or of a device of it."""
-    below = f"/{device}" if kind in {"meta", "state", "data", "history", "loss"} else ""
+    below = f"/{device}" if kind in {"meta", "state", "data", "history", "loss", "event"} else ""
     return f"park/v1/{SITE}/{GATEWAY}/{kind}{below}"
 
 

@@ -39,6 +39,8 @@ def _read(db: sqlite3.Connection, found: Stored) -> None:
     for key, next_seq in streams.values():
         found.tops[key] = next_seq - 1
     for stream, seq, body in db.execute("SELECT stream, seq, body FROM log"):
+        if stream not in streams:  # events
+            continue
         key = streams[stream][0]
         found.tops[key] = max(found.tops[key], seq)
         values = json.loads(body)

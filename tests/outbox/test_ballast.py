@@ -46,7 +46,7 @@ async def test_a_full_disk_still_takes_what_waits(disk: Disk) -> None:
         for number in range(2, 5_002):
             outbox.keep(reading("d1", number))
         assert await outbox.flush()
-        assert (outbox.problem, _there(path)) == ("", False)
+        assert (outbox.disk.problem, _there(path)) == ("", False)
         disk.free()
         clock.wait(60_000)
         outbox.keep(reading("d1", 5_002))

@@ -107,8 +107,8 @@ async def test_a_file_without_commands_gets_their_table_and_keeps_its_readings(t
         epoch = outbox.epoch
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         prepare(db)
-        for table in ("command", "memory"):
-            db.execute(f"DROP TABLE {table}")
+        for later in ("TABLE command", "TABLE memory", "TABLE told", "TABLE retired", "INDEX log_event"):
+            db.execute(f"DROP {later}")
         db.execute("PRAGMA user_version = 1000")
         seal(db)
         assert is_sealed(db), "as the version before left it"

@@ -189,11 +189,11 @@ async def test_a_commit_that_is_tried_again_keeps_everything_once(
         clock.wait(60_000)  # marks are due, too
         for waiting in (4, 5, 6):  # what came meanwhile waits behind
             assert not await outbox.flush()
-            assert outbox.problem
+            assert outbox.disk.problem
             assert outbox.waiting == waiting
             outbox.keep(reading("d1", 2 + waiting))
         assert await outbox.flush()
-        assert outbox.problem == ""
+        assert outbox.disk.problem == ""
         assert told == await outbox.deliveries["city"].open_losses(), "the uplink hears of the loss"
         for delivery in outbox.deliveries.values():
             assert [loss[1:5] for loss in await delivery.open_losses()] == [(1, 1, 2, 2)]

@@ -79,8 +79,8 @@ async def full(outbox: Outbox, disk: Path, numbers: range) -> None:
         if number % 250 == 0:
             await outbox.flush()
     assert not await outbox.flush()
-    assert "full" in outbox.problem
-    assert "free space" in outbox.problem
+    assert "full" in outbox.disk.problem
+    assert "free space" in outbox.disk.problem
 
 
 async def test_readings_wait_in_memory_and_what_overflows_is_declared(disk: Path) -> None:
@@ -96,7 +96,7 @@ async def test_readings_wait_in_memory_and_what_overflows_is_declared(disk: Path
         free(disk)
         async with writing(outbox):
             await until_written(outbox, 59_999)
-        assert outbox.problem == ""
+        assert outbox.disk.problem == ""
         delivery = outbox.deliveries["city"]
         losses = await delivery.open_losses()
         rows = await delivery.read(1, 10**6, 10**6)

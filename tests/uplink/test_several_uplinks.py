@@ -116,7 +116,12 @@ async def test_each_hears_the_devices_and_channels_that_it_selects(
         assert said[root]["acknowledged"] == sum(map(len, all_of_it.values()))
         for kind in ("meta", "state"):
             assert last(heard, root, kind).keys() == devices
-        assert not [s for s in below(heard, root) if s.kind in {"loss", "event"}]
+        assert not [s for s in below(heard, root) if s.kind == "loss"]
+        told = {s.payload["seq"]: s.payload for s in below(heard, root) if s.kind == "event"}
+        assert {said["device"] for said in told.values()} == devices | {"gateway"}
+        of_others = {n for seq, event in told.items() for n in range(event.get("above", seq - 1) + 1, seq)}
+        assert sorted(told.keys() | of_others) == list(range(1, max(told) + 1)), "exact for each"
+        assert not told.keys() & of_others
     for root, channels in (("park", {"temperature", "humidity"}), ("city", {"temperature"})):
         metas = last(heard, root, "meta")
         assert {tuple(sorted(meta["channels"])) for meta in metas.values()} == {tuple(sorted(channels))}

@@ -1,0 +1,120 @@
+"""Events in the log: how they lie there, and which of them an uplink gets.
+
+They have one stream for the whole gateway, under the reserved device, so that the number says which it is;
+an event of a device that is not on an uplink does not go there, and the next one that does says so.
+"""
+
+import sqlite3
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+
+import orjson
+
+from edge_agent.event import Event
+from edge_agent.kept import EVENT_META, Row, Stream, intact
+from edge_agent.outbox.rows import LOG_COLUMNS
+from edge_agent.outbox.store import DamagedError
+
+AVAILABILITY = frozenset({"online", "late", "offline"})
+_LOOK_BACK = 200  # events
+
+Mine = Callable[[Row], bool]
+Retired = dict[str, tuple[int, int]]  # by device: stream and number of the event that tells it
+
+
+def body(event: Event, uplink: str) -> bytes:
+    """Return an event as it lies in the log. ``uplink``: the one that is told of it, "": all are."""
+    said = {"event": event.kind, "device": event.device, "uplink": uplink, "detail": event.detail}
+    said |= {"channel": event.channel, "alarm": event.alarm}
+    made: dict[str, object] = {key: value for key, value in said.items() if value}
+    if event.value is not None:
+        made["value"] = event.value
+    return orjson.dumps(made)
+
+
+def note(db: sqlite3.Connection, rows: Iterable[Row]) -> None:
+    """Remember what these say of devices, in the transaction that writes them."""
+    for row in rows:
+        said = orjson.loads(row.body)
+        if said["event"] in AVAILABILITY:
+            db.execute("INSERT OR REPLACE INTO told VALUES (?, ?)", (said["device"], said["event"]))
+        elif said["event"] == "retired":
+            db.execute("DELETE FROM told WHERE device = ?", (said["device"],))
+            db.execute(
+                "INSERT OR REPLACE INTO retired (uplink, device, stream, seq)"
+                " SELECT id, ?, ?, ? FROM uplink WHERE name = ?",
+                (said["device"], row.stream, row.seq, said["uplink"]),
+            )
+
+
+def is_back(db: sqlite3.Connection, device: str, uplinks: Iterable[int]) -> None:
+    """A device is on these uplinks: should it be taken away again, that is told again."""
+    db.executemany(
+        "DELETE FROM retired WHERE uplink = ? AND device = ?", [(uplink, device) for uplink in uplinks]
+    )
+
+
+def known(db: sqlite3.Connection) -> tuple[dict[str, str], dict[int, Retired]]:
+    """Return what was told last of each device, and by uplink in which event a device was retired."""
+    told = dict(db.execute("SELECT device, event FROM told"))
+    gone: dict[int, Retired] = {}
+    for uplink, device, stream, seq in db.execute("SELECT uplink, device, stream, seq FROM retired"):
+        gone.setdefault(uplink, {})[device] = stream, seq
+    return told, gone
+
+
+def read(db: sqlite3.Connection, from_id: int, to_id: int, limit: int) -> tuple[list[Row], list[Row]]:
+    """Return events between two log ids, both included, in their order; and some before them, latest first.
+
+    Raises:
+        DamagedError: one is not as it was written.
+    """
+    rows = _found(db, "BETWEEN ? AND ? ORDER BY id LIMIT ?", from_id, to_id, limit)
+    return rows, _found(db, "< ? ORDER BY id DESC LIMIT ?", from_id, _LOOK_BACK) if rows else []
+
+
+def _found(db: sqlite3.Connection, where: str, *arguments: int) -> list[Row]:
+    # No index at all is worth a look at each reading: say which one it is to be.
+    text = f"SELECT {LOG_COLUMNS} FROM log INDEXED BY log_event WHERE meta = {EVENT_META} AND id {where}"  # noqa: S608 - our own words
+    rows = [Row._make(row) for row in db.execute(text, arguments)]
+    if not all(map(intact, rows)):
+        raise DamagedError("an event is not as it was written")
+    return rows
+
+
+def for_one(rows: Iterable[Row], before: Sequence[Row], mine: Mine) -> Iterator[Row]:
+    """Give those of an uplink. Where the number before is of none of them, ``above`` says which one was."""
+    latest: dict[int, int] = {}
+    for row in before:
+        if row.stream not in latest and mine(row):
+            latest[row.stream] = row.seq
+    for row in reversed(before):  # of what is older nothing is known
+        latest.setdefault(row.stream, row.seq - 1)
+    for row in rows:
+        if not mine(row):
+            latest.setdefault(row.stream, row.seq - 1)
+            continue
+        last = latest.get(row.stream, row.seq - 1)
+        latest[row.stream] = row.seq
+        if last == row.seq - 1:
+            yield row
+        else:
+            yield row._replace(body=orjson.dumps(orjson.loads(row.body) | {"above": last}))
+
+
+def is_for(row: Row, uplink: str, streams: Mapping[int, Stream], off: Collection[int]) -> bool:
+    """Say whether an event goes to an uplink. ``off``: streams of devices that are not on it now."""
+    said = orjson.loads(row.body)
+    device = said["device"]
+    # Of earlier epochs nothing says that a device has come back.
+    latest = max((id_ for id_, of in streams.items() if of.device == device), default=0)
+    return said.get("uplink", uplink) == uplink and latest not in off
+
+
+def retired(rows: Iterable[Row], uplink: str) -> Retired:
+    """Return which devices are told to be gone from an uplink, and in which event."""
+    found = {}
+    for row in rows:
+        said = orjson.loads(row.body)
+        if said["event"] == "retired" and said.get("uplink") == uplink:
+            found[said["device"]] = row.stream, row.seq
+    return found

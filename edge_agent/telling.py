@@ -1,0 +1,74 @@
+"""What people are told of, before it is kept: nothing twice, and little of what comes and goes."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from edge_agent.clock import Clock
+from edge_agent.event import Event
+
+MOST = 6
+"""Events of one device, or of one of its alarms, in an hour."""
+
+_HOUR_MS = 3_600_000
+_AVAILABILITY = frozenset({"online", "late", "offline"})
+
+
+@dataclass(slots=True)
+class _Source:
+    """What one device, or one of its alarms, has told in the last hour, and what of it waits."""
+
+    told_ms: deque[int] = field(default_factory=lambda: deque(maxlen=MOST))
+    waiting: Event | None = None
+    left_out: int = 0
+    timer: asyncio.TimerHandle | None = None
+
+
+class Telling:
+    """Passes events on to ``keep``. What is too much for an hour waits: its latest is told when that is over.
+
+    ``known`` is kept up: it says what was told last of each device's availability, also before this run.
+    """
+
+    def __init__(self, clock: Clock, keep: Callable[[Event], None], known: dict[str, str]) -> None:
+        self._clock, self._keep, self._known = clock, keep, known
+        self._sources: dict[tuple[str, str, str], _Source] = {}
+
+    def tell(self, event: Event) -> None:
+        """Take an event. A device that does as was told last is no news."""
+        source = self._sources.setdefault((event.device, event.channel, event.alarm), _Source())
+        if source.waiting is not None:
+            source.left_out += 1
+            source.waiting = event
+            return
+        if event.kind in _AVAILABILITY and self._known.get(event.device) == event.kind:
+            return
+        now = self._clock.mono_ms()
+        if len(source.told_ms) < MOST or now - source.told_ms[0] >= _HOUR_MS:
+            self._pass(source, event)
+            return
+        source.waiting = event
+        pause_s = (_HOUR_MS - (now - source.told_ms[0])) / 1000
+        source.timer = asyncio.get_running_loop().call_later(pause_s, self._late, source)
+
+    def _late(self, source: _Source) -> None:
+        event, source.waiting = source.waiting, None
+        assert event is not None
+        if source.left_out:
+            more = f"it came and went: {source.left_out} changes before this one were not told"
+            event = replace(event, detail=f"{event.detail}; {more}" if event.detail else more)
+            source.left_out = 0
+        self._pass(source, event)
+
+    def _pass(self, source: _Source, event: Event) -> None:
+        source.told_ms.append(self._clock.mono_ms())
+        if event.kind in _AVAILABILITY:
+            self._known[event.device] = event.kind
+        self._keep(event)
+
+    def close(self) -> None:
+        """End all timers. What waits is told anew after a restart, where it still holds."""
+        for source in self._sources.values():
+            if source.timer is not None:
+                source.timer.cancel()
