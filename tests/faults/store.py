@@ -46,6 +46,8 @@ def _read(db: sqlite3.Connection, found: Stored) -> None:
         values = json.loads(body)
         found.readings[key, seq] = (values if isinstance(values, list) else values["v"])[0]
     for stream, first, last, reason in db.execute("SELECT stream, from_seq, to_seq, reason FROM loss"):
+        if stream not in streams:
+            continue
         key = streams[stream][0]
         found.losses.append((key, first, last, reason))
         found.tops[key] = max(found.tops[key], last or 0)
