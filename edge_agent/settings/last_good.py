@@ -6,7 +6,6 @@ files, as far as these can be read.
 
 import json
 import os
-import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -102,11 +101,11 @@ def _outboxes(path: Path) -> Iterator[Path]:
         yield Path(named)
     with suppress(OSError, UnicodeDecodeError):
         text = path.read_text("utf-8-sig")
-        line = locate(text).get(("outbox", "path"), 0)
-        written = text.splitlines()[line - 1] if line else ""
-        if found := re.search(r"path\s*=.*", written):
-            with suppress(tomllib.TOMLDecodeError, TypeError):
-                yield Path(tomllib.loads(found[0])["path"])
+        lines, places = text.splitlines(), locate(text)
+        for place in (("outbox", "path"), ("outbox",)):  # a line of its own, or an inline table
+            with suppress(KeyError, TypeError, tomllib.TOMLDecodeError):
+                told = tomllib.loads(lines[places[place] - 1])
+                yield Path(str(told.get("outbox", told)["path"]))
     yield Outbox().path
 
 

@@ -88,6 +88,15 @@ def test_a_file_that_cannot_be_used_is_answered_with_it(file: Path) -> None:
     assert Source(file).begin().config == right, "what cannot be used is never kept"
 
 
+@pytest.mark.parametrize(
+    "written", ['[outbox]\npath = "{}"', 'outbox.path = "{}"', 'outbox = {{ path = "{}" }}']
+)
+def test_the_outbox_is_found_however_it_is_written(file: Path, written: str) -> None:
+    outbox = file.parent / "kept" / "outbox.db"
+    file.write_text("config = 1\n" + written.format(outbox) + "\ncolour\n", "utf-8")
+    assert Source(file).begin().config.gateway.id == "gw-01"
+
+
 def test_what_was_in_clear_is_missing_where_the_file_is_no_toml(file: Path) -> None:
     file.write_text(file.read_text("utf-8") + "colour\n", "utf-8")
     found = Source(file).begin()
