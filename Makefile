@@ -73,5 +73,5 @@ $(VENV)/.demo: pyproject.toml constraints.txt
 $(VENV)/.dev: pyproject.toml constraints.txt
 	@PYTHON="$(PYTHON)" scripts/venv.sh $(VENV) >&2
 	@echo "installing edge-agent and its tools in $(VENV)" >&2
-	@$(BIN)/pip install -q -e '.[ble-encryption,contract,demo,dev]' >&2
+	@$(BIN)/pip install -q -e '.[ble-encryption,console,contract,demo,dev]' >&2
 	@touch $@ $(VENV)/.demo

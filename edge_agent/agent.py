@@ -74,6 +74,11 @@ class Agent:
         self._volatile = False
 
     @property
+    def config(self) -> model.Config:
+        """The configuration that it runs with."""
+        return self._config
+
+    @property
     def _waiting(self) -> Carried:
         """What waits in memory for a successor: left by the outbox, or never taken over by one."""
         return self._outbox.left if self._outbox is not None and self._outbox.left.total else self._carried

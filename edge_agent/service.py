@@ -14,6 +14,7 @@ from typing import Any
 
 from edge_agent.agent import Agent
 from edge_agent.backoff import Backoff
+from edge_agent.console import run as console
 from edge_agent.control.server import serving
 from edge_agent.control.verbs import verbs
 from edge_agent.control.wire import places
@@ -97,6 +98,7 @@ async def _run(agent: Agent, place: Path, pause: float) -> bool:
             serving(place, verbs(agent)),
             _beside(keep_told(agent), "systemd"),
             _beside(reload_when(hung_up, agent), "reload"),
+            _beside(console.run(agent.config.console, agent.config.outbox.path, verbs(agent)), "console"),
         ):
             await agent.run()
     except asyncio.CancelledError:

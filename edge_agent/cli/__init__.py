@@ -8,6 +8,7 @@ import typer
 from edge_agent.cli.backup import backup
 from edge_agent.cli.check import check
 from edge_agent.cli.completion import answer_shells, completion
+from edge_agent.cli.console import console
 from edge_agent.cli.contract import contract
 from edge_agent.cli.decode import decode
 from edge_agent.cli.demo import demo
@@ -78,6 +79,7 @@ for verb in (
     app.command(help=_words(verb))(verb)
 app.add_typer(scan, name="scan")
 app.add_typer(outbox, name="outbox")
+app.add_typer(console, name="console")
 app.add_typer(contract, name="contract")
 app.add_typer(profile, name="profile")
 

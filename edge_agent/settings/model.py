@@ -14,6 +14,7 @@ from pydantic import (
     field_validator,
 )
 
+from edge_agent.settings.console import Console
 from edge_agent.settings.device import Bus, Device
 from edge_agent.settings.fields import (
     Count,
@@ -72,6 +73,7 @@ class Config(Table):
     bus: Annotated[Mapping[Id, Bus], Field(max_length=100)] = Field(default_factory=dict)
     device: Annotated[Mapping[Id, Device], Field(max_length=500)] = Field(default_factory=dict)
     log: Log = Log()
+    console: Console = Console()
 
     @field_validator("uplink")
     @classmethod

@@ -11,8 +11,6 @@ from edge_agent.settings.wording import LATER, Finding, Path
 
 _PLANNED: dict[str, object] = {
     "uplink.*.send.batch": "0s",
-    "console.listen": "",
-    "console": {},
     "metrics.listen": "",
     "metrics": {},
 }

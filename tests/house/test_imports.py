@@ -21,10 +21,12 @@ APART = ("bus", "processing", "outbox", "uplink")
 DOORS = {
     "aiosqlite": ["edge_agent/outbox/store.py"],
     "amqtt": ["edge_agent/demo/*"],
+    "argon2": ["edge_agent/console/users.py"],
     "bleak": ["edge_agent/bus/ble/*"],
     "cryptography": ["edge_agent/bindkey.py", "edge_agent/demo/beacons.py"],
     "dbus_fast": ["edge_agent/bus/ble/*", "edge_agent/demo/bluez/*"],
     "gpiod": ["edge_agent/bus/contact.py"],
+    "jinja2": ["edge_agent/console/page.py"],
     "orjson": ["edge_agent/*"],
     "paho": [  # a gateway's; a consumer's; a short visit's
         "edge_agent/uplink/mqtt.py",
@@ -36,8 +38,10 @@ DOORS = {
     "pydantic": ["edge_agent/*", "drivers/*"],
     "rich": ["edge_agent/cli/*", "edge_agent/consume/report.py", "edge_agent/demo/*"],
     "serial": ["edge_agent/bus/serial.py"],
+    "starlette": ["edge_agent/console/*"],
     "tomlkit": ["edge_agent/settings/edit.py"],
     "typer": ["edge_agent/cli/*"],
+    "uvicorn": ["edge_agent/console/server.py"],
     "yaml": ["edge_agent/contract/export.py"],
 }
 

@@ -1,0 +1,40 @@
+"""The one screen that says whether everything is all right."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from edge_agent.status import DeviceStatus, Status, wrong
+
+Ask = Callable[[str, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
+"""Has the agent carry out one of its verbs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The devices of one place; ``name`` may be ""."""
+
+    name: str
+    devices: tuple[DeviceStatus, ...]
+
+
+def overview(status: Status) -> dict[str, Any]:
+    """Return what the template shows."""
+    ordered = sorted(status.devices, key=lambda device: (device.place, device.id))
+    groups = [Group(place, tuple(devices)) for place, devices in groupby(ordered, key=lambda one: one.place)]
+    return {"status": status, "groups": groups, "wrong": list(wrong(status))}
+
+
+def signature(device: DeviceStatus) -> tuple[object, ...]:
+    """Return what must differ before a device's row is worth sending again; ages count on in the browser."""
+    return (
+        device.availability,
+        device.seq,
+        device.problem,
+        tuple(device.values.items()),
+        tuple(device.quality.items()),
+        tuple(device.faults.items()),
+        device.name,
+        device.place,
+    )

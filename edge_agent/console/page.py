@@ -1,0 +1,58 @@
+"""A page's HTML: a template, in the reader's language."""
+
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from edge_agent import shown
+from edge_agent.language import LANGUAGES, Words, words
+
+LANGUAGE = "edge_agent_language"
+"""The cookie that holds the language somebody chose."""
+
+
+class Pages:
+    """All templates. What is put into one is escaped there."""
+
+    def __init__(self) -> None:
+        self._templates = Environment(
+            loader=FileSystemLoader(Path(__file__).with_name("pages")),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.globals |= {
+            "languages": LANGUAGES,
+            "with_unit": shown.with_unit,
+            "duration": shown.duration,
+        }
+
+    def render(self, name: str, language: str, **told: Any) -> str:
+        """Return a template's HTML."""
+        known: Words = words(language)
+        return self._templates.get_template(name).render(
+            tr=known.tr, plural=known.plural, language=language, **told
+        )
+
+    def answer(self, request: Request, name: str, code: int = 200, /, **told: Any) -> HTMLResponse:
+        """Return a template as the answer to a request."""
+        values = {"session": None, "path": request.url.path} | told
+        return HTMLResponse(self.render(name, language_of(request), **values), code)
+
+
+def language_of(request: Request) -> str:
+    """Return the language that somebody chose, else the first that the browser wants and we have."""
+    chosen = request.cookies.get(LANGUAGE, "")
+    wanted = [
+        chosen,
+        *(part.split(";")[0].strip() for part in request.headers.get("accept-language", "").split(",")),
+    ]
+    for tag in wanted:
+        for language in LANGUAGES:
+            if tag and (tag == language or tag.split("-")[0].lower() == language.split("_")[0]):
+                return language
+    return "en"

@@ -1,0 +1,163 @@
+"""Which page is where, and who may see it."""
+
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from edge_agent.console.form import read_form
+from edge_agent.console.live import Live
+from edge_agent.console.login import Door
+from edge_agent.console.overview import Ask, overview
+from edge_agent.console.page import LANGUAGE, Pages, language_of
+from edge_agent.console.sessions import Session
+from edge_agent.language import LANGUAGES
+from edge_agent.settings.console import Console
+from edge_agent.status import as_json
+
+log = logging.getLogger(__name__)
+
+_FOLDER = Path(__file__).parent
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+_HEADERS = [
+    (b"content-security-policy", _POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+    (b"cache-control", b"no-store"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+]
+_LOCAL_NAMES = ["localhost", "127.0.0.1", "[::1]"]
+"""What a browser calls this machine; another name for it is somebody's trick (DNS rebinding)."""
+
+Endpoint = Callable[[Request, Session], Awaitable[Response]]
+
+
+def make(settings: Console, users: Path, ask: Ask, now: Callable[[], float]) -> ASGIApp:
+    """Return the application. ``users`` is a file, ``ask`` the agent's verbs, ``now`` a monotonic time."""
+    return _Site(settings, users, ask, now).app()
+
+
+class _Site:
+    """All pages."""
+
+    def __init__(self, settings: Console, users: Path, ask: Ask, now: Callable[[], float]) -> None:
+        self._settings = settings
+        self._pages = Pages()
+        self._door = Door(users, self._pages, now, secure=settings.cert is not None)
+        self._live = Live(ask, self._pages)
+
+    def app(self) -> ASGIApp:
+        """Return the application of these pages."""
+        door, seen, changing = self._door, self._seen, self._changing
+        routes: list[BaseRoute] = [
+            Route("/", seen(self._overview)),
+            Route("/login", door.show),
+            Route("/login", door.enter, methods=["POST"]),
+            Route("/logout", changing(door.leave), methods=["POST"]),
+            Route("/password", seen(door.show_password)),
+            Route("/password", changing(door.set_password), methods=["POST"]),
+            Route("/language", self._language, methods=["POST"]),
+            Route("/api/status", seen(self._status)),
+            Route("/api/live", seen(self._changes)),
+            Route("/healthz", self._health),
+            Mount("/static", StaticFiles(directory=_FOLDER / "static")),
+        ]
+        local = self._settings.is_local
+        names = [Middleware(TrustedHostMiddleware, allowed_hosts=_LOCAL_NAMES)] if local else []
+        refused = {403: self._refused, 404: self._refused, 500: self._refused}
+        return Starlette(
+            routes=routes, middleware=[Middleware(_WithHeaders), *names], exception_handlers=refused
+        )
+
+    def _seen(self, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+        """Let only those in who are logged in; a page sends the others to the login."""
+
+        async def guarded(request: Request) -> Response:
+            session = self._door.session(request)
+            if session is None:
+                api = request.url.path.startswith("/api/")
+                return (
+                    JSONResponse({"error": "log in first"}, 401) if api else RedirectResponse("/login", 303)
+                )
+            return await endpoint(request, session)
+
+        return guarded
+
+    def _changing(self, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+        """Let only forms of our own pages change something."""
+
+        async def own(request: Request, session: Session) -> Response:
+            origin = request.headers.get("origin", "null")
+            token = (await read_form(request)).get("csrf", "")
+            if urlsplit(origin).netloc != request.headers.get("host") or token != session.csrf:
+                raise HTTPException(403)
+            return await endpoint(request, session)
+
+        return self._seen(own)
+
+    async def _overview(self, request: Request, session: Session) -> Response:
+        told = overview(await self._live.status())
+        return self._pages.answer(request, "overview.html", session=session, **told)
+
+    async def _status(self, _request: Request, _session: Session) -> Response:
+        return JSONResponse(as_json(await self._live.status()))
+
+    async def _changes(self, request: Request, _session: Session) -> Response:
+        door = self._door
+        return self._live.answer(language_of(request), lambda: door.session(request) is not None)
+
+    async def _language(self, request: Request) -> Response:
+        chosen = (await read_form(request)).get("language", "")
+        answer = RedirectResponse("/", 303)
+        if chosen in LANGUAGES:
+            answer.set_cookie(LANGUAGE, chosen, max_age=365 * 86_400, samesite="strict", httponly=True)
+        return answer
+
+    async def _health(self, request: Request) -> Response:
+        """Say to a program on this machine that the agent lives."""
+        if request.client is None or not ip_address(request.client.host).is_loopback:
+            raise HTTPException(404)
+        status = await self._live.status()
+        return PlainTextResponse("ok" if status.epoch else "starting", 200 if status.epoch else 503)
+
+    async def _refused(self, request: Request, error: Exception) -> Response:
+        code = error.status_code if isinstance(error, HTTPException) else 500
+        if not isinstance(error, HTTPException):
+            log.error("console: %s failed", request.url.path, exc_info=error)
+        if request.url.path.startswith("/api/"):
+            return JSONResponse({"error": {403: "not allowed", 404: "not there"}.get(code, "failed")}, code)
+        return self._pages.answer(
+            request, "refused.html", code, code=code, session=self._door.session(request)
+        )
+
+
+class _WithHeaders:
+    """Puts the headers on every answer that keep a page to itself."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+
+        async def with_headers(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", []), *_HEADERS]
+            await send(message)
+
+        await self._app(scope, receive, with_headers)

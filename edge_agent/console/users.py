@@ -1,0 +1,97 @@
+"""Who may log in: a file of names, roles and argon2id hashes beside the outbox."""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from argon2 import PasswordHasher
+from argon2.exceptions import Argon2Error, InvalidHashError
+
+from edge_agent.settings.edit import replace_file
+
+Role = Literal["viewer", "operator"]
+ROLES: tuple[Role, ...] = ("viewer", "operator")
+
+SHORTEST = 10
+"""Letters of a password, at least: what OWASP asks for beside a limit of attempts."""
+
+_LONGEST = 200
+_NAME = re.compile(r"[\w.-]{1,32}")
+# OWASP Password Storage Cheat Sheet: argon2id with 19 MiB, two passes, one lane.
+_HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+_NOBODY = _HASHER.hash("nobody")  # so that an unknown name takes as long as a wrong password
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """One who may log in."""
+
+    hash: str
+    role: Role
+
+
+class UsersError(Exception):
+    """The file cannot be used. The message names it and the remedy."""
+
+
+def place(outbox: Path) -> Path:
+    """Return where the users of an agent with this outbox are."""
+    return outbox.with_name("console.json")
+
+
+def read(file: Path) -> Mapping[str, User]:
+    """Return all users; none where there is no file.
+
+    Raises:
+        UsersError: it is damaged, or may not be read.
+    """
+    try:
+        told = json.loads(file.read_text("utf-8"))
+        return {
+            str(name): User(str(user["hash"]), next(role for role in ROLES if role == user["role"]))
+            for name, user in told["users"].items()
+        }
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise UsersError(f"{file}: {error.strerror}; let the agent's user read it") from None
+    except (ValueError, KeyError, TypeError, AttributeError, StopIteration):
+        raise UsersError(
+            f"{file}: is damaged; remove it, and set a password with edge-agent console password"
+        ) from None
+
+
+def set_password(file: Path, name: str, password: str, role: Role) -> None:
+    """Let someone log in from now on.
+
+    Raises:
+        ValueError: the password is too short or too long.
+        UsersError, OSError: the file cannot be used.
+    """
+    if not SHORTEST <= len(password) <= _LONGEST:
+        raise ValueError(
+            f"a password has {SHORTEST} to {_LONGEST} letters; a few words are easier to keep in mind"
+        )
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is no name to log in with; write at most 32 letters, digits, and . _ -")
+    users = {**read(file), name: User(_HASHER.hash(password), role)}
+    new = not file.exists()
+    if new:
+        os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        owner = file.parent.stat()
+        os.chown(file, owner.st_uid, owner.st_gid)  # the service's, also where root sets it
+    replace_file(file, json.dumps({"users": {known: asdict(user) for known, user in users.items()}}))
+
+
+def verify(users: Mapping[str, User], name: str, password: str) -> bool:
+    """Say whether a password is right. Takes a twentieth of a second and 19 MiB on purpose: on a thread."""
+    user = users.get(name)
+    try:
+        _HASHER.verify(user.hash if user else _NOBODY, password[:_LONGEST])
+    except (Argon2Error, InvalidHashError):
+        return False
+    return user is not None

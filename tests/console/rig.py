@@ -1,0 +1,39 @@
+"""An agent with a console, in a process of its own."""
+
+import asyncio
+import urllib.error
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from edge_agent.console import users
+from tests.cli.running import config, running, sensor
+from tests.console.browser import Browser
+from tests.faults.broker import free_port
+
+PASSWORD = "a park in the rain"
+
+
+@asynccontextmanager
+async def console(folder: Path, *, password: str = PASSWORD, more: str = "") -> AsyncIterator[Browser]:
+    """Run it; yield a browser once its page answers. Without a password nobody may log in yet."""
+    port = free_port()
+    if password:
+        users.set_password(folder / "console.json", "admin", password, "operator")
+    async with sensor(folder) as tty:
+        file = config(folder, tty, f'{more}\n[console]\nlisten = "127.0.0.1:{port}"\n')
+        async with running(file):
+            browser = Browser(f"http://127.0.0.1:{port}")
+            await _answers(browser)
+            yield browser
+
+
+async def _answers(browser: Browser) -> None:
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                if (await browser.get("/healthz")).status == 200:
+                    return
+            except urllib.error.URLError:
+                pass
+            await asyncio.sleep(0.1)
