@@ -8,6 +8,7 @@ from edge_agent.bus.address import Address
 from edge_agent.bus.ports import lasting, serial_ports
 from edge_agent.bus.remedy import holders
 from edge_agent.doctor.finding import Finding, Group
+from edge_agent.doctor.running import Agent
 from edge_agent.doctor.user import PORTS, User
 from edge_agent.settings.device import Bus
 from edge_agent.settings.model import Config
@@ -17,8 +18,8 @@ _ENOUGH_SHOWN = 5
 _OURS = "edge-agent run "
 
 
-def buses(config: Config, user: User, *, running: bool) -> Iterator[Finding]:
-    """Look at every bus. With the agent ``running`` no port is opened: it has them."""
+def buses(config: Config, user: User, agent: Agent) -> Iterator[Finding]:
+    """Look at every bus. While the agent runs no port is opened: it has them."""
     if not config.bus:
         yield Group("buses").warn(
             "buses", "there is none: nothing is read", "add one: `edge-agent scan serial`"
@@ -30,15 +31,15 @@ def buses(config: Config, user: User, *, running: bool) -> Iterator[Finding]:
             continue
         address = Address.parse(bus.port)
         if address.host:
-            yield _network(group, bus, address, running=running)
+            yield _network(group, bus, address, running=agent.runs)
         else:
-            yield from _port(group, Path(address.device or bus.port), user)
+            yield from _port(group, Path(address.device or bus.port), user, held=bus.port in agent.ports)
         users = [id_ for id_, device in config.device.items() if device.bus == name]
         if not users:
             yield group.warn("devices", "nothing is on it", "add a device, or remove the bus")
 
 
-def _port(group: Group, port: Path, user: User) -> Iterator[Finding]:
+def _port(group: Group, port: Path, user: User, *, held: bool) -> Iterator[Finding]:
     try:
         allowed = user.may(port, write=True)
     except OSError as error:
@@ -55,7 +56,9 @@ def _port(group: Group, port: Path, user: User) -> Iterator[Finding]:
         )
         return
     others = [holder for holder in holders(str(port)) if not holder.startswith(_OURS)]
-    if others:
+    if held:
+        yield group.ok(str(port), "the running agent has it, and it is well")
+    elif others:
         yield group.fail(str(port), f"is in use by {', '.join(others)}", "stop that; a port has one owner")
     else:
         yield group.ok(str(port), f"is there, {user.name} may open it, nobody else has it")

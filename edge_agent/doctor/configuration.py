@@ -1,4 +1,4 @@
-"""Whether the configuration can be used, its secrets can be read, and an agent runs with it."""
+"""Whether the configuration can be used, and its secrets can be read."""
 
 import os
 import stat
@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from edge_agent.bus.remedy import holders
 from edge_agent.doctor.finding import Finding, Group
 from edge_agent.doctor.user import User
 from edge_agent.settings import secret
@@ -65,17 +64,3 @@ def secret_names(table: Any) -> Iterator[str]:
         case list():
             for inner in table:
                 yield from secret_names(inner)
-
-
-def running(config: Config) -> str:
-    """Return which process has the outbox, "" where none is seen to."""
-    return next((name for name in holders(str(config.outbox.path)) if name.startswith("edge-agent")), "")
-
-
-def agent(process: str) -> Finding:
-    """Say whether an agent runs."""
-    if process:
-        return _GROUP.ok("agent", f"runs: {process}")
-    return _GROUP.warn(
-        "agent", "is not seen to run", "`systemctl enable --now edge-agent`; root sees all processes"
-    )

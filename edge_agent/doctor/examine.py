@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from edge_agent.doctor import broker, buses, configuration, machine, packages
+from edge_agent.doctor import broker, buses, configuration, machine, packages, running
 from edge_agent.doctor.finding import Finding
 from edge_agent.doctor.user import agents_user
 from edge_agent.settings.error import SettingsError
@@ -16,17 +16,16 @@ def examine(file: Path, *, online: bool = True) -> Iterator[Finding]:
     yield from packages.packages()
     try:
         loaded = load_what_runs(file)
-        config, left_out = loaded.config, loaded.left_out
     except SettingsError as error:
         yield from configuration.problems(error.problems)
         return
-    user = agents_user()
-    yield from configuration.problems(left_out)
+    config, user = loaded.config, agents_user()
+    yield from configuration.problems(loaded.left_out)
     yield from configuration.whole(file, config, user)
-    process = configuration.running(config)
-    yield configuration.agent(process)
+    agent = running.agent(config)
+    yield from agent.findings
     yield from machine.clock(config)
     yield from machine.disk(config, user)
-    yield from buses.buses(config, user, running=bool(process))
+    yield from buses.buses(config, user, agent)
     if online:
         yield from broker.brokers(config)

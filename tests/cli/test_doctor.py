@@ -3,7 +3,12 @@
 import json
 from pathlib import Path
 
+import pytest
+
+from tests.cli.running import config, port, running, until
 from tests.cli.verb import verb
+
+__all__ = ["port"]  # the fixture
 
 CONFIG = """\
 config = 1
@@ -35,3 +40,17 @@ async def test_a_file_that_cannot_be_used_is_one_of_the_findings(tmp_path: Path)
     wrong = [one for one in json.loads(said.out)["findings"] if one["level"] == "FAIL"]
     assert [one["what"] for one in wrong] == [f"{file}:1", f"{file}:2"]
     assert all(one["remedy"] for one in wrong)
+
+
+async def test_beside_a_running_agent(port: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked how it does, keeps its port, and goes on as before."""
+    file = config(tmp_path, port)
+    async with running(file) as place:
+        before = json.loads((await until(place, 0, "--json")).out)
+        monkeypatch.setenv("EDGE_AGENT_SOCKET", str(place))
+        said = await verb("doctor", "-c", str(file), "--json")
+        after = json.loads((await until(place, 0, "--json")).out)
+    told = {(one["group"], one["what"]): one for one in json.loads(said.out)["findings"]}
+    assert told["agent", "status"]["says"] == "east-park/gw-01 runs, and nothing is wrong with it"
+    assert told["bus cabinet", str(port)]["says"] == "the running agent has it, and it is well"
+    assert [bus["reopened"] for bus in after["buses"]] == [bus["reopened"] for bus in before["buses"]]

@@ -14,6 +14,7 @@ from tests.faults.broker import Broker
 from tests.faults.broker import running as broker_running
 from tests.uplink.rig import BASE, GATEWAY, SITE, running, settings
 
+SAMPLE = Path(__file__).parents[2] / "config" / "mosquitto" / "acl"
 WRITE = ("status", "health", "meta/#", "state/#", "data/#", "history/#", "loss/#", "event/#", "reply/#")
 RIGHT = (
     *(f"topic write {BASE}/{below}" for below in WRITE),
@@ -44,6 +45,14 @@ async def test_the_acl_of_the_contract_is_all_right(broker: Broker) -> None:
     assert {one.level for one in told.values()} == {"OK"}, told
     assert told["write elsewhere"].says == "refused: own commands, another gateway's topics"
     assert told[f"write and read {BASE}/status"].says == "it comes back"
+
+
+async def test_the_sample_that_is_shipped_is_all_right(broker: Broker) -> None:
+    """An uplink with the gateway's user, at a broker with config/mosquitto/acl."""
+    broker.allow(*SAMPLE.read_text("ascii").splitlines())
+    await broker.reload()
+    told = await found(config(broker, username=GATEWAY))
+    assert {one.level for one in told.values()} == {"OK"}, told
 
 
 @pytest.mark.parametrize(

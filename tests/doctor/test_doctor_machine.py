@@ -10,11 +10,13 @@ import pytest
 from edge_agent.clock import SystemClock
 from edge_agent.doctor import buses, certificate, configuration, machine
 from edge_agent.doctor.finding import Finding, Group
+from edge_agent.doctor.running import Agent
 from edge_agent.doctor.user import User
 from edge_agent.settings.model import Config
 from edge_agent.settings.uplink import Uplink
 
 NOBODY = User("nobody", 65_534, frozenset({65_534}))
+NOBODY_RUNS = Agent(runs=False, ports=frozenset(), findings=())
 ME = User("me", os.getuid(), frozenset({os.getgid()}))
 
 
@@ -78,14 +80,14 @@ def test_ports_are_there_and_may_be_opened(tmp_path: Path) -> None:
         device={"m": {"driver": "modbus", "bus": "here"}},
     )
     try:
-        found = {(one.group, one.what): one for one in buses.buses(told, ME, running=False)}
+        found = {(one.group, one.what): one for one in buses.buses(told, ME, NOBODY_RUNS)}
         here = found["bus here", tty]
         assert (here.level, "is in use by" in here.says) == ("FAIL", True)  # by this test
         gone = found["bus gone", str(tmp_path / "ttyUSB9")]
         assert gone.level == "FAIL"
         assert "use one that is there" in gone.remedy
         assert found["bus gone", "devices"].level == "WARN"
-        denied = next(iter(buses.buses(told, NOBODY, running=False)))
+        denied = next(iter(buses.buses(told, NOBODY, NOBODY_RUNS)))
         assert (denied.level, "usermod -aG dialout nobody" in denied.remedy) == ("FAIL", True)
     finally:
         os.close(main)
