@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
@@ -71,6 +71,7 @@ class Agent:
         self._source = source
         self._not_applied = _not_applied(source.problems) if source and source.problems else ""
         self._carried = Carried()
+        self._remembered: Mapping[str, bytes] = {}  # what devices did in an outbox that fell
         self._volatile = False
 
     @property
@@ -99,6 +100,7 @@ class Agent:
             source=self._source,
         )
         agent._carried, agent._not_applied = self._waiting, self._not_applied
+        agent._remembered = self._outbox.memory.known if self._outbox is not None else self._remembered
         return agent
 
     def stop(self) -> None:
@@ -148,6 +150,7 @@ class Agent:
             layout.selections,
             None if self._volatile else volatile.left(config.gateway.id),
         )
+        outbox.memory.carry(self._remembered)
         try:
             await self._run(outbox, layout)
         finally:

@@ -10,7 +10,7 @@ from edge_agent.clock import Clock
 from edge_agent.collect.remembering import Remembering, Ways
 from edge_agent.driver import Channel, Fault, NoAnswer, NotMine, Sample
 from edge_agent.processing.hold import Holds, hold, next_due, tick
-from edge_agent.processing.plan import Plan
+from edge_agent.processing.plan import Memorable, Plan
 from edge_agent.processing.step import Memory, step
 from edge_agent.reading import Grade, Quality, Reading, Value
 from edge_agent.shown import duration
@@ -107,8 +107,9 @@ class Device:
 
     def recall(self, body: bytes) -> None:
         """Go on with what ``ways.remember`` was given last, in an earlier run; nothing, if never."""
-        if self._remembering is not None:
-            self._remembering.recall(body, self._clock.mono_ms())
+        if body:  # also where it has nothing to remember any more: then what was raised is cleared
+            remembering = self._remembering or Remembering(self.id, self._plan, Memorable(), self.ways)
+            remembering.recall(body, self._clock.mono_ms())
 
     def _is_here(self) -> None:
         self._heard_ms, self._heard = self._clock.mono_ms(), True

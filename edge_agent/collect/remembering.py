@@ -32,11 +32,12 @@ class Remembering:
     def __init__(self, device: str, plan: Plan, steps: Memorable, ways: Ways) -> None:
         self._device, self._plan, self._steps, self._ways = device, plan, steps, ways
         self.course = course.Course()
-        self._told: object = course.lasting(self.course)
+        self._told = course.lasting(self.course)
 
     def recall(self, body: bytes, now_ms: int) -> None:
         """Go on with what an earlier run remembered. An alarm whose limit is gone is cleared."""
-        self.course, gone = course.recalled(self._steps, orjson.loads(body) if body else {})
+        self._told = orjson.loads(body)
+        self.course, gone = course.recalled(self._steps, self._told)
         for key in gone:
             channel, _, name = key.partition(".")
             detail = "its limit was removed from the configuration"

@@ -187,13 +187,12 @@ def test_each_value_is_in_one_window_and_none_is_made_up(
     made += ended(MINUTE, window, "m", window.end_ms)
     assert [one.mono_ms for one in made] == sorted(given_values)
     for one in made:
-        values = given_values[one.mono_ms]
+        values, mean = given_values[one.mono_ms], float(one.values["power"])
         assert (one.values["power_min"], one.values["power_max"]) == (min(values), max(values))
-        assert min(values) <= one.values["power"] <= max(values) or one.values["power"] == pytest.approx(
-            min(values)
+        largest = max(map(abs, values))
+        assert min(values) - 1e-11 * largest <= mean <= max(values) + 1e-11 * largest, (
+            "twelve digits are kept"
         )
-        if max(map(abs, values)) < 1e300:
-            assert one.values["power"] == pytest.approx(
-                fmean(values), rel=1e-9, abs=1e-9 * max(map(abs, values))
-            )
+        if largest < 1e300:
+            assert mean == pytest.approx(fmean(values), rel=1e-9, abs=1e-9 * largest)
         assert (one.mono_ms not in suspect) or one.quality["power"] == ABOVE
