@@ -42,15 +42,6 @@ def test_planned_keys_are_refused_where_they_ask_for_something(
     ("text", "expected"),
     [
         ("[outbx]", "1: outbx: is not a known key; did you mean outbox?"),
-        (
-            '[console]\nlisten = "localhost:80"',
-            '2: console.listen: names no address of this machine; write its number, such as "127.0.0.1:8080"',
-        ),
-        (
-            '[console]\nlisten = "0.0.0.0:80"',
-            "1: console: would send passwords in the clear; add cert = and key =, or listen at "
-            '"127.0.0.1:8080" and reach it with ssh -L 8080:127.0.0.1:8080',
-        ),
         ("[outbox]\nwindw = '1s'", "2: outbox.windw: is not a known key; did you mean window?"),
         ("[log]\ncolour = 1", "2: log.colour: is not a known key; known here: level"),
         (
