@@ -41,6 +41,13 @@ soak: needs $(VENV)/.dev ## Run the scenarios of failure in their long forms too
 	$(BIN)/pip install -q atheris || echo "atheris does not install here: nothing is fuzzed" >&2
 	EDGE_AGENT_RELIABILITY=docs/reliability.md $(BIN)/pytest -m soak -n 2 --dist loadgroup -rs tests/faults tests/fuzz $(ARGS)
 
+package: $(VENV)/.dev ## Make bundles and packages in dist/; ARGS="bookworm-arm64" for one of them
+	@scripts/package.sh $(ARGS)
+
+package-test: needs $(VENV)/.dev ## Install, upgrade and roll back for real, 10 min, as root
+	@command -v lintian debootstrap >/dev/null || apt-get install -q -y --no-install-recommends debootstrap lintian
+	$(BIN)/pytest -m package -rs tests/install $(ARGS)
+
 new-driver: $(VENV)/.dev ## Begin a driver: make new-driver NAME=foo
 	@$(BIN)/python scripts/new_driver.py "$(NAME)"
 	@$(MAKE) --no-print-directory install

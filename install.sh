@@ -148,7 +148,10 @@ fit_system() {
     [ -f "$etc/edge-agent/agent.toml" ] || put "$files/agent.toml" "$etc/edge-agent/agent.toml"
     [ -z "$root" ] || return 0
     [ ! -d /run/systemd/system ] || systemctl daemon-reload
-    [ ! -d /run/udev ] || { udevadm control --reload && udevadm trigger --subsystem-match=tty --subsystem-match=gpio; }
+    [ -d /run/udev ] || return 0
+    if ! udevadm control --reload || ! udevadm trigger --subsystem-match=tty --subsystem-match=gpio; then
+        say "udev does not take its rules now; they hold from the next start on"
+    fi
 }
 
 # Leads the link `current` to a version, in one step.
@@ -163,6 +166,7 @@ take_back() {
     judged=no
     say "going back to $was"
     switch_to "$was"
+    if [ -n "$earlier" ]; then ln -sfn "$earlier" "$opt/previous"; else rm -f "$opt/previous"; fi
     fit_system "$was"
     serve restart || say "$was could not be started: journalctl -u edge-agent"
 }
@@ -181,7 +185,7 @@ install_it() {
     if [ -z "$was" ]; then
         fit_system "$release"
         switch_to "$release"
-        [ -n "$root" ] || [ ! -d /run/systemd/system ] || systemctl -q enable edge-agent
+        [ -n "$root" ] || ! command -v systemctl >/dev/null || systemctl -q enable edge-agent
         say "$release is installed, and not started yet. Make $root/etc/edge-agent/agent.toml with sudo edge-agent init, then:"
         say "  edge-agent check && systemctl start edge-agent"
     elif [ "$was" = "$release" ]; then
@@ -200,13 +204,15 @@ install_it() {
 upgrade() {
     before=$scratch/before.json
     "$opt/current/bin/edge-agent" status --json --socket "$control" >"$before" 2>/dev/null || true
+    earlier=$(readlink "$opt/previous" || true)
     ln -sfn "versions/$was" "$opt/previous"
     judged=yes
     say "$was is replaced by $release, which has $within to become healthy"
     switch_to "$release"
     fit_system "$release"
     serve restart || fail "$release does not start"
-    "$opt/current/bin/edge-agent" healthy --before "$before" --within "$within" --socket "$control" ||
+    # The one before judges: it is known to work.
+    "$opt/versions/$was/bin/edge-agent" healthy --before "$before" --within "$within" --socket "$control" ||
         fail "$release is not kept; it stays in $opt/versions/$release to be looked at"
     judged=no
     for old in "$opt"/versions/*; do
@@ -216,7 +222,8 @@ upgrade() {
 }
 
 roll_back() {
-    was=$(basename "$(readlink "$opt/previous" || fail "there is no version before the one that runs")")
+    [ -L "$opt/previous" ] || fail "there is no version before the one that runs"
+    was=$(basename "$(readlink "$opt/previous")")
     [ -f "$opt/versions/$was/complete" ] || fail "$opt/versions/$was is not whole; install it again from its bundle"
     ran=$(current)
     switch_to "$was"
@@ -228,8 +235,8 @@ roll_back() {
 
 uninstall() {
     if serve active; then serve stop; fi
+    [ -n "$root" ] || ! command -v systemctl >/dev/null || systemctl -q disable edge-agent || true
     if [ "$package" = no ]; then
-        [ -n "$root" ] || [ ! -d /run/systemd/system ] || systemctl -q disable edge-agent || true
         for file in systemd/system/edge-agent.service sysusers.d/edge-agent.conf tmpfiles.d/edge-agent.conf \
             udev/rules.d/60-edge-agent.rules; do
             rm -f "$root/etc/$file"

@@ -14,7 +14,11 @@ from tests.bluez import bluez, private_bus, sensor
 
 __all__ = ["bluez", "private_bus", "sensor"]  # fixtures of several rooms
 
-_APART = {"soak": "a long form", "interop": "with brokers and consumers of others"}
+_APART = {
+    "soak": "a long form",
+    "interop": "with brokers and consumers of others",
+    "package": "with venvs and a Debian",
+}
 R = TypeVar("R", pytest.TestReport, pytest.CollectReport)
 
 

@@ -1,5 +1,6 @@
 """Wheels of this tree as it is, or as another version: sound, or spoilt in one place."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ def copy(folder: Path, version: str) -> Path:
         place = folder / name
         if (ROOT / name).is_file():
             place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes((ROOT / name).read_bytes())
+            shutil.copy(ROOT / name, place)
     change(folder / "edge_agent/__init__.py", '__version__ = "', f'__version__ = "{version}"  # ')
     return folder
 
