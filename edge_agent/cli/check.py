@@ -1,26 +1,26 @@
 """``edge-agent check``: whether a configuration can be used."""
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from edge_agent.cli.ending import stop
-from edge_agent.cli.say import say
+from edge_agent.cli.options import CONFIG, ConfigFile
+from edge_agent.cli.say import say, tell
 from edge_agent.profile import profile_note
 from edge_agent.settings.error import Problem, SettingsError
 from edge_agent.settings.lines import line_of, locate
 from edge_agent.settings.load import load
 from edge_agent.settings.model import Config
 
-_CONFIG = Path("/etc/edge-agent/agent.toml")
-
 
 def check(
-    config: Annotated[
-        Path, typer.Option("--config", "-c", readable=False, help="The configuration file.")
-    ] = _CONFIG,
+    config: ConfigFile = CONFIG,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Say OK, or all that is wrong with a configuration, with the line and what to do.
 
@@ -32,7 +32,13 @@ def check(
         found = load(config)
         _check_certificates(config, found)
     except SettingsError as error:
+        if as_json:
+            tell({"ok": False, "problems": [asdict(problem) for problem in error.problems]})
+            raise typer.Exit(os.EX_CONFIG) from None
         stop(str(error), code=os.EX_CONFIG)
+    if as_json:
+        tell({"ok": True, "problems": []})
+        return
     devices, buses = _count(len(found.device), "device"), _count(len(found.bus), "bus", "buses")
     for name, device in found.device.items():
         if note := profile_note(device.driver, profile := device.settings.get("profile")):

@@ -1,3 +1,4 @@
+import json
 import os
 from pathlib import Path
 
@@ -42,6 +43,21 @@ def test_all_problems_go_to_stderr_one_per_line(app: Typer, tmp_path: Path) -> N
     assert result.stderr.splitlines() == [
         f"{file}:6: device.meter.driver: there is no driver 'modbuss'; did you mean modbus or mbus?",
         f"{file}:7: device.meter.bus: there is no bus 'b'; buses of this file: a",
+    ]
+
+
+def test_a_program_is_told_all_of_it_too(app: Typer, tmp_path: Path) -> None:
+    file = tmp_path / "agent.toml"
+    file.write_text(GOOD, "utf-8")
+    said = CliRunner().invoke(app, ["--config", str(file), "--json"])
+    assert (said.exit_code, json.loads(said.stdout)) == (0, {"ok": True, "problems": []})
+    file.write_text(GOOD.replace("modbus", "modbuss").replace('"a"', '"b"'), "utf-8")
+    said = CliRunner().invoke(app, ["--config", str(file), "--json"])
+    told = json.loads(said.stdout)
+    assert (said.exit_code, told["ok"]) == (78, False)
+    assert [(one["line"], one["key"]) for one in told["problems"]] == [
+        (6, "device.meter.driver"),
+        (7, "device.meter.bus"),
     ]
 
 

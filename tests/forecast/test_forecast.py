@@ -3,6 +3,8 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -84,6 +86,49 @@ async def test_a_message_is_as_large_as_forecast(broker: Broker, tmp_path: Path)
         sizes = [len(told.payload) for told in rig.acknowledged]
     envelope, item = traffic.payload_bytes(Config.model_validate(BASE), "meter-7", [POWER])
     assert envelope + item == pytest.approx(sum(sizes) / len(sizes), rel=0.1)
+
+
+@dataclass
+class Counted:
+    """Bytes in both directions between an uplink and its broker."""
+
+    broker: int
+    seen: int = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.broker)
+        await asyncio.gather(self._pass(reader, far_writer), self._pass(far_reader, writer))
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while piece := await reader.read(65_536):
+                self.seen += len(piece)
+                writer.write(piece)
+                await writer.drain()
+        writer.close()
+
+
+async def test_an_uplink_sends_as_many_bytes_as_forecast(broker: Broker, tmp_path: Path) -> None:
+    """One reading a second: with its message goes one of its device's state."""
+    count, every = 4, 1.1
+    counted = Counted(broker.port)
+    async with await asyncio.start_server(counted.serve, "127.0.0.1", 0) as server:
+        uplink = settings(server.sockets[0].getsockname()[1])
+        async with running(tmp_path / "outbox.db", uplink) as rig:
+            await rig.connected()
+            await asyncio.sleep(every)  # descriptions and first states
+            before = counted.seen
+            for _ in range(count):
+                rig.keep(1)
+                await asyncio.sleep(every)
+            await rig.drained()
+            each = (counted.seen - before) / count
+    base = Config.model_validate(BASE)
+    source = Source("meter-7", 1 / every, (POWER,), {})
+    fixed = traffic.sent_bytes_s(base, uplink, [])
+    below = 2 * measured.SEGMENTS * measured.SEGMENT_BYTES  # of TCP and IP, which is not seen here
+    forecast = (traffic.sent_bytes_s(base, uplink, [source]) - fixed) * every - below
+    assert forecast == pytest.approx(each, rel=0.15)
 
 
 def test_a_busier_line_is_worked_out_from_what_is_asked() -> None:
