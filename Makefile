@@ -53,13 +53,14 @@ new-driver: $(VENV)/.dev ## Begin a driver: make new-driver NAME=foo
 	@$(MAKE) --no-print-directory install
 	@$(MAKE) --no-print-directory pages
 
-pages: $(VENV)/.dev ## Write the generated parts of the drivers' pages, and docs/devices.md
+pages: $(VENV)/.dev ## Write the generated parts of the drivers' pages, docs/devices.md and docs/reference.md
 	@for driver in drivers/*/vectors.toml drivers/*/*/vectors.toml; do \
 		folder=$${driver%/*}; \
 		$(BIN)/edge-agent drivers page "$${folder##*/}" > "$$folder/page.new" || exit 1; \
 		mv "$$folder/page.new" "$$folder/README.md"; \
 	done
 	@$(BIN)/edge-agent drivers table > docs/devices.new && mv docs/devices.new docs/devices.md
+	@$(BIN)/python scripts/reference.py > docs/reference.new && mv docs/reference.new docs/reference.md
 
 words: $(VENV)/.dev ## Bring the translations in step with the code, and say what is not translated
 	@$(BIN)/python -m scripts.words
