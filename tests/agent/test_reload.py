@@ -227,6 +227,7 @@ async def test_what_is_retained_follows_without_a_new_connection(tmp_path: Path,
             session = last(heard, "status")["session"]
             await _reloaded(agent, tmp_path, right + _device("three", "a", 2, 'name = "Third"'))
             await _until(lambda: last(heard, "meta/three") and last(heard, "data/three"))
+            await _until(lambda: last(heard, "meta/two") == last(heard, "state/two") == {})
             assert last(heard, "meta/three")["name"] == "Third"
             meta = last(heard, "meta/three")["hash"]
             assert last(heard, "data/three")["meta"] == meta

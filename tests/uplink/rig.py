@@ -210,7 +210,8 @@ class Listener:
         assert self._process.stdout is not None
         while line := await self._process.stdout.readline():
             topic, retained, payload = line.decode().split(" ", 2)
-            self.heard.append(Heard(topic, retained == "1", json.loads(payload)))
+            said = json.loads(payload) if payload.strip() else {}  # which clears what is retained
+            self.heard.append(Heard(topic, retained == "1", said))
 
     def of(self, kind: str) -> list[Heard]:
         """The messages of a kind."""
