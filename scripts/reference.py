@@ -42,8 +42,8 @@ _HEAD = """\
 Written from the models and from [config/agent.toml](../config/agent.toml) by `make pages`.
 [configure.md](configure.md) says where the files are and how they are applied. `*` stands for an id, which is
 free. A duration is written with `ms`, `s`, `m`, `h` or `d`, a size with `KB`, `MB`, `GB`, `KiB`, `MiB` or
-`GiB`, both in quotes. A key that is not listed here is refused. The keys of `device.*.settings` are the driver's:
-[devices.md](devices.md) leads to each driver's page.
+`GiB`, both in quotes. A key that is not listed here is refused. The keys of `device.*.settings` are the
+driver's: [devices.md](devices.md) leads to each driver's page.
 """
 
 
