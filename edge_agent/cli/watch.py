@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _EVERY_S = 1.0
 _GRACE_S = 3.0  # at the end, for what is between the broker and us
 _CLOSING_S = 60.0  # at most, where gateways are asked for what is missing
-_AROUND = 8  # lines of the screen besides the rows
+_AROUND = 11  # lines of the screen besides the rows
 _PASSWORD = "EDGE_AGENT_PASSWORD"  # noqa: S105 - the name of a variable
 
 
@@ -56,7 +56,7 @@ def watch(  # noqa: PLR0913 - one parameter for each option
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Nothing but a JSON object at the end.")] = False,
 ) -> None:
-    """Listen to gateways: rate, latency, duplicates, gaps, losses, and what is offline.
+    """Listen to gateways: rate, latency, duplicates, gaps, losses, events, and what is offline.
 
     A gap is what the broker has taken and did not hand on. Gateways that take commands are asked for it once
     more; with --no-replays, and in a group, nothing is sent. Ends with 1 if a gap stays open, or when no

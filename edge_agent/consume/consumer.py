@@ -37,7 +37,7 @@ class Scope:
     def topics(self) -> list[str]:
         """Return what to subscribe to; what is retained a broker gives to no group."""
         base = self._base
-        readings = [f"{base}/{kind}/+" for kind in ("data", "history", "loss")]
+        readings = [f"{base}/{kind}/+" for kind in ("data", "history", "loss", "event")]
         if self.share:
             readings = [f"$share/{self.share}/{topic}" for topic in readings]
         return [*readings, f"{base}/status", f"{base}/state/+", f"{base}/health"]

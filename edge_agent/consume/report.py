@@ -11,10 +11,12 @@ from rich.text import Text
 
 from edge_agent.contract.follow import Follower
 from edge_agent.contract.mending import Mending
+from edge_agent.contract.messages import EventMessage
 from edge_agent.shown import plain
 
 _GAPS = 100  # that a report names
-_PROBLEMS = 3  # that a screen has room for
+_ROOM = 3  # lines of a kind that a screen has room for
+_WORDS = ("event", "channel", "alarm", "value", "detail")
 
 
 def told(follower: Follower, mending: Mending | None, at: int, *, judged: bool) -> dict[str, Any]:
@@ -39,11 +41,25 @@ def told(follower: Follower, mending: Mending | None, at: int, *, judged: bool) 
         "gateways": len(follower.gateways),
         "gateways_gone": gone,
         "devices_offline": offline,
+        "events": [_event(one) for one in follower.events],
         "gaps": _gaps(follower) if judged else None,
         "replays": None
         if mending is None
         else {"asked": mending.asked, "open": mending.open, "problems": dict(mending.problems)},
     }
+
+
+def _event(event: EventMessage) -> dict[str, Any]:
+    named = ("gateway", "device", "ts", "event", "detail", "channel", "alarm", "value")
+    return {name: value for name in named if (value := getattr(event, name)) is not None}
+
+
+def event_lines(said: dict[str, Any]) -> list[str]:
+    """Return a line for each of the latest events."""
+    return [
+        " ".join((f"{one['gateway']}/{one['device']}", *(str(one[key]) for key in _WORDS if key in one)))
+        for one in said["events"]
+    ]
 
 
 def _gaps(follower: Follower) -> list[dict[str, Any]]:
@@ -70,6 +86,7 @@ def line(said: dict[str, Any]) -> str:
     parts += [f"{said['refused']} messages refused"] if said["refused"] else []
     parts += [f"gone: {', '.join(said['gateways_gone'])}"] if said["gateways_gone"] else []
     parts += [f"offline: {', '.join(said['devices_offline'])}"] if said["devices_offline"] else []
+    parts += [f"events {len(said['events'])}, last {event_lines(said)[-1]}"] if said["events"] else []
     return "  ".join(parts)
 
 
@@ -118,7 +135,8 @@ def screen(  # noqa: PLR0913 - all that is shown
     hidden = len(worst) - rows
     foot = [Text(f"{hidden} more devices", "yellow")] if hidden > 0 else []
     said = told(follower, mending, at, judged=judged)
-    foot += [Text(plain(text), "yellow") for text in problems(said)[:_PROBLEMS]]
+    foot += [Text(plain(text)) for text in event_lines(said)[-_ROOM:]]
+    foot += [Text(plain(text), "yellow") for text in problems(said)[:_ROOM]]
     return Group(
         Text(plain(line(said))),
         table,

@@ -13,6 +13,7 @@ docs/contract.md has the rules; :mod:`edge_agent.contract.mending` asks for what
 ``$share`` hears a part of each stream: its gaps mean nothing.
 """
 
+from collections import deque
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -29,6 +30,7 @@ from edge_agent.contract.messages import (
     StateMessage,
     StatusMessage,
 )
+from edge_agent.contract.packing import unpack
 from edge_agent.contract.presence import Presence
 from edge_agent.contract.rates import Latency, Rate
 from edge_agent.contract.stream import News, Stream
@@ -36,6 +38,7 @@ from edge_agent.contract.topics import ROOT, TOPICS
 
 _TOPICS = {topic.name: topic for topic in TOPICS if topic.below != "name"}  # commands are between others
 _EVENTS = "gateway"  # stands where the events of a gateway are counted
+_LATEST = 100  # events that are remembered
 _EPOCHS = 4  # of one device that are remembered; the oldest is forgotten first
 
 
@@ -119,6 +122,8 @@ class Follower:
         """Where each gateway stands."""
         self.devices: dict[tuple[str, str], StateMessage] = {}
         self.healths: dict[str, HealthMessage] = {}
+        self.events: deque[EventMessage] = deque(maxlen=_LATEST)
+        """The latest, each once."""
         self.readings, self.latency = Rate(), Latency()
         """Fresh ones, live or not; and how late those were that came live."""
         self._again = self._better = self._refusals = 0
@@ -152,11 +157,13 @@ class Follower:
         model = _TOPICS[where.kind].message
         extra: ExtraValues = "allow" if model is StateMessage else "ignore"  # its channels are keys
         try:
-            message = model.model_validate_json(payload, strict=True, extra=extra)
+            message = model.model_validate_json(unpack(payload), strict=True, extra=extra)
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False, include_input=False)[0]
             named = ".".join(map(str, first["loc"]))
             return self._refused(where, f"{topic}: {named}: {first['msg']}".replace(": : ", ": "))
+        except ValueError as error:
+            return self._refused(where, f"{topic}: {error}")
         for level in ("site", "gateway", "device"):
             said = getattr(message, level, getattr(where, level))
             if said != getattr(where, level):
@@ -221,6 +228,8 @@ class Follower:
             stream.absent(message.above, message.seq)
         news = stream.arrive(message.seq, timed=message.clock != "unsynchronised")
         stream.settle(message.settled)
+        if news is News.FRESH:
+            self.events.append(message)
         return Heard(where, message, again=int(news is News.AGAIN))
 
     def _stream(self, key: Key) -> Stream:

@@ -10,7 +10,6 @@ from typing import Any
 from edge_agent.settings.wording import LATER, Finding, Path
 
 _PLANNED: dict[str, object] = {
-    "uplink.*.send.batch": "0s",
     "metrics.listen": "",
     "metrics": {},
 }

@@ -30,9 +30,10 @@ Alpn = Annotated[str, Field(pattern=r"^[!-~]{1,255}$")]  # RFC 7301, 3.1: a name
 
 
 class Send(Table):
-    """What an uplink gets: readings of these devices, with the values of these channels.
+    """What an uplink gets: readings of these devices, with the values of these channels, and how.
 
-    ``devices`` and ``channels`` are patterns, ``labels`` must all match.
+    ``devices`` and ``channels`` are patterns, ``labels`` must all match. Live readings wait for ``batch``
+    seconds, so that messages are fewer and larger. ``gzip`` packs what is sent on ``history/``.
     """
 
     devices: Annotated[Wildcards, Field(min_length=1)] = ("*",)
@@ -40,6 +41,8 @@ class Send(Table):
     labels: Annotated[Mapping[Id, Text], Field(max_length=32)] = Field(default_factory=dict)
     channels: Annotated[Wildcards, Field(min_length=1)] = ("*",)
     without_channels: Wildcards = ()
+    batch: Annotated[Duration, AfterValidator(within(0, 3600, '"0s" to "1h"'))] = 0.0
+    gzip: bool = False
 
 
 class Uplink(Table):
@@ -48,6 +51,7 @@ class Uplink(Table):
     A backlog begins to flow after a random part of ``spread``, so that gateways do not all come at once.
     ``begin``, in the file ``from``, says what an uplink gets first that was not there before. ``commands``
     are the names of those that it takes; ``reply_to`` where answers may go beside the own ``reply/#``.
+    ``hold_without_subscriber``: what the broker has nobody to give to is not sent, and waits.
     ``server_name`` is what the broker's certificate must be for, where that is not what ``servers`` says.
     ``dialects`` are what else is told, beside the own topics.
     """
@@ -73,6 +77,7 @@ class Uplink(Table):
     discovery_prefix: TopicRoot = "homeassistant"
     commands: CommandNames = ()
     reply_to: Annotated[tuple[TopicFilter, ...], Field(max_length=20)] = ()
+    hold_without_subscriber: bool = False
 
     @property
     def discovery(self) -> str:
@@ -83,6 +88,9 @@ class Uplink(Table):
     def _agrees(self) -> Self:
         if self.reply_to and not self.commands:
             raise ValueError("has reply_to, which is for commands; add commands = true, or remove it")
+        if self.protocol == "3.1.1" and (self.send.gzip or self.hold_without_subscriber):
+            named = "send.gzip" if self.send.gzip else "hold_without_subscriber"
+            raise ValueError(f'has {named}, which needs MQTT 5; remove it, or protocol = "3.1.1"')
         if self.password is not None and self.username is None:
             raise ValueError("has a password without a username; add username =")
         if self.key is not None and self.cert is None:

@@ -36,6 +36,11 @@ class Flight(NamedTuple):
     topic: str
     reply: str | None = None
 
+    @property
+    def owed(self) -> bool:
+        """Whether it has readings, an event, or what was lost of them."""
+        return self.run is not None or self.loss is not None
+
 
 class Flights:
     """All QoS 1 messages on their way, within the window.
@@ -69,7 +74,7 @@ class Flights:
     @property
     def runs(self) -> int:
         """How many messages of readings, or of what was lost of them, are on their way."""
-        return sum(flight.run is not None or flight.loss is not None for flight in self._flying.values())
+        return sum(flight.owed for flight in self._flying.values())
 
     @property
     def history(self) -> bool:

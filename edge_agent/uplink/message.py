@@ -4,11 +4,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 _AROUND = 48  # bytes: header, lengths, packet id, and the properties that we give
+_ENCODING = 32  # bytes: what says that a payload is packed
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A message to be published. ``expiry``, in seconds, and ``correlation`` are of MQTT 5 only."""
+    """A message to be published.
+
+    ``expiry``, in seconds, ``correlation`` and ``encoding``, that of the payload, are of MQTT 5 only.
+    """
 
     topic: str
     payload: bytes
@@ -16,11 +20,13 @@ class Outgoing:
     qos: Literal[0, 1] = 1
     expiry: int | None = None
     correlation: bytes | None = None
+    encoding: Literal["", "gzip"] = ""
 
     @property
     def packet_size(self) -> int:
         """How many bytes the whole packet has, at most."""
-        return len(self.topic.encode()) + len(self.payload) + len(self.correlation or b"") + _AROUND
+        beside = len(self.correlation or b"") + (_ENCODING if self.encoding else 0)
+        return len(self.topic.encode()) + len(self.payload) + beside + _AROUND
 
 
 @dataclass(frozen=True, slots=True)

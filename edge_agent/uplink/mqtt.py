@@ -24,7 +24,7 @@ from edge_agent.uplink.ends import SessionError, closed, refused, unreachable
 from edge_agent.uplink.kernel import Carried, carried, prompt
 from edge_agent.uplink.message import Incoming, Outgoing
 from edge_agent.uplink.off_loop import off_loop
-from edge_agent.uplink.refusals import Refusal
+from edge_agent.uplink.refusals import NOBODY, Refusal
 
 Protocol = Literal["5", "3.1.1"]
 
@@ -70,7 +70,7 @@ class Session:
         self._client = self._made(will)
 
     def _made(self, will: Outgoing) -> Client:
-        five = self._protocol == "5"
+        five = self.five
         client = Client(
             CallbackAPIVersion.VERSION2,
             client_id=self._settings.client_id,
@@ -92,6 +92,11 @@ class Session:
         client.on_disconnect = self._heard_end
         return client
 
+    @property
+    def five(self) -> bool:
+        """Whether it speaks MQTT 5."""
+        return self._protocol == "5"
+
     async def connect(self, server: Server) -> Connected:
         """Connect and wait for the broker's word.
 
@@ -106,7 +111,7 @@ class Session:
             except OSError as error:
                 raise SessionError(f"{server}: {error}") from None
         keepalive = int(self._settings.keepalive)
-        beside = properties.of_connect(_MOST_UNTAKEN) if self._protocol == "5" else None
+        beside = properties.of_connect(_MOST_UNTAKEN) if self.five else None
 
         def connect() -> None:
             if beside is None:
@@ -198,8 +203,8 @@ class Session:
             SessionError: the connection is gone.
         """
         beside = None
-        if self._protocol == "5":
-            plain = message.expiry is None and message.correlation is None
+        if self.five:
+            plain = message.expiry is None and message.correlation is None and not message.encoding
             beside = self._plain if plain else properties.of_message(message)
         sent = self._client.publish(message.topic, message.payload, message.qos, message.retain, beside)
         if sent.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
@@ -208,7 +213,7 @@ class Session:
 
     def subscribe(self, topic: str) -> None:
         """Ask for a topic, QoS 1. Under MQTT 5 it is told of each message whether it is to be retained."""
-        if self._protocol == "5":
+        if self.five:
             self._client.subscribe(topic, options=SubscribeOptions(qos=1, retainAsPublished=True))
         else:
             self._client.subscribe(topic, 1)
@@ -276,7 +281,8 @@ class Session:
         # Called under paho's lock: publishing from here would deadlock.
         if not self._acks:
             self._loop.call_soon(self._tell_acks)
-        self._acks.append((mid, Refusal(code.value, str(code)) if code.is_failure else None))
+        held = code.value == NOBODY and self._settings.hold_without_subscriber
+        self._acks.append((mid, Refusal(code.value, str(code)) if held or code.is_failure else None))
 
     def _tell_acks(self) -> None:
         acks, self._acks = self._acks, []

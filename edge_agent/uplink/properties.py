@@ -28,6 +28,9 @@ def of_will(will: Outgoing) -> Properties:
 def of_message(message: Outgoing) -> Properties:
     """Return a message's."""
     made = _json(PacketTypes.PUBLISH)
+    if message.encoding:
+        made.PayloadFormatIndicator = 0
+        made.UserProperty = ("content-encoding", message.encoding)
     if message.expiry is not None:
         made.MessageExpiryInterval = message.expiry
     if message.correlation is not None:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from edge_agent.backoff import Backoff
 from edge_agent.kept import Row
 
+NOBODY = 0x10  # MQTT 5.0, 3.4.2.1: no matching subscribers
 TOO_LARGE = 0x95  # MQTT 5.0, 2.4: Packet too large
 _OF_THE_READING = frozenset({TOO_LARGE, 0x99})  # 0x99: Payload format invalid
 _TRIES = 5
@@ -26,6 +27,19 @@ class Refusal(NamedTuple):
         """Whether this very message can never be taken; else the uplink is to blame (ACL, quota, unknown)."""
         return self.code in _OF_THE_READING
 
+    @property
+    def nobody(self) -> bool:
+        """Whether the broker took it, and has nobody to give it to."""
+        return self.code == NOBODY
+
+    def problem(self, base: str, events: str = "") -> str:
+        """Say what is wrong below a gateway's ``base``; of ``events`` where it is they alone."""
+        if self.nobody:
+            return f"nobody subscribes to what is sent below {base}; it waits (hold_without_subscriber)"
+        if events:
+            return f"the broker refuses events ({self.name}); allow us to write {events}"
+        return f"the broker refuses messages ({self.name}); check ACL and quota for {base}"
+
 
 @dataclass(slots=True)
 class Gate:
@@ -39,7 +53,9 @@ class Gate:
     _backoff: Backoff = field(default_factory=Backoff)
 
     def refused(self, now: float, problem: str) -> float:
-        """Close for a while; return for how long."""
+        """Close for a while; return for how long. What was on its way meanwhile does not make it longer."""
+        if self.problem == problem and now < self._opens_at:
+            return self._opens_at - now
         self.problem = problem
         pause = self._backoff.next()
         self._opens_at = now + pause

@@ -9,6 +9,7 @@ from functools import partial
 from edge_agent.kept import EVENT_META, Declared, Run
 from edge_agent.settings.uplink import Uplink as Settings
 from edge_agent.uplink.announcements import Announcements
+from edge_agent.uplink.batching import Batching
 from edge_agent.uplink.ends import SessionError
 from edge_agent.uplink.flights import Flight, Flights
 from edge_agent.uplink.hearing import Hearing
@@ -88,7 +89,9 @@ class Sending:
         self._loading = Loading(
             self._gateway, self._topics, self._delivery, self.descriptions, self.flights, ways,
             self._suspects, self._rejections, (largest_payload(*packets), packet), self._hungry.set,
+            packs=self._settings.send.gzip and session.five,
         )  # fmt: skip
+        self._batching = Batching(self._settings.send.batch, self._live, self._timers, self.pump)
         first = (partial(self._next_run, lane) for lane in (ways.events.lane, ways.live))
         self._first = Turns(*first)
         beside = (partial(self._next_run, way.lane) for way in (ways.history, ways.replays))
@@ -185,10 +188,12 @@ class Sending:
             self._live.clear()
             self._ways.history.extend()
         else:
+            self._batching.add()
             self._live.add(runs)
         self._said.kept(runs)
         if "states" not in self._timers:
-            self._timers.after("states", _STATE_EVERY_S, self._states_due)
+            every = max(_STATE_EVERY_S, self._settings.send.batch)
+            self._timers.after("states", every, self._states_due)
         self.pump()
 
     def _states_due(self) -> None:
@@ -240,9 +245,12 @@ class Sending:
         return True
 
     def _next_run(self, lane: Lane, room: int) -> bool:
-        if not lane.waiting or room < LEAST_ROOM or not self._readings_may_go(self._gate_of(lane)):
+        gate = self._gate_of(lane)
+        if not lane.waiting or room < LEAST_ROOM or not self._readings_may_go(gate):
             return False
-        self._loading.send(lane, room)
+        if lane is self._live and not (self._batching.allows() or self._said.finishing):
+            return False
+        self._loading.send(lane, LEAST_ROOM if gate.problem else room)  # a probe is small
         return True
 
     def _gate_of(self, lane: Lane | None) -> Gate:
@@ -275,11 +283,8 @@ class Sending:
         elif flight.loss is not None:
             self._losses.put_back(flight.loss)
         gate = self._gate_of(flight.lane)
-        problem = f"the broker refuses messages ({refusal.name}); check ACL and quota for {self._topics.base}"
-        if gate is self._event_gate:
-            problem = (
-                f"the broker refuses events ({refusal.name}); allow us to write {self._topics.event('#')}"
-            )
+        events = self._topics.event("#") if gate is self._event_gate else ""
+        problem = refusal.problem(self._topics.base, events)
         if problem != gate.problem:
             log.warning("%s; nothing is given up", problem)
         self._timers.after(f"gate {id(gate)}", gate.refused(self._loop.time(), problem), self.pump)
@@ -287,7 +292,7 @@ class Sending:
     def _acked(self, mid: int, refusal: Refusal | None) -> None:
         if self._ended.done() or (flight := self.flights.acked(mid)) is None:
             return
-        if refusal is not None:
+        if refusal is not None and (flight.owed or not refusal.nobody):
             self._refused(flight, refusal)
             return
         self.acks += 1

@@ -8,8 +8,10 @@ each with a name of its own: the name is the session, in which the broker keeps 
 """
 
 import argparse
+import gzip
 import json
 import logging
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +79,9 @@ def main() -> None:
 
     def on_message(client: mqtt.Client, _: Any, message: mqtt.MQTTMessage) -> None:
         try:
-            write(database, json.loads(message.payload))
-        except (ValueError, KeyError, TypeError, psycopg.DataError):
+            packed = message.payload.startswith(b"\x1f\x8b")  # history, where an uplink has gzip = true
+            write(database, json.loads(gzip.decompress(message.payload) if packed else message.payload))
+        except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, psycopg.DataError):
             log.exception("not of the contract, left out: %s", message.topic)
         client.ack(message.mid, message.qos)
 

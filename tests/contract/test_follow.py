@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from edge_agent.contract.examples import EXAMPLES
 from edge_agent.contract.follow import Follower, Key
+from edge_agent.contract.packing import MOST_BYTES, pack
 from edge_agent.contract.stream import News, Stream
 from tests.contract.told import DEVICE, EPOCH, GATEWAY, NOW, data, loss, status, topic
 
@@ -261,6 +262,11 @@ def test_every_example_is_understood_and_later_keys_are_ignored() -> None:
         (topic("data"), data([1], 0).replace(b'"seq": 1', b'"seq": "1"'), "readings.0.seq"),
         (topic("data"), b"{", "JSON"),
         (topic("data"), b"\xff", "JSON"),
+        (topic("history"), b"\x1f\x8b", "packed and broken"),
+        (topic("history"), pack(b"{}")[:-4], "packed and broken"),
+        (topic("history"), pack(b"{}") + b"more", "packed and broken"),
+        (topic("history"), pack(b" " * (MOST_BYTES + 1)), "too large"),
+        (topic("history"), pack(b"{}"), "site"),
         (topic("loss"), loss(5, 4), "ends before"),
         ("park/v1/east-park/gw-01/data", data([1], 0), "no topic"),
         ("other/park/v1/east-park/gw-01/data/meter-7", data([1], 0), "no topic"),

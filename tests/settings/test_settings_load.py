@@ -110,8 +110,6 @@ def test_planned_keys_are_accepted_where_they_ask_for_nothing(loaded: Loaded) ->
         direction = "auto"
         [uplink.city]
         servers = ["mqtt://b"]
-        send = { batch = "0s" }
-        commands = false
         dialects = []
         [console]
         listen = ""

@@ -26,8 +26,8 @@ PLANNED = "is not supported by this version (it is planned); remove it"
     ("text", "expected"),
     [
         (
-            '[uplink.c]\nservers = ["mqtt://b"]\nsend = { batch = "1m" }',
-            [f"3: uplink.c.send.batch: {PLANNED}"],
+            '[uplink.c]\nservers = ["mqtt://b"]\ndialects = ["senml"]',
+            [f"3: uplink.c.dialects: {PLANNED}"],
         ),
         ('[metrics]\nlisten = ":80"', [f"2: metrics.listen: {PLANNED}"]),
     ],
@@ -109,6 +109,10 @@ def test_planned_keys_are_refused_where_they_ask_for_something(
         (
             "[uplink.u]\nservers = ['mqtt://b']\nroot = '/a'",
             "3: uplink.u.root: cannot begin topics; write words",
+        ),
+        (
+            "[uplink.u]\nservers = ['mqtt://b']\nprotocol = '3.1.1'\nsend = { gzip = true }",
+            "1: uplink.u: has send.gzip, which needs MQTT 5; remove it",
         ),
         (
             "[uplink.u]\nservers = ['mqtt://b']\npassword = 'x'",
