@@ -25,10 +25,6 @@ PLANNED = "is not supported by this version (it is planned); remove it"
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (
-            '[uplink.c]\nservers = ["mqtt://b"]\ndialects = ["senml"]',
-            [f"3: uplink.c.dialects: {PLANNED}"],
-        ),
         ('[metrics]\nlisten = ":80"', [f"2: metrics.listen: {PLANNED}"]),
     ],
 )

@@ -56,6 +56,19 @@ class Guarded:
         return listening(self.consumers, *self.options(user))
 
 
+async def _open(port: int) -> None:
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                await asyncio.sleep(0.05)
+                continue
+            writer.close()
+            await writer.wait_closed()
+            return
+
+
 async def _said(*command: str) -> str:
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
@@ -122,7 +135,8 @@ async def broker(tmp_path: Path) -> AsyncIterator[Guarded]:
     configuration.write_text("\n".join([text, *own, ""]), "utf-8")
     login = Login(f"mqtt://127.0.0.1:{ports[0]}", "", "")
     served = mosquitto.Mosquitto("mosquitto", (program, "-c", str(configuration)), login, place / "out")
-    await served.start()
+    await served.start()  # which waits for the first port
+    await _open(ports[1])
     try:
         yield Guarded(*ports, tls / "ca.pem", log)
     finally:
