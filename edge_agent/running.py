@@ -164,6 +164,7 @@ class Running:
         made.expect_s = settings.expect or settings.interval
         made.on_availability = self._availability_changed
         made.ways.keep_now = partial(self._outbox.keep, immediate=True)
+        made.ways.tell = self.telling.tell
         made.ways.remember = partial(self._outbox.memory.remember, part.id)
         made.recall(self._outbox.memory.of(part.id))
         return made
@@ -211,7 +212,7 @@ class Running:
 
     def _availability_changed(self, device: str) -> None:
         made = self.devices[device]
-        self.telling.tell(Event(made.availability, device, made.since_ms, made.problem))
+        self.telling.tell(Event(made.availability, device, made.since_ms, made.reason))
         for uplink in self.uplinks.values():
             uplink.publish_state(device)
 

@@ -68,7 +68,12 @@ class Telling:
         self._keep(event)
 
     def close(self) -> None:
-        """End all timers. What waits is told anew after a restart, where it still holds."""
+        """End all timers. Alarms that wait are told now: after a restart they would be taken for told.
+
+        What waits of availability is told anew after a restart, where it still holds.
+        """
         for source in self._sources.values():
             if source.timer is not None:
                 source.timer.cancel()
+            if source.waiting is not None and source.waiting.alarm:
+                self._late(source)

@@ -91,7 +91,8 @@ def ended(rule: Averaging, window: Window, device: str, at_ms: int) -> list[Read
             if sum_.unknown is not None:
                 quality.update(dict.fromkeys(names, sum_.unknown))
             continue
-        values.update(zip(names, (plain(sum_.mean), sum_.low, sum_.high), strict=True))
+        mean = min(max(plain(sum_.mean), sum_.low), sum_.high)
+        values.update(zip(names, (mean, sum_.low, sum_.high), strict=True))
         why = sum_.quality or (PARTIAL if sum_.unknown is not None or not whole else None)
         if why is not None:
             quality.update(dict.fromkeys(names, why))
@@ -137,5 +138,4 @@ def _added(sum_: Sum, value: Value | None, why: Quality | None) -> Sum:
         return Sum(1, value, value, value, why, unknown)
     # in two parts, since a sum or a difference of two large numbers may be none
     mean += value / (count + 1) - mean / (count + 1)
-    low, high = min(low, value), max(high, value)
-    return Sum(count + 1, min(max(mean, low), high), low, high, worst or why, unknown)
+    return Sum(count + 1, mean, min(low, value), max(high, value), worst or why, unknown)
