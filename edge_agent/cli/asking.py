@@ -28,7 +28,7 @@ class Dialog:
                 }
             except (OSError, ValueError, AttributeError):
                 self._known = {}
-            say("Going on where it was interrupted; Enter takes what is in brackets.")
+            say("Going on where it was interrupted; Enter takes what is in brackets, - takes nothing.")
 
     def text(
         self, key: str, question: str, default: str = "", check: Callable[[str], object] = lambda _text: None
@@ -44,6 +44,7 @@ class Dialog:
         default = self._known.get(key, default)
         while True:
             told = _line(f"{question}{f' [{default}]' if default else ''}: ").strip() or default
+            told = "" if told == "-" else told
             try:
                 check(told)
             except ValueError as error:
@@ -87,6 +88,16 @@ class Dialog:
     def done(self) -> None:
         """Forget all answers."""
         self._memory.unlink(missing_ok=True)
+
+
+def keep_secret(name: str, secret: str) -> None:
+    """Keep a secret as a file of its own, and say where; or end the verb."""
+    from edge_agent.onsite.placing import place_secret  # noqa: PLC0415 - not for --help
+
+    try:
+        say(f"  kept in {place_secret(name, secret)}")
+    except OSError as error:
+        stop(f"secret {name} cannot be kept ({error.filename}: {error.strerror}); run it with sudo")
 
 
 def _line(question: str) -> str:

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_agent.cli.asking import Dialog
+from edge_agent.cli.asking import Dialog, keep_secret
 from edge_agent.cli.ending import stop, until_stopped
 from edge_agent.cli.say import say
 from edge_agent.cli.scan import Shown, read_addresses, read_formats
-from edge_agent.onsite.placing import place_secret
 from edge_agent.onsite.wanted import Wanted, from_air, from_line
 
 if TYPE_CHECKING:
@@ -100,7 +99,9 @@ def _offer_line(dialog: Dialog, port: str, found: "Found", taken: list[Wanted]) 
     choice = 1
     if len(found.fits) > 1:
         known = [str(number) for number in range(1, len(found.fits) + 1)]
-        asked = dialog.text("fit", "  Which is it? Compare with what the device shows", "1", _one_of(known))
+        asked = dialog.text(
+            f"fit of {where}", "  Which is it? Compare with what the device shows", "1", _one_of(known)
+        )
         choice = int(asked)
     wanted = from_line(lasting(port), found, choice - 1)
     _take(dialog, wanted, taken)
@@ -137,7 +138,7 @@ def _offer_air(dialog: Dialog, adapter: str, senders: "Senders", taken: list[Wan
         if _take(dialog, wanted, taken) and known.needs_key:
             secret = f"{wanted.id}-key"
             if key := dialog.secret("  Its key, 32 hex digits (Enter: later)"):
-                say(f"  kept in {place_secret(secret, key)}")
+                keep_secret(secret, key)
             wanted.settings["bindkey"] = {"secret": secret}
 
 

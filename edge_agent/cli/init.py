@@ -2,13 +2,14 @@
 
 import os
 import shlex
+import shutil
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_agent.cli.asking import Dialog
+from edge_agent.cli.asking import Dialog, keep_secret
 from edge_agent.cli.ending import stop
 from edge_agent.cli.options import CONFIG, ConfigFile, Yes
 from edge_agent.cli.say import say
@@ -152,13 +153,8 @@ def _ask_broker(dialog: Dialog, answers: "Answers", password_file: Path | None, 
         dialog.forget("broker")
         dialog.forget("username")
     if password:
-        from edge_agent.onsite.placing import place_secret  # noqa: PLC0415 - as above
-
         answers.secret = f"{answers.uplink}-password"
-        try:
-            say(f"password kept in {place_secret(answers.secret, password)}")
-        except OSError as error:
-            stop(f"the password cannot be kept ({error.filename}: {error.strerror}); run it with sudo")
+        keep_secret(answers.secret, password)
 
 
 def _first_line(file: Path | None) -> str:
@@ -236,7 +232,7 @@ def _write(config: Path, text: str) -> None:
 
     try:
         if config.exists():
-            config.replace(config.with_name(f"{config.name}.before"))
+            shutil.copy2(config, config.with_name(f"{config.name}.before"))
         replace_file(config, text)
         config.chmod(0o644)
     except OSError as error:

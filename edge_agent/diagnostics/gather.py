@@ -37,14 +37,18 @@ _UNIT = "edge-agent"
 def secrets_of(config: Path) -> list[str]:
     """Return the secrets that may stand in what is gathered: the file's, the folders', the environment's."""
     found = [told for name, told in os.environ.items() if called_secret(name) and len(told) >= _SHORTEST]
-    raw = _parsed(config)
-    found += values_called_secret(raw)
+    tables = [_parsed(file) for file in _files(config)]
+    found += values_called_secret(tables)
     handed = os.environ.get("CREDENTIALS_DIRECTORY")
     for folder in filter(None, (handed, str(secret.FOLDER))):
-        names = {*secret_names(raw), *_names(Path(folder))}
+        names = {*secret_names(tables), *_names(Path(folder))}
         for name in names:
             found += _lines(Path(folder, name))
     return [text for text in found if text.strip()]
+
+
+def _files(config: Path) -> list[Path]:
+    return [config, *sorted((config.parent / "conf.d").glob("*.toml"))]
 
 
 def _names(folder: Path) -> list[str]:
@@ -65,7 +69,7 @@ def _lines(file: Path) -> list[str]:
 def pieces(config: Path, *, log: Path | None, online: bool) -> Iterator[tuple[str, str]]:
     """Return each piece with its name. One that cannot be had says why."""
     yield "versions.json", _tried(_versions)
-    for file in (config, *sorted((config.parent / "conf.d").glob("*.toml"))):
+    for file in _files(config):
         yield f"config/{file.name}.json", _tried(partial(_configured, file))
     yield "doctor.json", _tried(lambda: [asdict(one) for one in examine(config, online=online)])
     yield "status.json", _tried(_status)

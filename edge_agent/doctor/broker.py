@@ -11,6 +11,7 @@ from edge_agent.uplink.ends import SessionError
 from edge_agent.uplink.probe import Visit, visiting
 
 _NOBODY = "doctor-check"  # a device, command or gateway that there is not
+_PROBE = b'{"schema":"park.probe/1"}'
 _REFUSED = "correct the broker's ACL; docs/contract.md has what a gateway may do"
 
 
@@ -73,9 +74,11 @@ def rights(group: Group, visit: Visit, base: str, others: str) -> Iterator[Findi
 
 
 def _own_status(group: Group, visit: Visit, topic: str) -> Iterator[Finding]:
-    """Repeat what is retained there, not retained: to a consumer it is the same message once more."""
-    retained = visit.heard.pop(topic, b"")
-    allowed = visit.may_write(topic, retained)
+    """Repeat what is retained there, not retained: to a consumer it is the same message once more.
+
+    Where there is none, one of a schema that nobody knows: an empty one would say that the gateway is gone.
+    """
+    allowed = visit.may_write(topic, visit.heard.pop(topic, b"") or _PROBE)
     if allowed is False:
         yield group.fail(f"write {topic}", "the broker refuses it", _REFUSED)
     elif not visit.hears(topic, 3.0):
@@ -92,7 +95,7 @@ def _too_much(group: Group, visit: Visit, base: str, others: str) -> Iterator[Fi
     wrong = [
         topic
         for topic in (f"{base}/cmd/{_NOBODY}", f"{site}/{_NOBODY}/data/{_NOBODY}")
-        if visit.may_write(topic) or (topic in visit.heard)
+        if visit.may_write(topic) or (visit.protocol == "3.1.1" and visit.hears(topic))
     ]
     if wrong:
         yield group.warn(

@@ -61,7 +61,7 @@ def _port(group: Group, port: Path, user: User, *, held: bool) -> Iterator[Findi
     elif others:
         yield group.fail(str(port), f"is in use by {', '.join(others)}", "stop that; a port has one owner")
     else:
-        yield group.ok(str(port), f"is there, {user.name} may open it, nobody else has it")
+        yield group.ok(str(port), f"is there, {user.name} may open it, nobody is seen to have it")
     name = lasting(str(port))
     if name != str(port) and not str(port).startswith("/dev/serial/"):
         yield group.warn(

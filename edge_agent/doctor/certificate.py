@@ -17,8 +17,8 @@ _LONG = 0x80
 
 
 def certificates(group: Group, uplink: Uplink) -> Iterator[Finding]:
-    """Look at the files that an uplink names: the earliest end in each counts."""
-    for key, file in (("ca", uplink.ca), ("cert", uplink.cert)):
+    """Look at the files that an uplink names. Of several authorities the last to end counts."""
+    for key, file, which in (("ca", uplink.ca, max), ("cert", uplink.cert, min)):
         if file is None:
             continue
         try:
@@ -27,7 +27,7 @@ def certificates(group: Group, uplink: Uplink) -> Iterator[Finding]:
             yield group.fail(f"{key} {file}", f"cannot be read ({error})", "write a PEM file there")
             continue
         if ends:
-            yield remaining(group, f"{key} {file}", min(ends))
+            yield remaining(group, f"{key} {file}", which(ends))
         else:
             yield group.fail(f"{key} {file}", "holds no certificate", "write a PEM file there")
 

@@ -1,7 +1,6 @@
 """A short visit to a broker under a name of its own: may the gateway connect, write and read here?
 
-A visit never touches the agent's session, has no will, and changes no retained message. What it writes is
-empty and for a device that there is not; on the gateway's own status it repeats what is retained there.
+A visit never touches the agent's session, has no will, and changes no retained message.
 """
 
 import ssl

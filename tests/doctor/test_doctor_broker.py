@@ -7,8 +7,12 @@ from typing import Any
 
 import pytest
 
+from edge_agent.consume.subscriber import Login, Subscriber
+from edge_agent.contract.follow import Follower
+from edge_agent.contract.topics import TOPICS
 from edge_agent.doctor.broker import brokers
 from edge_agent.doctor.finding import Finding
+from edge_agent.settings.fields import Server
 from edge_agent.settings.model import Config
 from tests.faults.broker import Broker
 from tests.faults.broker import running as broker_running
@@ -122,6 +126,36 @@ async def test_a_running_agent_does_not_notice(broker: Broker, tmp_path: Path) -
     assert (after.connected, after.problem, after.acknowledged) == (True, before.problem, 10)
     log = broker.log.read_text()
     assert log.count("as gw-01 (") == 1
+
+
+async def test_a_consumer_loses_nothing_by_it(broker: Broker, tmp_path: Path) -> None:
+    """A backend that follows what gateways send hears of nobody gone, and of nothing that is wrong."""
+    broker.allow(*RIGHT, "topic read park/v1/#")
+    await broker.reload()
+    follower = Follower()
+
+    def hear(topic: str, payload: bytes) -> None:
+        follower.hear(topic, payload, 0)
+
+    consumer = Subscriber(
+        Login(Server("127.0.0.1", broker.port, tls=False)),
+        [f"{BASE}/{topic.name}/#" for topic in TOPICS if topic.below != "name"],
+        hear,
+        lambda: None,
+        lambda _text: None,
+    )
+    async with running(tmp_path / "outbox.db", settings(broker.port)) as rig:
+        await rig.connected()
+        await asyncio.to_thread(consumer.open)
+        try:
+            told = await found(config(broker))
+            rig.keep(1)
+            await rig.drained()
+        finally:
+            await asyncio.to_thread(consumer.close)
+    assert told[f"write and read {BASE}/status"].level == "OK"
+    assert follower.gateways[GATEWAY].latest.state == "online"
+    assert (follower.counts.readings, follower.counts.refused) == (1, 0)
 
 
 async def test_a_broker_that_is_not_there(broker: Broker) -> None:
