@@ -47,8 +47,8 @@ class Agent:
     """One gateway's agent. ``run`` runs until ``stop``; ``status`` may be asked at any time.
 
     ``on_ready`` is called once the outbox is open and every device's task has started; ``on_acknowledged``
-    for each message of readings that a broker has taken. ``source`` is where
-    the configuration comes from.
+    for each message of readings that a broker has taken. ``source`` is where the
+    configuration comes from.
     """
 
     def __init__(
@@ -227,8 +227,9 @@ class Agent:
                 return self._not_reloaded(*error.problems)
             except (DiskError, InUseError, UnknownDriverError, ValueError) as error:
                 place = "the outbox" if isinstance(error, DiskError) else "the configuration"
-                wrong, _, remedy = str(error).partition("; ")
-                return self._not_reloaded(Problem(place, 0, "", wrong, remedy or "reload once more"))
+                wrong, _, remedy = str(error).rpartition("; ")
+                said = (wrong, remedy) if wrong else (remedy, "reload once more")
+                return self._not_reloaded(Problem(place, 0, "", *said))
             self._applied(loaded.config)
             if self._source is not None:
                 await asyncio.to_thread(self._source.ran)
@@ -308,7 +309,7 @@ class Agent:
 
 def _not_applied(problems: Sequence[Problem]) -> str:
     more = f" ({len(problems) - 1} more)" if len(problems) > 1 else ""
-    return f"the last good configuration runs; {problems[0]}{more}"
+    return f"the last good configuration goes on; {problems[0]}{more}"
 
 
 def _disk_free_mb(path: Path) -> int:

@@ -16,6 +16,7 @@ from edge_agent.profile import profile_text
 from edge_agent.settings import last_good
 from edge_agent.settings.source import Source
 from tests.faults import broker as brokers
+from tests.faults.disk import mounted
 from tests.uplink.rig import Listener, listening
 
 _AIR = {"temperature": 30.5, "humidity": 48.6}
@@ -173,6 +174,34 @@ async def test_what_cannot_be_changes_nothing_and_is_said(tmp_path: Path, wires:
         await _all_read_on(agent)
 
 
+async def test_a_disk_that_takes_nothing_lets_nothing_change(tmp_path: Path, wires: list[Wire]) -> None:
+    with mounted(tmp_path, size_mb=8) as disk:
+        uplink = '[uplink.city]\nservers = ["mqtt://127.0.0.1:9"]\n'
+        right = _head(disk.path) + _bus("a", wires[0].near) + _device("one", "a", 1)
+        async with _running(tmp_path, right + uplink) as agent:
+            await _all_read_on(agent)
+            disk.fill()
+            await _until(lambda: agent.status().waiting > 5)
+            await _until(lambda: agent.status().problem)
+            before = agent.status()
+            other = right.replace('interval = "100ms"', 'interval = "200ms"') + _device("two", "a", 2)
+            (tmp_path / "agent.toml").write_text(other, "utf-8")
+            reloaded = await agent.reload()
+            assert "the outbox: the disk takes nothing now" in str(reloaded.problems[0])
+            now = agent.status()
+            assert [up.name for up in now.uplinks] == ["city"]
+            assert [device.id for device in now.devices] == ["one"]
+            await _until(lambda: agent.status().waiting > before.waiting + 5)  # it is read on
+            disk.free()
+            await _until(lambda: not agent.status().waiting or agent.status().kept > before.kept)
+            assert await _reloaded(agent, tmp_path, other) == {
+                "one changed",
+                "two added",
+                "uplink city removed",
+            }
+            await _all_read_on(agent)
+
+
 async def test_what_is_another_without_a_restart_of_anything(tmp_path: Path, wires: list[Wire]) -> None:
     right = _head(tmp_path) + _bus("a", wires[0].near) + _device("one", "a", 1)
     async with _running(tmp_path, right) as agent:
@@ -210,7 +239,7 @@ async def test_the_last_that_ran_is_kept(tmp_path: Path, wires: list[Wire]) -> N
         assert devices() == ["one", "two"]
     source = Source(tmp_path / "agent.toml")
     agent = Agent(source.begin().config, source=source)
-    assert "the last good configuration runs; " in agent.status().problem
+    assert "the last good configuration goes on; " in agent.status().problem
 
 
 async def test_what_is_retained_follows_without_a_new_connection(tmp_path: Path, wires: list[Wire]) -> None:

@@ -116,6 +116,28 @@ async def test_whoever_has_no_pattern_is_scanned_for_actively(bluez: FakeBlueZ, 
         await until(lambda: made.seen[MAC])
 
 
+@MODES
+async def test_who_comes_and_goes_while_it_scans(bluez: FakeBlueZ, sensor: Peripheral, mode: str) -> None:
+    """A reload adds and removes devices; the others are heard on."""
+    first, second = Heard(), Heard()
+    other = bluez.world.add_peripheral(Peripheral("A4:C1:38:00:00:02"))
+    made = Radio("hci0", active=mode == "active", expect=lambda: None, pace=QUICK)
+    made.listen(MAC, CARES, first)
+    async with running(made):
+        await scanning(made)
+        await hear(bluez, sensor, first, 5)
+        end = made.listen(other.address, CARES, second)
+        await hear(bluez, other, second, 6)
+        await hear(bluez, sensor, first, 7)
+        end()
+        before = len(second)
+        await hear(bluez, sensor, first, 8)
+        bluez.world.advertise(other, services=said(9))
+        await hear(bluez, sensor, first, 10)
+        assert len(second) == before
+        assert made.passive == (mode == "passive")
+
+
 async def crash(bluez: FakeBlueZ, _bus: PrivateBus, _made: Radio) -> None:
     await bluez.crash()
     await asyncio.sleep(0.05)

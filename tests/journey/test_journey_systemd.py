@@ -110,6 +110,20 @@ def writer(*_):
 signal.signal(signal.SIGUSR1, loop)
 signal.signal(signal.SIGUSR2, writer)
 """
+
+
+async def test_a_reload_is_told(tmp_path: Path) -> None:
+    async with agent(tmp_path, tmp_path / "outbox.db") as (program, systemd):
+        await systemd.until(lambda told: "READY=1" in told)
+        program.process.send_signal(signal.SIGHUP)
+        await systemd.until(lambda told: told.count("READY=1") == 2)
+        told = [line for line in systemd.told if line.partition("=")[0] in {"READY", "RELOADING"}]
+        assert told == ["READY=1", "RELOADING=1", "READY=1"]
+        program.process.send_signal(signal.SIGTERM)
+        code, _, err = await program.over(60)
+        assert code == 0, err
+
+
 KEEPS = """\
 from edge_agent.collect import tasks
 from edge_agent.driver import Sample
