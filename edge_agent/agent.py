@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
-from edge_agent import __version__
+from edge_agent import __version__, board
 from edge_agent.bus.serial import BusError
 from edge_agent.clock import Clock, SystemClock, told_of_steps
 from edge_agent.collect.device import Device
@@ -275,6 +275,7 @@ class Agent:
             name=gateway.name,
             version=__version__,
             outbox=str(outbox.disk.path if outbox else self._config.outbox.path),
+            board=board.look(),
         )
 
     def _problems(self) -> Iterator[str]:

@@ -108,6 +108,8 @@ def refused(old: Config, new: Config) -> Iterator[Finding]:
                 "cannot change while the agent runs: what is kept is numbered under it",
                 f"set it back to {getattr(old.gateway, key)!r}; `edge-agent rename` changes it",
             )
+    if old.metrics != new.metrics:
+        yield Finding(("metrics", "listen"), "cannot change while the agent runs", "restart the agent")
     if old.outbox.path != new.outbox.path:
         yield Finding(
             ("outbox", "path"),

@@ -18,6 +18,7 @@ from edge_agent.console import run as console
 from edge_agent.control.server import serving
 from edge_agent.control.verbs import verbs
 from edge_agent.control.wire import places
+from edge_agent.metrics.server import exposing
 from edge_agent.outbox.store import DamagedError, DiskError, OutboxError, ReadOnlyError
 from edge_agent.settings.error import SettingsError
 from edge_agent.settings.source import Source
@@ -99,6 +100,7 @@ async def _run(agent: Agent, place: Path, pause: float) -> bool:
             _beside(keep_told(agent), "systemd"),
             _beside(reload_when(hung_up, agent), "reload"),
             _beside(console.run(agent.config.console, agent.config.outbox.path, verbs(agent)), "console"),
+            exposing(agent.config.metrics.listen, agent.status),
         ):
             await agent.run()
     except asyncio.CancelledError:

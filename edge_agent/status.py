@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeVar
 
+from edge_agent.board import Board
 from edge_agent.reading import Grade, Quality, Value
 
-T = TypeVar("T", "DeviceStatus", "UplinkStatus", "BusStatus", "Status")
+T = TypeVar("T", "DeviceStatus", "UplinkStatus", "BusStatus", "Board", "Status")
 
 Availability = Literal["online", "late", "offline"]
 
@@ -102,6 +103,7 @@ class Status:
     name: str = ""
     version: str = ""
     outbox: str = ""
+    board: Board | None = None
 
 
 def wrong(status: Status) -> Iterator[str]:
@@ -112,16 +114,20 @@ def wrong(status: Status) -> Iterator[str]:
         yield status.problem
     if status.clock != "synchronised":
         yield "the clock is not known to be right"
+    if status.board is not None:
+        yield from status.board.wrong()
     for bus in status.buses:
         if bus.problem:
             yield f"bus {bus.id}: {bus.problem}"
     for uplink in status.uplinks:
         if uplink.problem or not uplink.connected:
             yield f"uplink {uplink.name}: {uplink.problem or 'not connected'}"
-    for device in status.devices:
-        if device.availability != "online":
-            heard = "not heard yet" if device.heard_s is None else device.availability
-            yield f"{device.id}: {heard}" + (f"; {device.problem}" if device.problem else "")
+    yield from (_silent(device) for device in status.devices if device.availability != "online")
+
+
+def _silent(device: DeviceStatus) -> str:
+    heard = "not heard yet" if device.heard_s is None else device.availability
+    return f"{device.id}: {heard}" + (f"; {device.problem}" if device.problem else "")
 
 
 def as_json(status: Status) -> dict[str, Any]:
@@ -153,6 +159,7 @@ def from_json(told: Mapping[str, Any]) -> Status:
         devices=tuple(devices),
         uplinks=tuple(_made(UplinkStatus, one) for one in told["uplinks"]),
         buses=tuple(_made(BusStatus, one) for one in told["buses"]),
+        board=_made(Board, told["board"]) if told.get("board") else None,
     )
 
 

@@ -28,6 +28,7 @@ need shellcheck command -v shellcheck
 need faketime command -v faketime
 need nodejs command -v node
 need npm command -v npm
+need prometheus command -v promtool
 need postgresql sh -c 'ls /usr/lib/postgresql/*/bin/initdb'
 
 [ -n "$missing" ] || exit 0

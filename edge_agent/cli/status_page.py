@@ -37,6 +37,9 @@ def _head(status: Status) -> Text:
         ),
         "not bold",
     )
+    if (board := status.board) is not None:
+        hot = "" if board.temperature is None else f"{board.temperature:g} °C, "
+        head.append(f"board  {hot}load {board.load:g} on {board.cores} cores\n", "not bold")
     return head
 
 

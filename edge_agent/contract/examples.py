@@ -185,6 +185,13 @@ EXAMPLES: dict[str, dict[str, dict[str, Any]]] = {
             "rss_mb": 41,
             "devices": {"online": 11, "late": 0, "offline": 1},
             "commands": {"ok": 12, "expired: deadline": 1},
+            "board": {
+                "temperature": 51.5,
+                "load": 0.12,
+                "cores": 4,
+                "throttled": False,
+                "under_voltage": False,
+            },
         },
     },
     "cmd": {

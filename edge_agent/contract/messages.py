@@ -174,6 +174,16 @@ class DevicesHealth(Message):
     offline: int
 
 
+class BoardHealth(Message):
+    """What the gateway's board says of itself; what it does not tell is left out."""
+
+    temperature: float | None = Field(None, description="of the processor, Cel")
+    load: float = Field(description="of the last minute")
+    cores: int
+    throttled: bool | None = Field(None, description="kept slower by heat")
+    under_voltage: bool | None = Field(None, description="its supply was too weak")
+
+
 class HealthMessage(Message):
     """The agent's own numbers, each half minute. QoS 0, not retained."""
 
@@ -194,6 +204,7 @@ class HealthMessage(Message):
         None, description="how many since the start, by what became of them"
     )
     problem: str | None = None
+    board: BoardHealth | None = None
 
 
 class CmdMessage(Message):

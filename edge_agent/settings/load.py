@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from edge_agent.settings import checks, planned, wording
+from edge_agent.settings import checks, wording
 from edge_agent.settings.device import Bus, Device
 from edge_agent.settings.error import Problem, SettingsError
 from edge_agent.settings.model import Config
@@ -60,18 +60,12 @@ def judged(written: Written) -> Loaded:
     """Check what is written, all of it. Raises as ``load_what_runs``."""
     raw = copy.deepcopy(written.raw)
     named = set(_table(raw, "bus"))
-    found = list(planned.take_out(raw))
-    refused = {finding.path[:-1] for finding in found}
+    found: list[wording.Finding] = []
     try:
         config = Config.model_validate(raw)
         buses, devices = config.bus, config.device
     except ValidationError as error:
-        # a table that asks for something planned lacks what it would need without that
-        found += [
-            finding
-            for finding in wording.findings(error, Config)
-            if finding.wrong != wording.MISSING or finding.path[:-1] not in refused
-        ]
+        found += wording.findings(error, Config)
         _prune(raw, error)
         buses, devices = _sound(Bus, _table(raw, "bus")), _sound(Device, _table(raw, "device"))
     found += checks.check(buses, devices, named)

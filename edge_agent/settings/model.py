@@ -5,13 +5,14 @@ In the file durations and sizes carry units; here durations are seconds and size
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
     Field,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
 from edge_agent.settings.console import Console
@@ -25,6 +26,7 @@ from edge_agent.settings.fields import (
     Text,
     Timezone,
 )
+from edge_agent.settings.listen import Listen, is_local
 from edge_agent.settings.table import Table
 from edge_agent.settings.units import within
 from edge_agent.settings.uplink import Uplink
@@ -56,6 +58,22 @@ class Clock(Table):
     wait: Duration = 120.0
 
 
+class Metrics(Table):
+    """Where Prometheus may ask. Anybody who reaches the place may; ``public``: also from other machines."""
+
+    listen: Listen = ""
+    public: bool = False
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        if self.listen and not is_local(self.listen) and not self.public:
+            raise ValueError(
+                "listens to other machines, and anybody there may read all metrics; "
+                'add public = true, or write "127.0.0.1:9464"'
+            )
+        return self
+
+
 class Log(Table):
     """What the agent says about itself."""
 
@@ -72,6 +90,7 @@ class Config(Table):
     uplink: Annotated[Mapping[Id, Uplink], Field(max_length=8)] = Field(default_factory=dict)
     bus: Annotated[Mapping[Id, Bus], Field(max_length=100)] = Field(default_factory=dict)
     device: Annotated[Mapping[Id, Device], Field(max_length=500)] = Field(default_factory=dict)
+    metrics: Metrics = Metrics()
     log: Log = Log()
     console: Console = Console()
 

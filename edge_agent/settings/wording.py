@@ -9,9 +9,6 @@ from pydantic import BaseModel, ValidationError
 
 Path = tuple[str | int, ...]
 
-MISSING = "is missing"
-LATER = "is not supported by this version (it is planned)"
-
 
 class Finding(NamedTuple):
     """One thing that is wrong, at a key path in the file.
@@ -97,7 +94,7 @@ def _worded(kind: str, told: Mapping[str, Any], message: str, place: Path) -> tu
             answer = "is not a table", f"write {{ ... }} or give it lines of its own under [{key}]"
         case "missing" if isinstance(key, str):
             table = dotted(place[:-1])
-            answer = MISSING, f"add {key} = ..." + (f" to [{table}]" if table else " or its table")
+            answer = "is missing", f"add {key} = ..." + (f" to [{table}]" if table else " or its table")
         case "literal_error" | "enum":
             answer = "is not one of the choices", f"write {told['expected']}"
         case "too_long" | "string_too_long":

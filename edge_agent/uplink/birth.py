@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 
 from edge_agent.contract.messages import (
     HealthMessage,
@@ -126,6 +127,7 @@ def health(  # noqa: PLR0913, PLR0917 - all that it tells beside the snapshot
             "devices": counts,
             "commands": commands,
             "problem": now.problem or None,
+            "board": None if now.board is None else asdict(now.board),
         }
     )
     return Outgoing(topics.health, message.payload(), qos=0, expiry=HEALTH_S)

@@ -101,7 +101,7 @@ def test_a_device_says_what_of_it_goes_when_the_outbox_is_full(loaded: Loaded) -
     assert (meter.class_, meter.when_full) == ("critical", "thin")
 
 
-def test_planned_keys_are_accepted_where_they_ask_for_nothing(loaded: Loaded) -> None:
+def test_keys_are_accepted_where_they_ask_for_nothing(loaded: Loaded) -> None:
     config = loaded(
         METER
         + """\

@@ -19,21 +19,6 @@ Loaded = Callable[[str], Config]
 Refused = Callable[[str], list[str]]
 
 
-PLANNED = "is not supported by this version (it is planned); remove it"
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ('[metrics]\nlisten = ":80"', [f"2: metrics.listen: {PLANNED}"]),
-    ],
-)
-def test_planned_keys_are_refused_where_they_ask_for_something(
-    refused: Refused, text: str, expected: list[str]
-) -> None:
-    assert refused(text) == expected
-
-
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
