@@ -26,6 +26,9 @@ def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDGE_AGENT_SOCKET", str(tmp_path / "control.sock"))
 
 
+ROWS = "SELECT seq FROM log JOIN stream ON stream.id = stream WHERE kind = 'reading' ORDER BY log.id"
+
+
 async def device(place: Path) -> dict[str, Any]:
     (found,) = (await ask("status", at=place))["devices"]
     return dict(found)
@@ -60,7 +63,7 @@ async def test_read_scan_listen_and_record_beside_the_agent(tmp_path: Path) -> N
         known = await device(place)
         assert (known["availability"], known["faults"], known["problem"]) == ("online", {}, "")
     with closing(sqlite3.connect(f"file:{tmp_path / 'outbox.db'}?mode=ro", uri=True)) as db:
-        seqs = [seq for (seq,) in db.execute("SELECT seq FROM log ORDER BY id")]
+        seqs = [seq for (seq,) in db.execute(ROWS)]
     assert seqs == list(range(1, len(seqs) + 1))
 
 
