@@ -100,7 +100,7 @@ def _outboxes(path: Path) -> Iterator[Path]:
     if named := os.environ.get("EDGE_AGENT__OUTBOX__PATH"):
         yield Path(named)
     with suppress(OSError, UnicodeDecodeError):
-        text = path.read_text("utf-8-sig")
+        text = path.read_text("utf-8-sig") if path.is_file() else ""  # a pipe would be waited for
         lines, places = text.splitlines(), locate(text)
         for place in (("outbox", "path"), ("outbox",)):  # a line of its own, or an inline table
             with suppress(KeyError, TypeError, tomllib.TOMLDecodeError):
