@@ -14,7 +14,7 @@ from edge_agent.profile import profile_note, profile_text
 from edge_agent.settings import resolve
 from edge_agent.settings.device import Device as DeviceSettings
 from edge_agent.settings.model import Config
-from edge_agent.settings.uplink import Send, Uplink
+from edge_agent.settings.uplink import Uplink
 from edge_agent.uplink.selection import selects
 
 
@@ -77,7 +77,7 @@ def lay_out(config: Config) -> Layout:
 
 def select(uplink: Uplink, parts: Mapping[str, Part]) -> Selection:
     """Return which devices are on an uplink."""
-    if uplink.send == Send():  # then also what is left of devices that are gone from the file
+    if uplink.send.selects_all:  # then also what is left of devices that are gone from the file
         return Selection(None, uplink.begin)
     on = {
         id_

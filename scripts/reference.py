@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 
 from edge_agent.settings import units
 from edge_agent.settings.model import Config
+from edge_agent.settings.wording import table_in
 
 ROOT = Path(__file__).parents[1]
 _LINE = re.compile(
@@ -108,17 +109,11 @@ def _shown(text: str) -> Iterator[tuple[str, tuple[str, str]]]:
 def _fields(model: type[BaseModel], above: str = "") -> Iterator[tuple[str, FieldInfo]]:
     for name, field in model.model_fields.items():
         path = f"{above}{field.alias or name}"
-        inner = _table_in(field.annotation)
+        inner = table_in(field.annotation)
         if inner is None:
             yield path, field
         else:
             yield from _fields(inner, f"{path}.*." if get_origin(field.annotation) is Mapping else f"{path}.")
-
-
-def _table_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((table for part in get_args(annotation) if (table := _table_in(part))), None)
 
 
 def _kind(annotation: Any, metadata: list[Any]) -> str:

@@ -44,6 +44,12 @@ class Send(Table):
     batch: Annotated[Duration, AfterValidator(within(0, 3600, '"0s" to "1h"'))] = 0.0
     gzip: bool = False
 
+    @property
+    def selects_all(self) -> bool:
+        """Whether all devices are chosen, with all of their channels."""
+        chosen = self.devices == self.channels == ("*",)
+        return chosen and not (self.without or self.labels or self.without_channels)
+
 
 class Uplink(Table):
     """One way to a broker. In a loaded configuration ``client_id`` is never empty.

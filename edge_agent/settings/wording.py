@@ -116,11 +116,12 @@ def _keys(model: type[BaseModel], path: Path) -> list[str]:
             return []
         if get_origin(field.annotation) is Mapping:
             next(steps, None)
-        table = _table_in(field.annotation)
+        table = table_in(field.annotation)
     return [field.alias or name for name, field in table.model_fields.items()] if table else []
 
 
-def _table_in(annotation: Any) -> type[BaseModel] | None:
+def table_in(annotation: Any) -> type[BaseModel] | None:
+    """Return the model of a table that a key may have, None where it is a plain value."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next((table for part in get_args(annotation) if (table := _table_in(part))), None)
+    return next((table for part in get_args(annotation) if (table := table_in(part))), None)

@@ -1,0 +1,119 @@
+"""What a changed configuration ends and begins, and what it leaves alone."""
+
+from pathlib import Path
+
+import pytest
+
+from edge_agent.difference import Difference, between
+from edge_agent.layout import lay_out
+from edge_agent.settings.load import load
+
+TEXT = """\
+config = 1
+gateway = { site = "east-park", id = "gw-01" }
+clock.wait = "2m"
+[uplink.city]
+servers = ["mqtt://city.example"]
+[uplink.park]
+servers = ["mqtt://park.example"]
+send.devices = ["m*"]
+[bus.line]
+port = "/dev/ttyUSB0"
+[bus.radar]
+port = "/dev/ttyUSB1"
+[device.meter]
+driver = "modbus"
+bus = "line"
+settings = { profile = "eastron_sdm120", address = 1 }
+[device.mate]
+driver = "modbus"
+bus = "line"
+settings = { profile = "eastron_sdm120", address = 2 }
+[device.hall]
+driver = "ld2410"
+bus = "radar"
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "agent.toml"
+
+
+def _changed(file: Path, *changes: tuple[str, str]) -> Difference:
+    file.write_text(TEXT, "utf-8")
+    old, text = lay_out(load(file)), TEXT
+    for was, now in changes:
+        assert was in text
+        text = text.replace(was, now)
+    file.write_text(text, "utf-8")
+    return between(old, lay_out(load(file)))
+
+
+def test_the_same_again_is_no_difference(file: Path) -> None:
+    difference = _changed(file)
+    assert difference.words() == []
+    assert not difference.closed
+    assert not difference.restarted
+
+
+def test_a_device_is_another_and_its_neighbour_not(file: Path) -> None:
+    difference = _changed(file, ("address = 2", "address = 3"))
+    assert difference.words() == ["mate changed"]
+    assert (difference.closed, difference.restarted) == (frozenset(), ())
+
+
+def test_a_bus_takes_its_devices_along(file: Path) -> None:
+    difference = _changed(file, ("ttyUSB0", "ttyUSB7"))
+    assert difference.words() == ["bus line changed"]
+    assert difference.closed == {"line"}
+    assert set(difference.restarted) == {"meter", "mate"}
+
+
+def test_a_bus_that_would_begin_in_another_format_is_another(file: Path) -> None:
+    """The devices' factory format is the bus's, where it has none of its own."""
+    difference = _changed(file, ("eastron_sdm120", "xy_md02"))
+    assert difference.closed == {"line"}
+
+
+def test_who_speaks_unasked_has_a_port_that_begins_with_him(file: Path) -> None:
+    difference = _changed(file, ('driver = "ld2410"', 'driver = "ld2450"'))
+    assert difference.words() == ["hall changed"]
+    assert difference.closed == {"radar"}
+
+
+def test_a_bus_without_devices_is_let_go(file: Path) -> None:
+    difference = _changed(file, ('[device.hall]\ndriver = "ld2410"\nbus = "radar"\n', ""))
+    assert difference.words() == ["hall removed"]
+    assert difference.closed == {"radar"}
+
+
+def test_which_devices_an_uplink_gets_is_no_new_connection(file: Path) -> None:
+    renamed = _changed(file, ("[device.meter]", "[device.house]"))
+    assert renamed.words() == ["house added", "meter removed"]
+    assert renamed.uplinks == ((), (), ())
+    assert _changed(file, ('["m*"]', '["*"]')).uplinks.changed == ("park",)
+
+
+def test_all_uplinks_wait_for_the_clock(file: Path) -> None:
+    difference = _changed(file, ('wait = "2m"', 'wait = "3m"'))
+    assert difference.uplinks.changed == ("city", "park")
+    assert difference.keys == ("clock.wait",)
+
+
+def test_a_profile_is_part_of_its_device(file: Path) -> None:
+    profile = file.with_name("own.toml")
+    text = (Path(__file__).parents[2] / "drivers/modbus/profiles/eastron_sdm120.toml").read_text("utf-8")
+    profile.write_text(text, "utf-8")
+    file.write_text(TEXT.replace("eastron_sdm120", str(profile), 1), "utf-8")
+    old = lay_out(load(file))
+    profile.write_text("# another edition\n" + text, "utf-8")
+    assert between(old, lay_out(load(file))).words() == ["meter changed"]
+
+
+def test_how_an_uplink_sends_does_not_make_it_choose(file: Path) -> None:
+    """What is left of devices that are gone is for uplinks that get everything."""
+    file.write_text(TEXT.replace('send.devices = ["m*"]', 'send.batch = "5s"'), "utf-8")
+    assert lay_out(load(file)).selections["park"].devices is None
+    file.write_text(TEXT, "utf-8")
+    assert lay_out(load(file)).selections["park"].devices == {"meter", "mate"}
