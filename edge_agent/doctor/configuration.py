@@ -42,9 +42,13 @@ def _secret(file: Path, user: User) -> Finding:
     handed = os.environ.get("CREDENTIALS_DIRECTORY")
     if handed and Path(handed, file.name).is_file():
         return _GROUP.ok(what, "handed over by systemd")
-    if file.stat().st_mode & stat.S_IROTH:
+    try:
+        everybody, allowed = bool(file.stat().st_mode & stat.S_IROTH), user.may(file)
+    except OSError as error:
+        return _GROUP.warn(what, f"{file} cannot be looked at ({error.strerror})", "run doctor as root")
+    if everybody:
         return _GROUP.warn(what, "everybody on this machine may read it", f"`chmod 0640 {file}`")
-    if not user.may(file):
+    if not allowed:
         return _GROUP.warn(
             what,
             f"{user.name} may not read it; only systemd can hand it over",
