@@ -28,6 +28,8 @@ EX_CONFIG = 78
 """A person must act: systemd does not restart (RestartPreventExitStatus=78)."""
 
 
+_PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (0, 7))
+
 log = logging.getLogger(__name__)
 
 
@@ -46,7 +48,7 @@ def serve(config: Path, place: Path | None = None, *, strict: bool = False) -> i
     except SettingsError as error:
         print(error, file=sys.stderr)  # noqa: T201 - before logging is set up
         return EX_CONFIG
-    logging.basicConfig(level=loaded.config.log.level.upper(), format=_format(), stream=sys.stderr)
+    _begin_log(loaded.config.log.level)
     for problem in source.problems:
         log.error("%s; the agent runs with the last good configuration", problem)
     for problem in loaded.left_out:
@@ -120,10 +122,20 @@ async def _run(agent: Agent, place: Path, pause: float) -> bool:
     return stopped.is_set()
 
 
-def _format() -> str:
-    if os.environ.get("JOURNAL_STREAM"):  # the journal has its own time
-        return "%(levelname)s %(name)s: %(message)s"
-    return "%(asctime)s %(levelname)s %(name)s: %(message)s"
+def _begin_log(level: str) -> None:
+    """Log to stderr: to the journal with each line's priority, which has its own time; else with the time."""
+    journal = os.environ.get("JOURNAL_STREAM") == f"{(err := os.fstat(2)).st_dev}:{err.st_ino}"
+    form = "%(levelname)s %(name)s: %(message)s"
+    form = f"<%(priority)d>{form}" if journal else f"%(asctime)s {form}"
+    logging.basicConfig(level=level.upper(), format=form, stream=sys.stderr)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_prioritised)
+
+
+def _prioritised(record: logging.LogRecord) -> bool:
+    """Give a record the priority that sd-daemon(3) means by a number in front of the line."""
+    record.priority = next(number for least, number in _PRIORITIES if record.levelno >= least)
+    return True
 
 
 @asynccontextmanager

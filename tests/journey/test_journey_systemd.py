@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -97,6 +98,35 @@ async def test_ready_alive_and_stopping(tmp_path: Path) -> None:
         assert code == 0, err
         await systemd.until(lambda told: "STOPPING=1" in told)
     assert systemd.told.count("READY=1") == 1
+
+
+async def test_the_journal_is_told_how_grave_a_line_is(tmp_path: Path) -> None:
+    """Under systemd stderr is the stream that JOURNAL_STREAM names; elsewhere a line has its time."""
+    file = tmp_path / "agent.toml"
+    text = 'config = 1\ngateway = { site = "s", id = "g" }\n[bus.a]\nport = "/dev/none"\n'
+    device = "[device.d]\ndriver = 'modbus'\nbus = 'a'\nsettings = { profile = 'xy_md02', address = 7 }\n"
+    file.write_text(f'{text}{device}[outbox]\npath = "{tmp_path / "outbox.db"}"\n', "utf-8")
+    for named in (True, False):
+        read, write = os.pipe()
+        pipe = os.fstat(write)
+        environment = {"JOURNAL_STREAM": f"{pipe.st_dev}:{pipe.st_ino}" if named else "8:1"}
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "edge_agent", "run", "--config", str(file)),
+            stderr=write,
+            env=os.environ | environment,
+        )
+        os.close(write)
+        with os.fdopen(read) as said:
+            try:
+                line = ""
+                while "/dev/none" not in line:
+                    line = await asyncio.to_thread(said.readline)
+                    assert line, "it ended by itself"
+            finally:
+                process.terminate()
+                await process.wait()
+        assert line.startswith("<4>WARNING edge_agent.bus.port: /dev/none") is named
+        assert line[0].isdigit() is not named
 
 
 STUCK = """\
