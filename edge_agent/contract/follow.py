@@ -179,7 +179,6 @@ class Follower:
         if where.kind == "status":
             self.gateways.pop(where.gateway, None)
             self.healths.pop(where.gateway, None)
-            self.sites.pop(where.gateway, None)
         elif where.kind == "state":
             self.devices.pop((where.gateway, where.device), None)
 

@@ -95,6 +95,7 @@ class Mending:
         self._gaps: dict[Key, _Gap] = {}
         self._open: dict[str, _Open] = {}
         self._refusals: dict[str, _Refusal] = {}
+        self._at = 0
 
     @property
     def open(self) -> int:
@@ -108,6 +109,12 @@ class Mending:
 
     def due(self, at: int) -> list[Ask]:
         """Return what is to be asked now. Times are ms since 1970 UTC."""
+        if at < self._at:  # the clock was set back: what it said before means nothing
+            self._gaps.clear()
+            self._refusals.clear()
+            for request in self._open.values():
+                request.moved_at = at
+        self._at = at
         self._look(at)
         return list(self._asks(at))
 

@@ -92,11 +92,11 @@ def sent_bytes_s(config: Config, uplink: Uplink, found: Iterable[Source]) -> flo
         sent = tuple(channel for channel in source.channels if passes(channel.name))
         if not selects(uplink.send, source.id, source.labels, [channel.name for channel in sent]):
             continue
-        together = max(1.0, source.rate * config.outbox.window)
+        together = max(1.0, source.rate * max(config.outbox.window, uplink.send.batch))
         envelope, item = payload_bytes(config, source.id, sent)
         messages = source.rate / together
         total += messages * (message + len(f"data/{source.id}") + envelope) + source.rate * item
-        states = min(source.rate, 1.0)
+        states = min(source.rate, 1 / max(1.0, uplink.send.batch))
         total += states * (message + len(f"state/{source.id}") + _state_bytes(config, source.id, sent))
     return total
 

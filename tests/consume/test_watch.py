@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from edge_agent.contract.examples import EXAMPLES
 from tests.cli.verb import Said, finished, started, verb
 from tests.consume.publishing import publish
 from tests.contract.told import DEVICE, EPOCH, GATEWAY, data, loss, status, topic
@@ -72,6 +73,7 @@ async def test_a_gap_is_named_and_ends_with_1(logged: Broker) -> None:
         (topic("data"), data([11, 12], 10)),
         (topic("data"), data([12, 20], 19)),
         (topic("status"), status("offline", 1)),
+        (topic("event"), json.dumps(EXAMPLES["event"]["offline"]).encode()),
         (topic("data"), b"{}"),
     ]
     async with _watching(logged) as end:
@@ -81,6 +83,7 @@ async def test_a_gap_is_named_and_ends_with_1(logged: Broker) -> None:
     stream = {"gateway": GATEWAY, "device": DEVICE, "epoch": EPOCH}
     assert said["gaps"] == [stream | {"from_seq": 13, "to_seq": 19}]
     assert said["gateways_gone"] == [GATEWAY]
+    assert [(told["device"], told["event"]) for told in said["events"]] == [(DEVICE, "offline")]
 
 
 async def test_a_declared_loss_is_no_gap(logged: Broker) -> None:

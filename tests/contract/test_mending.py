@@ -174,6 +174,18 @@ def test_a_gateway_that_is_away_is_not_asked() -> None:
     assert len(talk.later(2)) == 1
 
 
+def test_a_clock_that_is_set_back_and_a_gateway_that_is_cleared_stop_nothing() -> None:
+    talk = Talk(10)
+    talk.follower.hear(topic("status"), status("online", 1), talk.at)
+    talk.later(3)
+    talk.at -= 86_400_000
+    talk.follower.hear(topic("status"), b"", talk.at)
+    assert len(talk.later(7)) == 1
+    talk.at -= 86_400_000
+    assert talk.later(10) == []
+    assert talk.later(30), "it was not answered, and is asked for again"
+
+
 def test_answers_to_others_and_nonsense_are_not_ours() -> None:
     talk = Talk(10)
     (asked,) = talk.later(7)

@@ -176,5 +176,7 @@ def test_an_uplink_costs_what_it_sends() -> None:
     some = settings(1883, send={"devices": ["meter-1"]})
     whole, part = (traffic.sent_bytes_s(all_of_it, one, traffic.sources(all_of_it)) for one in (plain, some))
     assert 0 < part < whole
+    rare = settings(1883, send={"batch": "5m"})
+    assert traffic.sent_bytes_s(all_of_it, rare, traffic.sources(all_of_it)) < whole / 2
     tls = plain.model_copy(update={"servers": settings(1883, servers=["mqtts://b"]).servers})
     assert traffic.sent_bytes_s(all_of_it, tls, traffic.sources(all_of_it)) > whole
