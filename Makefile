@@ -9,7 +9,7 @@ export PIP_CONSTRAINT := constraints.txt
 export PIP_BUILD_CONSTRAINT := constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo install check test bench soak new-driver pages words picture clean
+.PHONY: help demo install check test bench soak interop new-driver pages words picture clean
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
@@ -48,6 +48,11 @@ package-test: needs $(VENV)/.dev ## Install, upgrade and roll back for real, 10 
 	@command -v lintian debootstrap >/dev/null || apt-get install -q -y --no-install-recommends debootstrap lintian
 	$(BIN)/pytest -m package -rs tests/install $(ARGS)
 
+interop: $(VENV)/.dev ## Run the journey over RabbitMQ, ejabberd, NATS and mosquitto, and a real Home Assistant (10 min)
+	@scripts/needs.sh interop
+	@scripts/hass.sh $(VENV)-hass
+	EDGE_AGENT_HASS="$$PWD/$(VENV)-hass/bin/python" $(BIN)/pytest -m interop -rs tests/interop $(ARGS)
+
 new-driver: $(VENV)/.dev ## Begin a driver: make new-driver NAME=foo
 	@$(BIN)/python scripts/new_driver.py "$(NAME)"
 	@$(MAKE) --no-print-directory install
@@ -69,7 +74,7 @@ picture: $(VENV)/.demo ## Record docs/demo.svg from a real demo
 	$(BIN)/python scripts/picture.py docs/demo.svg
 
 clean: ## Take away .venv and all caches
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/peers/node_modules
+	rm -rf $(VENV) $(VENV)-hass .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/peers/node_modules
 
 # Entry points are written when the package is installed, even editable: so again when pyproject.toml changes.
 $(VENV)/.demo: pyproject.toml constraints.txt

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Install the programs that the tests run against: as root with apt-get, otherwise say which are missing.
+# `needs.sh interop`: also those of `make interop`; where their services should not start, see policy-rc.d(8).
 set -eu
 PATH=$PATH:/usr/sbin:/sbin
 
@@ -30,6 +31,11 @@ need nodejs command -v node
 need npm command -v npm
 need prometheus command -v promtool
 need postgresql sh -c 'ls /usr/lib/postgresql/*/bin/initdb'
+if [ "${1:-}" = interop ]; then
+    need rabbitmq-server test -x /usr/lib/rabbitmq/bin/rabbitmq-server
+    need ejabberd sh -c 'ls -d /usr/lib/*/ejabberd-*'
+    need nats-server command -v nats-server
+fi
 
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then

@@ -42,7 +42,8 @@ class Hearing:
         if self._downlink is not None:
             self._downlink.connected(self._on_news)
         self._session.listen(self._heard)
-        self._session.subscribe(self._topics.status)
+        # RabbitMQ makes a queue for QoS 1 on one node, and lets us in nowhere else while that is away
+        self._session.subscribe(self._topics.status, 1 if self.proved else 0)
         if self._downlink is not None:
             self._session.subscribe(self._topics.commands)
 

@@ -74,7 +74,8 @@ class Session:
         client = Client(
             CallbackAPIVersion.VERSION2,
             client_id=self._settings.client_id,
-            clean_session=None if five else False,
+            # only commands have to wait for us, and a session of RabbitMQ's is away when its node is
+            clean_session=None if five else not self._settings.commands,
             protocol=MQTTv5 if five else MQTTv311,
             reconnect_on_failure=False,
             manual_ack=True,
@@ -211,12 +212,12 @@ class Session:
             raise SessionError(f"the connection is gone ({sent.rc.name})")
         return sent.mid
 
-    def subscribe(self, topic: str) -> None:
-        """Ask for a topic, QoS 1. Under MQTT 5 it is told of each message whether it is to be retained."""
+    def subscribe(self, topic: str, qos: Literal[0, 1] = 1) -> None:
+        """Ask for a topic. Under MQTT 5 it is told of each message whether it is to be retained."""
         if self.five:
-            self._client.subscribe(topic, options=SubscribeOptions(qos=1, retainAsPublished=True))
+            self._client.subscribe(topic, options=SubscribeOptions(qos=qos, retainAsPublished=True))
         else:
-            self._client.subscribe(topic, 1)
+            self._client.subscribe(topic, qos)
 
     def listen(self, on_message: Callable[[Incoming], None]) -> None:
         """Have messages told, also those that came already. Each is to be taken, or comes again later."""

@@ -156,6 +156,7 @@ class Uplink:
             self._clock_set.clear()
             try:
                 reason = await self._session(self._server)
+                turn += self._kicks >= _KICKS  # it lets us in, and throws us out again and again
             except SessionError as error:
                 reason = str(error)
                 turn += 1

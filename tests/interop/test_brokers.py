@@ -18,9 +18,8 @@ from tests.faults.broker import running as mosquitto_running
 from tests.faults.proxy import Proxy
 from tests.faults.rig import Gateways
 from tests.interop import brokers
-from tests.interop.agent import agent
+from tests.interop.agent import agent, readings
 from tests.interop.consumers import Consumer, mqtt_js, watching
-from tests.journey.programs import kept
 
 pytestmark = pytest.mark.interop
 _RATE = 400  # readings a second and device, of the second gateway
@@ -78,7 +77,7 @@ async def _mended(consumer: Consumer, outbox: Path, base: str) -> int:
     """Ask for what a broker acknowledged and nobody got, until it is there; return how much that was."""
     lost = 0
     for _ in range(10):
-        rows = kept(outbox)
+        rows = readings(outbox)
         missing = {key: seqs - consumer.heard[key] for key, seqs in rows.items()}
         if not any(missing.values()):
             return lost
@@ -105,7 +104,7 @@ async def test_the_whole_journey_and_an_outage(case: Case, tmp_path: Path, recor
         consumer = await stack.enter_async_context(mqtt_js(broker.port, level, case.user))
         follower = await stack.enter_async_context(watching(broker.port, case.says, case.user))
         lines = f'protocol = "{case.protocol}"\ncommands = true\nack_timeout = "3s"'
-        program = await stack.enter_async_context(agent(place, broker.port, lines, case.user))
+        program = await stack.enter_async_context(agent(place, broker.port, lines=lines, user=case.user))
         stack.push_async_callback(gateways.close)
         await consumer.until(lambda: len(consumer.heard) == 4 and consumer.count > 8, 90)
         async with asyncio.timeout(30):
@@ -141,7 +140,7 @@ async def test_the_whole_journey_and_an_outage(case: Case, tmp_path: Path, recor
         assert code == 0, err
         assert f"MQTT {case.says}" in err
         assert "Traceback" not in err
-        rows = {**kept(place / "outbox.db"), **kept(second.outbox)}
+        rows = {**readings(place / "outbox.db"), **readings(second.outbox)}
         await consumer.until(lambda: all(seqs <= consumer.heard[key] for key, seqs in rows.items()), 30)
         assert {key: seqs for key, seqs in consumer.heard.items() if seqs - rows[key]} == {}
         assert consumer.refused == []

@@ -88,7 +88,7 @@ async def test_devices_appear_with_their_values_and_are_gone_with_the_agent(tmp_
     place.mkdir()
     names = {"meter-1", "meter-2", "climate-1", "radar-1"}
     async with broker_running(tmp_path / "broker") as broker, _hass(tmp_path / "hass", broker.port) as hass:
-        async with agent(place, broker.port, 'dialects = ["homeassistant"]') as program:
+        async with agent(place, broker.port, lines='dialects = ["homeassistant"]') as program:
             await hass.until(lambda told: len(told["devices"]) == len(names) + 1)
             known = {device["identifiers"][0]: device for device in hass.told["devices"]}
             assert set(known) == {_GATEWAY, *(f"{_GATEWAY}/{name}" for name in names)}

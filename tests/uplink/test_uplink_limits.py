@@ -78,6 +78,17 @@ async def test_another_client_with_the_same_id_is_named(
     assert len(stub.heard.connects) >= (1 if goodbye else 3)
 
 
+async def test_a_server_that_throws_us_out_again_and_again_is_left_for_the_next(tmp_path: Path) -> None:
+    """A node of a RabbitMQ cluster does so while the node with our session is away."""
+    async with Stub(Behaviour(kick=True)) as first, Stub() as second:
+        servers = [f"mqtt://127.0.0.1:{stub.port}" for stub in (first, second)]
+        async with running(tmp_path, settings(1, servers=servers, protocol="5")) as rig:
+            rig.keep(10)
+            await rig.drained()
+            assert rig.uplink.status().server == servers[1]
+        assert len(first.heard.connects) == 3
+
+
 async def test_what_is_retained_of_a_former_device_is_cleared_once_nothing_is_owed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
