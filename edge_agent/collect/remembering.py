@@ -92,7 +92,10 @@ class Remembering:
         for change in changes:
             detail, limit = alarm.told(change), change.limit
             kind: EventKind = "alarm" if change.raised else "alarm_cleared"
-            log.warning("%s alarm %s %s: %s", self._device, limit.name, kind[6:] or "raised", detail)
+            if change.raised:
+                log.warning("%s alarm %s raised: %s", self._device, limit.name, detail)
+            else:
+                log.info("%s alarm %s cleared: %s", self._device, limit.name, detail)
             number = None if isinstance(change.value, bool | str) else float(change.value)
             self._ways.tell(Event(kind, self._device, now_ms, detail, limit.channel, limit.name, number))
 

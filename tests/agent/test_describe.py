@@ -94,3 +94,17 @@ def test_odd_names_are_only_text(tmp_path: Path, name: str) -> None:
 def test_another_order_of_channels_is_another_description(tmp_path: Path) -> None:
     """Readings are kept in the order of the channels: under an old hash their values would change places."""
     assert _described(tmp_path).hash != _described(tmp_path, step=-1).hash
+
+
+def test_an_average_describes_the_channels_that_it_adds(tmp_path: Path) -> None:
+    more = 'average = "1m"\nchannel.power = { name = "Feed", plausible = [0, 100] }'
+    channels = _described(tmp_path, more).channels
+    assert set(channels) - set(_described(tmp_path).channels) >= {"power_min", "power_max", "voltage_min"}
+    mean, low, high = (channels[name] for name in ("power", "power_min", "power_max"))
+    assert (mean.name, low.name, high.name) == ("Feed", "Feed, lowest", "Feed, highest")
+    for one in (mean, low, high):
+        assert (one.unit, one.kind, one.interval_s, one.average_s) == ("W", "gauge", 60, 60)
+        assert one.plausible == (0, 100)
+    counter = channels["energy_import"]
+    assert (counter.interval_s, counter.average_s) == (60, None)
+    assert "energy_import_min" not in channels
