@@ -1,20 +1,19 @@
 """``edge-agent check``: whether a configuration can be used."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edge_agent.cli.ending import stop
 from edge_agent.cli.options import CONFIG, ConfigFile
 from edge_agent.cli.say import say, tell
-from edge_agent.profile import profile_note
-from edge_agent.settings.error import Problem, SettingsError
-from edge_agent.settings.lines import line_of, locate
-from edge_agent.settings.load import load
-from edge_agent.settings.model import Config
+
+if TYPE_CHECKING:
+    from edge_agent.settings.error import Problem
+    from edge_agent.settings.load import Loaded
 
 
 def check(
@@ -28,9 +27,15 @@ def check(
 
     Example: edge-agent check --config agent.toml
     """
+    from edge_agent.profile import profile_note  # noqa: PLC0415 - not for --help
+    from edge_agent.settings.error import SettingsError  # noqa: PLC0415 - as above
+    from edge_agent.settings.load import load_what_runs  # noqa: PLC0415 - as above
+
     try:
-        found = load(config)
-        _check_certificates(config, found)
+        loaded = load_what_runs(config)
+        if problems := (*loaded.left_out, *_certificates(loaded)):
+            raise SettingsError(problems)  # noqa: TRY301 - told as those that loading finds
+        found = loaded.config
     except SettingsError as error:
         if as_json:
             tell({"ok": False, "problems": [asdict(problem) for problem in error.problems]})
@@ -46,30 +51,24 @@ def check(
     say(f"OK: {devices} on {buses}, {_count(len(found.uplink), 'uplink')}")
 
 
-def _check_certificates(file: Path, found: Config) -> None:
-    """Make what TLS will need, as the agent does when it connects.
-
-    Raises:
-        SettingsError: an uplink's files cannot be used.
-    """
+def _certificates(loaded: "Loaded") -> "Iterator[Problem]":
+    """Make what TLS will need, as the agent does when it connects, and find what cannot be used."""
     with_tls = {
-        name: uplink for name, uplink in found.uplink.items() if any(one.tls for one in uplink.servers)
+        name: uplink
+        for name, uplink in loaded.config.uplink.items()
+        if any(server.tls for server in uplink.servers)
     }
     if not with_tls:
         return
+    from edge_agent.settings.wording import said  # noqa: PLC0415 - as above
     from edge_agent.uplink.tls import context  # noqa: PLC0415 - OpenSSL only where it is used
 
-    lines, problems = locate(file.read_text("utf-8-sig")), []
     for name, uplink in with_tls.items():
         try:
             context(uplink)
         except OSError as error:
-            wrong, _, remedy = str(error).partition("; ")
-            key = wrong.split()[0]  # ca, cert or key
-            place = ("uplink", name, key)
-            problems.append(Problem(str(file), line_of(lines, place), ".".join(place), wrong, remedy))
-    if problems:
-        raise SettingsError(problems)
+            key = str(error).split(maxsplit=1)[0]  # ca, cert or key
+            yield loaded.problem(said(("uplink", name, key), error))
 
 
 def _count(number: int, one: str, many: str = "") -> str:

@@ -2,7 +2,6 @@
 
 import os
 import stat
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from edge_agent.doctor.finding import Finding, Group
 from edge_agent.doctor.user import User
 from edge_agent.settings import secret
 from edge_agent.settings.error import Problem
-from edge_agent.settings.model import Config
+from edge_agent.settings.load import Loaded
 
 _GROUP = Group("configuration")
 
@@ -24,8 +23,9 @@ def problems(found: tuple[Problem, ...]) -> Iterator[Finding]:
         yield _GROUP.fail(place, says, one.remedy)
 
 
-def whole(file: Path, config: Config, user: User) -> Iterator[Finding]:
+def whole(file: Path, loaded: Loaded, user: User) -> Iterator[Finding]:
     """Look at a configuration that can be used: may the agent read it and its secrets."""
+    config = loaded.config
     devices = f"{len(config.device)} devices, {len(config.bus)} buses, {len(config.uplink)} uplinks"
     if user.may(file):
         yield _GROUP.ok(str(file), devices)
@@ -33,7 +33,7 @@ def whole(file: Path, config: Config, user: User) -> Iterator[Finding]:
         yield _GROUP.fail(
             str(file), f"{user.name} may not read it", f"`chgrp {user.name} {file}`, and chmod g+r"
         )
-    for name in sorted(set(secret_names(tomllib.loads(file.read_text("utf-8-sig"))))):
+    for name in sorted(set(secret_names(loaded.written.raw))):
         yield _secret(secret.FOLDER / name, user)
 
 

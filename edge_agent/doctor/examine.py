@@ -21,7 +21,7 @@ def examine(file: Path, *, online: bool = True) -> Iterator[Finding]:
         return
     config, user = loaded.config, agents_user()
     yield from configuration.problems(loaded.left_out)
-    yield from configuration.whole(file, config, user)
+    yield from configuration.whole(file, loaded, user)
     agent = running.agent(config)
     yield from agent.findings
     yield from machine.clock(config)
