@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import select
 import stat
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -104,6 +106,34 @@ async def test_by_questions_a_wrong_answer_is_asked_again(tmp_path: Path, broker
     assert password.get_secret_value() == broker.password
     kept = tmp_path / ".agent.toml.answers"
     assert not kept.exists()
+
+
+def test_a_password_is_not_shown_on_a_terminal(tmp_path: Path, secrets: Path) -> None:
+    main, far = os.openpty()
+    flags = ("--site", "east-park", "--gateway", "gw-01", "--broker", "mqtt://127.0.0.1", "--username", "me")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "edge_agent", "init", "-c", str(tmp_path / "agent.toml"), *flags, "--untested",
+         "--device", METER],
+        stdin=far, stdout=far, stderr=far, start_new_session=True,
+    )  # fmt: skip
+    os.close(far)
+    shown = b""
+    try:
+        while select.select([main], [], [], 30)[0]:
+            try:
+                shown += os.read(main, 4096)
+            except OSError:  # it has ended
+                break
+            if shown.endswith(b"none): "):
+                os.write(main, b"hunter2-hidden\n")
+                shown += b"\n"
+        assert process.wait(30) == 0, shown
+    finally:
+        process.kill()
+        process.wait(10)
+        os.close(main)
+    assert b"hunter2-hidden" not in shown
+    assert (secrets / "city-password").read_text("utf-8") == "hunter2-hidden\n"
 
 
 async def test_it_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
