@@ -20,7 +20,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from edge_agent.settings.fields import Server
 from edge_agent.settings.uplink import Uplink
 from edge_agent.uplink import properties, tls
-from edge_agent.uplink.ends import SessionError, closed, refused, unreachable
+from edge_agent.uplink.ends import SessionError, closed, refused
 from edge_agent.uplink.kernel import Carried, carried, prompt
 from edge_agent.uplink.message import Incoming, Outgoing
 from edge_agent.uplink.off_loop import off_loop
@@ -128,8 +128,7 @@ class Session:
             async with asyncio.timeout(_CONNECT_MOST_S):
                 await off_loop(connect)
         except (OSError, UnicodeError) as error:  # UnicodeError: from a name that cannot be one
-            of_tls = server.tls and isinstance(error, ssl.SSLError | ConnectionResetError)
-            raise (tls.failed if of_tls else unreachable)(error, server) from None
+            raise tls.no_connection(error, server) from None
         self._watch()
         try:
             async with asyncio.timeout(_CONNECT_S):

@@ -67,14 +67,8 @@ class Visit:
                 raise SessionError(f"{self.server}: {error}", credentials=True) from None
         try:
             self._client.connect(self.server.host, self.server.port, keepalive=30)
-        except ssl.SSLError as error:
-            told = getattr(error, "verify_message", "") or error.reason or error
-            raise SessionError(f"{self.server}: TLS failed ({told}); check ca, and the clock") from None
         except (OSError, UnicodeError) as error:
-            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise SessionError(
-                f"{self.server}: no connection ({reason}); check the network and the address"
-            ) from None
+            raise tls.no_connection(error, self.server) from None
         if not self._until(lambda: self._answer is not None, _CONNECT_S):
             self.close()
             raise SessionError(

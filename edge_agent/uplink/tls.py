@@ -5,8 +5,9 @@ from contextlib import suppress
 from typing import Any
 
 from edge_agent import clock
+from edge_agent.settings.fields import Server
 from edge_agent.settings.uplink import Uplink
-from edge_agent.uplink.ends import SessionError
+from edge_agent.uplink.ends import SessionError, unreachable
 
 # OpenSSL's X509_V_ERR_..., openssl-verification-options(1)
 _NOT_YET_VALID = 9
@@ -114,6 +115,12 @@ def context(settings: Uplink) -> Context:
                 f"cert or key cannot be used ({error.strerror or error}); write PEM files, and no passphrase"
             ) from None
     return made
+
+
+def no_connection(error: Exception, server: Server) -> SessionError:
+    """Say why a server cannot be connected to, with TLS or without."""
+    of_tls = server.tls and isinstance(error, ssl.SSLError | ConnectionResetError)
+    return (failed if of_tls else unreachable)(error, server)
 
 
 def failed(error: Exception, server: object) -> SessionError:
