@@ -111,10 +111,10 @@ class Agent:
         """Give a port to another program as long as this lasts; its bus is told, "" where none has it.
 
         Raises:
-            BusError: somebody else has it already, or the agent starts.
+            BusError: somebody else has it already, or the agent starts or reloads.
         """
-        if self._running is None:
-            raise BusError("the agent is about to start; try again in a minute")
+        if self._running is None or self._changing.locked():
+            raise BusError("the agent is about to start, to stop or to reload; try again in a minute")
         return self._running.buses.lent(port, to)
 
     async def answers(self, within: float) -> bool:

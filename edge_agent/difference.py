@@ -7,6 +7,7 @@ from edge_agent.layout import Layout
 from edge_agent.settings.model import Config
 from edge_agent.settings.wording import Finding
 
+_BY_ID = ("uplink", "bus", "device")
 _LIVE = (
     "log",
     "clock",
@@ -110,6 +111,9 @@ def refused(old: Config, new: Config) -> Iterator[Finding]:
             )
     if old.metrics != new.metrics:
         yield Finding(("metrics", "listen"), "cannot change while the agent runs", "restart the agent")
+    for table in Config.model_fields.keys() - {*_LIVE, *_BY_ID}:  # the console, the metrics
+        if getattr(old, table) != getattr(new, table):
+            yield Finding((table,), "cannot change while the agent runs", "restart the agent")
     if old.outbox.path != new.outbox.path:
         yield Finding(
             ("outbox", "path"),

@@ -104,7 +104,11 @@ async def _run(agent: Agent, place: Path, pause: float) -> bool:
             _beside(console.run(agent.config.console, agent.config.outbox.path, verbs(agent)), "console"),
             exposing(agent.config.metrics.listen, agent.status),
         ):
-            await agent.run()
+            try:
+                await agent.run()
+            finally:
+                loop.remove_signal_handler(signal.SIGHUP)
+                signal.signal(signal.SIGHUP, signal.SIG_IGN)  # what comes now asks for nothing
     except asyncio.CancelledError:
         if bugs:
             raise bugs[0] from None

@@ -5,6 +5,7 @@ files, as far as these can be read.
 """
 
 import json
+import logging
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,8 @@ from edge_agent.settings.load import Loaded, judged
 from edge_agent.settings.model import Outbox
 from edge_agent.settings.resolve import chosen
 from edge_agent.settings.written import Written, read_files
+
+log = logging.getLogger(__name__)
 
 _IN_CLEAR = {"secret": ""}
 """Stands for a secret that was written in clear; no reference is like this."""
@@ -80,17 +83,15 @@ def _judged(path: Path, file: Path, raw: dict[str, Any]) -> Loaded:
         if isinstance(told := _at(now, place), str):
             _put(raw, place, told)
             continue
-        table, id_ = place[:2]
-        lacking.append(
-            Problem(
-                str(file),
-                0,
-                ".".join(place),
-                "was written in clear, which is not kept, and cannot be read now",
-                'correct the configuration; { secret = "name" } would have been found',
-            )
-        )
-        _drop(raw, (table, id_) if table == "device" else place)
+        wrong = "was written in clear, which is not kept, and cannot be read now"
+        remedy = 'correct the configuration; { secret = "name" } would have been found'
+        problem = Problem(str(file), 0, ".".join(place), wrong, remedy)
+        if place[0] == "device":
+            lacking.append(problem)
+            _drop(raw, place[:2])
+        else:
+            log.error("%s", problem)
+            _drop(raw, place)
     loaded = judged(Written(str(file), raw))
     return Loaded(loaded.config, (*lacking, *loaded.left_out), loaded.written)
 

@@ -157,6 +157,7 @@ async def test_what_cannot_be_changes_nothing_and_is_said(tmp_path: Path, wires:
             (right.replace("xy_md02", "xy_md03"), "xy_md03"),
             (right.replace("gw-01", "gw-02") + _device("two", "a", 2), "gateway.id: cannot change"),
             (right.replace("outbox.db", "other.db") + _device("two", "a", 2), "outbox.path: cannot change"),
+            (right + '[console]\nlisten = "127.0.0.1:8123"\n', "console: cannot change"),
             ("colour", "agent.toml:1: is not TOML"),
         ):
             (tmp_path / "agent.toml").write_text(wrong, "utf-8")
