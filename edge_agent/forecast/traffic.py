@@ -9,6 +9,7 @@ from edge_agent.contract.messages import DataMessage, ReadingItem, StateMessage
 from edge_agent.driver import Channel
 from edge_agent.forecast import measured
 from edge_agent.reading import Value
+from edge_agent.settings.channels import kept
 from edge_agent.settings.model import Config
 from edge_agent.settings.resolve import channels, opened
 from edge_agent.settings.uplink import Uplink
@@ -38,7 +39,12 @@ class Source:
 def sources(config: Config) -> list[Source]:
     """Return every device of a configuration as a source."""
     return [
-        Source(name, 1 / device.interval, channels(*opened(device)), dict(device.labels))
+        Source(
+            name,
+            1 / (device.average or device.interval),
+            kept(device, channels(*opened(device))),
+            dict(device.labels),
+        )
         for name, device in config.device.items()
     ]
 

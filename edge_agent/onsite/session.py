@@ -1,6 +1,7 @@
 """One device of a configuration with its bus open, outside of the agent: read once, or again and again."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 from edge_agent.bus.line import SerialLine, SerialStream
@@ -40,8 +41,8 @@ class Session:
         self.model = self.driver.model(self.chosen) or self.driver.title
         self.settings = settings
         self._readings: list[Reading] = []
-        at_once = settings.model_copy(update={"average": None})
-        plan = plan_for(at_once, self.channels, self.driver.over is Over.STREAM)
+        plan = plan_for(settings, self.channels, self.driver.over is Over.STREAM)
+        plan = replace(plan, memorable=None)  # one reading, at once, and no alarm
         self.device = Device(id_, self.channels, plan, SystemClock("always"), self._readings.append)
         bus = config.bus[settings.bus]
         self.port = bus.port

@@ -1,7 +1,7 @@
 """An alarm that comes and goes: what waits of it is told at a stop, since a restart takes it for told."""
 
 from edge_agent.clock import SystemClock
-from edge_agent.event import Event
+from edge_agent.event import Event, EventKind
 from edge_agent.telling import MOST, Telling
 
 
@@ -9,7 +9,7 @@ async def test_what_waits_of_an_alarm_is_told_at_a_stop() -> None:
     told: list[Event] = []
     telling = Telling(SystemClock("always"), told.append, {})
     for number in range(MOST + 2):
-        kind = "alarm_cleared" if number % 2 else "alarm"
+        kind: EventKind = "alarm_cleared" if number % 2 else "alarm"
         telling.tell(Event(kind, "meter-7", number, "", "power", "overload"))
     assert len(told) == MOST
     telling.close()

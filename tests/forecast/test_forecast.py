@@ -159,6 +159,16 @@ def test_other_lines_are_known_from_recorded_answers() -> None:
     assert load.polls[0].seconds > 0.1
 
 
+def test_an_average_gives_fewer_and_longer_readings() -> None:
+    (plain,) = traffic.sources(modbus(1))
+    config = modbus(1)
+    device = config.device["meter-1"].model_copy(update={"average": 60.0})
+    (averaged,) = traffic.sources(config.model_copy(update={"device": {"meter-1": device}}))
+    assert averaged.rate == pytest.approx(plain.rate / 6)
+    assert {"power", "power_min", "power_max"} <= {channel.name for channel in averaged.channels}
+    assert len(averaged.channels) > 2 * len(plain.channels)
+
+
 def test_the_sums_are_right() -> None:
     found = traffic.sources(modbus(10))
     assert sum(source.rate for source in found) == pytest.approx(1.0)
