@@ -45,7 +45,7 @@ class LendArgs(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     port: Annotated[str, Field(max_length=1000)]
-    by: Annotated[str, Field(max_length=100)]
+    by: Annotated[str, Field(max_length=100, pattern=r"^[\x20-\x7e]+$")]  # it stands in the log
 
 
 async def _lend(agent: Agent, args: LendArgs, tell: Tell) -> Mapping[str, Any]:
