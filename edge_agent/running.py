@@ -166,6 +166,7 @@ class Running:
         made.ways.keep_now = partial(self._outbox.keep, immediate=True)
         made.ways.tell = self.telling.tell
         made.ways.remember = partial(self._outbox.memory.remember, part.id)
+        made.ways.tell = self.telling.tell
         made.recall(self._outbox.memory.of(part.id))
         return made
 
@@ -201,7 +202,7 @@ class Running:
         if settings.commands:
             own = commands.Own(lambda: self.layout.config, self._status, self.devices, self.buses.asked)
             carry_out = {**own.by_name(), **uplink.commands()}
-            uplink.take_commands(Downlink(settings, gateway, outbox.commands, carry_out))
+            uplink.take_commands(Downlink(settings, gateway, outbox.commands.over(name), carry_out))
         return uplink
 
     def clock_set(self) -> None:

@@ -14,11 +14,18 @@ _COLUMNS = "id, name, kept, reply_to, correlation, answer"
 
 
 class Commands:
-    """What the file remembers of commands: of 24 h of running time, at most 10,000."""
+    """What the file remembers of commands: of 24 h of running time, at most 10,000.
 
-    def __init__(self, db: Store, timeline: Timeline, clock: Clock) -> None:
-        self._db, self._timeline, self._clock = db, timeline, clock
+    ``uplink`` is the one that they come over; None: all that are there.
+    """
+
+    def __init__(self, db: Store, timeline: Timeline, clock: Clock, uplink: str | None = None) -> None:
+        self._db, self._timeline, self._clock, self._uplink = db, timeline, clock, uplink
         self._told: list[str] = []  # to be written beside what is written next: no more than this is urgent
+
+    def over(self, uplink: str) -> "Commands":
+        """Return the same for those that come over one uplink."""
+        return Commands(self._db, self._timeline, self._clock, uplink)
 
     def _running_ms(self) -> int:
         return self._timeline.running_ms(self._timeline.boot, self._clock.mono_ms())
@@ -31,7 +38,7 @@ class Commands:
         """
         new = Command(id_, name, self._running_ms(), reply_to, correlation, None)
         told = list(self._told)
-        known = await self._db.run(_take, new, told)
+        known = await self._db.run(_take, new, self._uplink, told)
         self._told = self._told[len(told) :]
         return known
 
@@ -57,35 +64,35 @@ class Commands:
 
     async def untold(self, within_ms: float) -> list[Command]:
         """Return those of so long ago whose answer no broker has taken, and all that have none."""
-        return await self._db.run(_untold, self._running_ms() - within_ms)
+        return await self._db.run(_untold, self._running_ms() - within_ms, self._uplink)
 
 
 def carry_over(old: sqlite3.Connection, new: sqlite3.Connection) -> None:
     """Remember what a volatile outbox does; its running time is another one, so that it counts from now."""
-    if not old.execute("SELECT 1 FROM sqlite_schema WHERE name = 'command'").fetchone():
-        return  # an agent without commands made it
+    if ("uplink",) not in old.execute("SELECT name FROM pragma_table_info('command')").fetchall():
+        return  # an older agent made it
     (running,) = new.execute("SELECT ifnull(sum(ran_ms), 0) FROM boot").fetchone()
     new.executemany(
-        "INSERT OR IGNORE INTO command (id, name, kept, reply_to, correlation, answer, told)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR IGNORE INTO command (id, name, kept, reply_to, correlation, answer, told, uplink)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (id_, name, running, *rest)
             for id_, name, *rest in old.execute(
-                "SELECT id, name, reply_to, correlation, answer, told FROM command ORDER BY n"
+                "SELECT id, name, reply_to, correlation, answer, told, uplink FROM command ORDER BY n"
             )
         ],
     )
 
 
-def _take(db: sqlite3.Connection, new: Command, told: list[str]) -> Command | None:
+def _take(db: sqlite3.Connection, new: Command, uplink: str | None, told: list[str]) -> Command | None:
     known = _find(db, new.id)
     if known is not None:
         return known
     with transaction(db):
         _mark(db, told)
         (n,) = db.execute(
-            f"INSERT INTO command ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?) RETURNING n",  # noqa: S608 - our own names
-            new,
+            f"INSERT INTO command ({_COLUMNS}, uplink) VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING n",  # noqa: S608 - our own names
+            (*new, uplink),
         ).fetchone()
         db.execute("DELETE FROM command WHERE n <= ? OR kept < ?", (n - _MOST, new.kept - _REMEMBERED_MS))
     return None
@@ -111,9 +118,10 @@ def _mark(db: sqlite3.Connection, told: list[str]) -> None:
     db.executemany("UPDATE command SET told = 1 WHERE id = ?", [(id_,) for id_ in told])
 
 
-def _untold(db: sqlite3.Connection, since: float) -> list[Command]:
+def _untold(db: sqlite3.Connection, since: float, uplink: str | None) -> list[Command]:
     found = db.execute(
-        f"SELECT {_COLUMNS} FROM command WHERE told = 0 AND (answer IS NULL OR kept >= ?) ORDER BY n",  # noqa: S608 - as above
-        (since,),
+        f"SELECT {_COLUMNS} FROM command WHERE told = 0 AND (answer IS NULL OR kept >= ?1)"  # noqa: S608 - as above
+        " AND (uplink = ?2 OR uplink IS NULL OR ?2 IS NULL) ORDER BY n",
+        (since, uplink),
     )
     return [Command(*row) for row in found]

@@ -43,6 +43,8 @@ class News:
     def tell(self, event: Event, uplink: str = "") -> None:
         """Take an event over, for all uplinks or for one. It is kept and numbered as readings are."""
         self._handover.add(self.stream, event.mono_ms, EVENT_META, events.body(event, uplink))
+        if event.kind == "retired":
+            self.told.pop(event.device, None)
         if event.kind == "retired" and uplink in self._recipients.configured:
             self._recipients.configured[uplink].retiring(event.device, self.stream)
         self._on_news()

@@ -1,7 +1,7 @@
 """What is said beside the readings: births, descriptions, states. Each waits until there is room."""
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from edge_agent.kept import Row, Run
 from edge_agent.uplink import birth
@@ -15,7 +15,7 @@ from edge_agent.uplink.topics import Topics
 class Announcements:
     """The messages of one connection that are no readings. A device's state waits at most once.
 
-    ``urgent`` ones go before live readings, states after them.
+    ``urgent`` ones go before live readings, states and what is refreshed after them.
     """
 
     def __init__(
@@ -30,6 +30,7 @@ class Announcements:
         self._gateway, self._topics, self._delivery = gateway, topics, delivery
         self._descriptions = descriptions
         self._urgent: deque[Outgoing] = deque()
+        self._calm: dict[str, Outgoing] = {}  # by topic: behind readings, and before states
         self._states: dict[str, None] = {}  # devices, in order
         self._fresh: dict[str, None] = {}  # devices with readings since their state was last due
         self._last = last
@@ -43,17 +44,26 @@ class Announcements:
         """Say what is here, or only that we are here and what one device is, behind other messages."""
         self._urgent.extend(before)
         self.say("online")
+        self._urgent.extend(self._descriptive(device))
+
+    def refresh(self) -> None:
+        """What is retained would expire: say all of it once more, but nothing waits for that."""
+        self.say("online")
+        self._calm.update((message.topic, message) for message in self._descriptive(None))
+
+    def _descriptive(self, device: str | None) -> Iterator[Outgoing]:
         if self._topics.discovery:
-            self._urgent.append(homeassistant.gateway_itself(self._topics, self._gateway))
+            yield homeassistant.gateway_itself(self._topics, self._gateway)
         for id_ in self._gateway.metas:
             if device in {None, id_}:
-                self._urgent.append(birth.meta(self._gateway, self._topics, id_))
+                yield birth.meta(self._gateway, self._topics, id_)
                 if self._topics.discovery:
-                    self._urgent.append(homeassistant.device(self._topics, self._gateway, id_))
+                    yield homeassistant.device(self._topics, self._gateway, id_)
                 self._states[id_] = None
 
     def described(self, gone: Iterable[str], new: Iterable[str]) -> None:
         """Some devices are not here any more, others are new or described otherwise."""
+        self._calm.clear()  # what it says may be out of date; it comes again in a day
         for device in gone:
             self._states.pop(device, None)
             self._fresh.pop(device, None)
@@ -123,10 +133,12 @@ class Announcements:
     @property
     def states(self) -> bool:
         """Whether states wait to be published."""
-        return bool(self._states)
+        return bool(self._calm or self._states)
 
     def next_state(self) -> Outgoing:
         """Take the next of these."""
+        if self._calm:
+            return self._calm.pop(next(iter(self._calm)))
         device = next(iter(self._states))
         del self._states[device]
         row = self._last.get(device)

@@ -12,6 +12,7 @@ from edge_agent.contract.messages import (
 )
 from edge_agent.contract.topics import HEALTH_S, MONTH_S
 from edge_agent.kept import Declared, Row, Stream
+from edge_agent.uplink.cloudevents import attributes
 from edge_agent.uplink.message import Outgoing
 from edge_agent.uplink.payload import Description, known_values
 from edge_agent.uplink.protocol import Gateway
@@ -91,7 +92,10 @@ def loss(gateway: Gateway, topics: Topics, stream: Stream, declared: Declared) -
             "reason": declared.reason,
         }
     )
-    return Outgoing(topics.loss(stream.device), message.payload())
+    id_ = f"{gateway.id}/loss/{stream.epoch}/{declared.id}"
+    when = message.to_ts if message.to_ts is not None else gateway.now().ts
+    about = attributes(topics.base, message.schema_, id_, when)
+    return Outgoing(topics.loss(stream.device), message.payload(), attributes=about)
 
 
 def _ts(gateway: Gateway, boot: int | None, mono_ms: int | None) -> int | None:

@@ -4,6 +4,7 @@ import orjson
 
 from edge_agent.contract.messages import EventMessage
 from edge_agent.kept import Row, Stream, runs
+from edge_agent.uplink.cloudevents import attributes
 from edge_agent.uplink.lanes import Backlog, Lane
 from edge_agent.uplink.message import Outgoing
 from edge_agent.uplink.protocol import Delivery, Gateway
@@ -59,4 +60,6 @@ def event(gateway: Gateway, topics: Topics, stream: Stream, settled: int, row: R
             "ts_bounds": when.bounds,
         }
     )
-    return Outgoing(topics.event(said["device"]), message.payload())
+    id_ = f"{gateway.id}/event/{stream.epoch}/{row.seq}"
+    about = attributes(topics.base, message.schema_, id_, message.ts)
+    return Outgoing(topics.event(said["device"]), message.payload(), attributes=about)

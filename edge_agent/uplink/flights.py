@@ -101,7 +101,7 @@ class Flights:
         Raises:
             SessionError: the connection is gone.
         """
-        if run is None and message.packet_size > self.largest:
+        if run is None and (message := message.within(self.largest)).packet_size > self.largest:
             self.leave_out(message.topic, f"{message.packet_size} bytes")
             return
         mid = self._session.publish(message)

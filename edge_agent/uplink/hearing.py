@@ -1,5 +1,6 @@
 """What one connection hears: its own status, and commands; and the answers to these."""
 
+import logging
 from collections.abc import Callable, Mapping
 
 from edge_agent.uplink import birth
@@ -10,9 +11,13 @@ from edge_agent.uplink.message import Incoming
 from edge_agent.uplink.mqtt import Session
 from edge_agent.uplink.topics import Topics
 
+log = logging.getLogger(__name__)
+
 
 class Hearing:
     """Takes what comes in. ``proved``: the broker has passed our own status back to us, or need not.
+
+    ``problem`` says what it does not let us hear.
 
     ``on_news`` is called when there may be something to be sent.
     """
@@ -28,7 +33,7 @@ class Hearing:
         *,
         proved: bool,
     ) -> None:
-        self.proved = proved
+        self.proved, self.problem = proved, ""
         self._session, self._topics, self._said, self._flights = session, topics, said, flights
         self._downlink, self._on_news = downlink, on_news
 
@@ -41,11 +46,18 @@ class Hearing:
         """Ask for all that is to be heard, and answer what was asked before."""
         if self._downlink is not None:
             self._downlink.connected(self._on_news)
+        self._session.on_denied = self._denied
         self._session.listen(self._heard)
         # RabbitMQ makes a queue for QoS 1 on one node, and lets us in nowhere else while that is away
         self._session.subscribe(self._topics.status, 1 if self.proved else 0)
         if self._downlink is not None:
             self._session.subscribe(self._topics.commands)
+
+    def _denied(self, topic: str, why: str) -> None:
+        self.problem = f"the broker does not let us read {topic} ({why}); allow it in its ACL"
+        if topic not in self._flights.left_out:  # told once, however often it connects
+            self._flights.left_out.add(topic)
+            log.warning("%s", self.problem)
 
     def end(self) -> None:
         """The connection is over."""

@@ -62,7 +62,7 @@ class Loading:
             return
         self._failed_id = first.id  # until it is in flight, or back in a lane
         timed = self._gateway.clock_known()
-        message = self._message(lane, run, packed=packed)
+        message = self._message(lane, run, packed=packed).within(self._packet)
         alone = len(run.rows) == 1
         if len(message.payload) <= self._largest or (alone and message.packet_size <= self._packet):
             self._flights.send(message, run=run, backlog=backlog, lane=lane, timed=timed)

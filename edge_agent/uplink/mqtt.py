@@ -47,12 +47,13 @@ class Connected:
 class Session:
     """One connection. What it hears it tells on the event loop.
 
-    ``on_ack(mid, refusal)``: a message was taken (None), or refused. ``on_closed(reason)``: the connection
-    ended, and not by us.
+    ``on_ack(mid, refusal)``: a message was taken (None), or refused. ``on_denied(topic, why)``: we may
+    not hear a topic. ``on_closed(reason)``: the connection ended, and not by us.
     """
 
     def __init__(self, settings: Uplink, protocol: Protocol, will: Outgoing) -> None:
         self.on_ack: Callable[[int, Refusal | None], None] = lambda _mid, _refusal: None
+        self.on_denied: Callable[[str, str], None] = lambda _topic, _why: None
         self._on_message: Callable[[Incoming], None] | None = None
         self._early: list[Incoming] = []
         self.on_closed: Callable[[str], None] = lambda _reason: None
@@ -66,6 +67,7 @@ class Session:
         self._said_at = self._heard_at = 0.0
         self._acks: list[tuple[int, Refusal | None]] = []
         self._closed = False
+        self._asked: dict[int, str] = {}  # subscriptions that were not answered yet
         self._plain = properties.of_message(Outgoing("", b""))
         self._client = self._made(will)
 
@@ -89,6 +91,7 @@ class Session:
         client.will_set(will.topic, will.payload, will.qos, will.retain, beside)
         client.on_connect = self._heard_connack
         client.on_publish = self._heard_ack
+        client.on_subscribe = self._heard_suback
         client.on_message = self._heard_message
         client.on_disconnect = self._heard_end
         return client
@@ -204,9 +207,11 @@ class Session:
         """
         beside = None
         if self.five:
-            plain = message.expiry is None and message.correlation is None and not message.encoding
-            beside = self._plain if plain else properties.of_message(message)
-        sent = self._client.publish(message.topic, message.payload, message.qos, message.retain, beside)
+            beside = self._plain if message.plain else properties.of_message(message)
+        sent = self._client.publish(
+            message.topic, message.payload, message.qos, message.retain,
+            beside,  # type: ignore[arg-type]  # it only asks them to pack themselves
+        )  # fmt: skip
         if sent.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise SessionError(f"the connection is gone ({sent.rc.name})")
         return sent.mid
@@ -214,9 +219,11 @@ class Session:
     def subscribe(self, topic: str, qos: Literal[0, 1] = 1) -> None:
         """Ask for a topic. Under MQTT 5 it is told of each message whether it is to be retained."""
         if self.five:
-            self._client.subscribe(topic, options=SubscribeOptions(qos=qos, retainAsPublished=True))
+            _, mid = self._client.subscribe(topic, options=SubscribeOptions(qos=qos, retainAsPublished=True))
         else:
-            self._client.subscribe(topic, qos)
+            _, mid = self._client.subscribe(topic, qos)
+        if mid is not None:
+            self._asked[mid] = topic
 
     def listen(self, on_message: Callable[[Incoming], None]) -> None:
         """Have messages told, also those that came already. Each is to be taken, or comes again later."""
@@ -274,6 +281,14 @@ class Session:
                 getattr(beside, "MaximumPacketSize", None),
             )
         )
+
+    def _heard_suback(
+        self, _c: Client, _data: Any, mid: int, codes: list[ReasonCode], _properties: Properties | None
+    ) -> None:
+        topic = self._asked.pop(mid, "")
+        for code in codes:
+            if code.is_failure:
+                self._loop.call_soon(self.on_denied, topic, str(code))
 
     def _heard_ack(
         self, _c: Client, _data: Any, mid: int, code: ReasonCode, _properties: Properties | None

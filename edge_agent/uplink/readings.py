@@ -1,6 +1,7 @@
 """The messages that carry readings. Pure."""
 
 from edge_agent.kept import Run
+from edge_agent.uplink.cloudevents import attributes
 from edge_agent.uplink.message import Outgoing
 from edge_agent.uplink.payload import Description, Envelope, encode
 from edge_agent.uplink.protocol import Delivery, Gateway
@@ -32,4 +33,7 @@ def data(  # noqa: PLR0913, PLR0917 - all that a message is made from
     first, last = run.rows[0], run.rows[-1]
     offset = gateway.offset(first.boot, first.mono_ms, last.mono_ms) if first.boot == last.boot else None
     payload = encode(envelope, delivery.settled(run.stream), description, run, gateway.moment, offset)
-    return Outgoing(topics.readings(lane, stream.device), payload)
+    seqs = str(first.seq) if len(run.rows) == 1 else f"{first.seq}-{last.seq}"
+    id_ = f"{gateway.id}/{stream.device}/{stream.epoch}/{seqs}"
+    about = attributes(topics.base, "park.data/1", id_, gateway.moment(first.boot, first.mono_ms).ts)
+    return Outgoing(topics.readings(lane, stream.device), payload, attributes=about)

@@ -113,7 +113,7 @@ class Sending:
                 self.pump()
             self._timers.after("backlog", delay, self._open_backlog)
             self._timers.after("clock", self._hold_until - now, self.pump)
-            self._timers.after("refresh", _REFRESH_EVERY_S, self._refresh)
+            self._timers.after("refresh", _refresh_s(), self._refresh)
             self._health()
             if not proved:
                 problem = f"the broker does not pass {self._topics.status} back to us; allow us to write it"
@@ -155,7 +155,7 @@ class Sending:
     @property
     def problem(self) -> str:
         """What the broker does not let us do, "" while it takes all."""
-        return self._gate.problem or self._event_gate.problem
+        return self._gate.problem or self._event_gate.problem or self._hearing.problem
 
     def publish_state(self, device: str) -> None:
         """A device went or came back: say so."""
@@ -326,8 +326,8 @@ class Sending:
         self._timers.after("health", _HEALTH_EVERY_S, self._health)
 
     def _refresh(self) -> None:
-        self._said.begin()
-        self._timers.after("refresh", _REFRESH_EVERY_S, self._refresh)
+        self._said.refresh()
+        self._timers.after("refresh", _refresh_s(), self._refresh)
         self.pump()
 
     def _open_backlog(self) -> None:
@@ -348,3 +348,8 @@ class Sending:
         if not self._ended.done():
             self._ended.set_result(reason)
             self._quiet.set()
+
+
+def _refresh_s() -> float:
+    """When to refresh next. Gateways that came together, after a broker's restart, must not stay together."""
+    return _REFRESH_EVERY_S * random.uniform(0.9, 1.0)  # noqa: S311 - jitter

@@ -40,7 +40,8 @@ class Behaviour:
     levels it knows (5, and 4 for 3.1.1); another is refused as the standard says, or, with ``mute``, by
     closing without a word. ``kick``: close straight after CONNACK, with a DISCONNECT that says ``goodbye``
     where that is not 0. ``echo``: pass messages on ``status``
-    back to the sender, as a subscription would. ``burst``: packets that follow each SUBACK at once.
+    back to the sender, as a subscription would. ``burst``: packets that follow each SUBACK at once;
+    ``granted``: its code.
     """
 
     verdict: Verdict = take
@@ -51,6 +52,7 @@ class Behaviour:
     goodbye: int = 0
     echo: bool = False
     burst: bytes = b""
+    granted: int = 1
     receive_maximum: int | None = None
     maximum_packet: int | None = None
 
@@ -132,7 +134,7 @@ class Stub:
                     if self.behaviour.echo and message.topic.endswith("/status"):
                         writer.write(wire.made(wire.PUBLISH << 4, wire.text(message.topic) + message.payload))
                 case wire.SUBSCRIBE:
-                    granted = body[:2] + (b"\0" if level == 5 else b"") + b"\1"
+                    granted = body[:2] + (b"\0" if level == 5 else b"") + bytes([self.behaviour.granted])
                     writer.write(wire.made(wire.SUBACK << 4, granted) + self.behaviour.burst)
                 case wire.PINGREQ:
                     writer.write(wire.made(wire.PINGRESP << 4, b""))

@@ -125,3 +125,16 @@ async def test_a_file_without_commands_gets_their_table_and_keeps_its_readings(t
 def test_the_schema_has_all_minor_versions() -> None:
     names = sorted(file.name for file in (files("edge_agent.outbox") / "schema").iterdir())
     assert names == ["0001.sql", *(f"0001_{minor}.sql" for minor in range(1, store.MINOR + 1))]
+
+
+async def test_each_uplink_answers_what_came_over_it(tmp_path: Path) -> None:
+    async with opened(tmp_path / "outbox.db") as outbox:
+        city, park = (outbox.commands.over(name) for name in ("city", "park"))
+        assert await city.take("a", "ping", "to", None) is None
+        assert await park.take("b", "ping", "to", None) is None
+        assert await park.take("a", "ping", "to", None) is not None, "an id counts for all"
+    async with opened(tmp_path / "outbox.db") as outbox:
+        asked = {name: await outbox.commands.over(name).untold(1000) for name in ("city", "park", "other")}
+        assert {name: [one.id for one in untold] for name, untold in asked.items()} == {
+            "city": ["a"], "park": ["b"], "other": [],
+        }  # fmt: skip
