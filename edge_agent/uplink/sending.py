@@ -26,7 +26,7 @@ from edge_agent.uplink.refusals import Gate, Refusal
 from edge_agent.uplink.rejections import Rejections
 from edge_agent.uplink.remembered import Remembered
 from edge_agent.uplink.selection import passing
-from edge_agent.uplink.timers import Timers
+from edge_agent.uplink.timers import Timers, in_a_day
 from edge_agent.uplink.topics import Topics
 from edge_agent.uplink.turns import Turns
 from edge_agent.uplink.ways import Ways
@@ -38,7 +38,6 @@ log = logging.getLogger(__name__)
 _MOST_LIVE = 20_000  # rows; then the log has them
 _HEALTH_EVERY_S = 30.0
 _STATE_EVERY_S = 1.0
-_REFRESH_EVERY_S = 86_400.0  # or what is retained would expire under a connection that holds
 _GOODBYE_SHARE = 0.4  # of the time to stop in
 
 
@@ -113,7 +112,7 @@ class Sending:
                 self.pump()
             self._timers.after("backlog", delay, self._open_backlog)
             self._timers.after("clock", self._hold_until - now, self.pump)
-            self._timers.after("refresh", _refresh_s(), self._refresh)
+            self._timers.after("refresh", in_a_day(), self._refresh)
             self._health()
             if not proved:
                 problem = f"the broker does not pass {self._topics.status} back to us; allow us to write it"
@@ -327,7 +326,7 @@ class Sending:
 
     def _refresh(self) -> None:
         self._said.refresh()
-        self._timers.after("refresh", _refresh_s(), self._refresh)
+        self._timers.after("refresh", in_a_day(), self._refresh)
         self.pump()
 
     def _open_backlog(self) -> None:
@@ -348,8 +347,3 @@ class Sending:
         if not self._ended.done():
             self._ended.set_result(reason)
             self._quiet.set()
-
-
-def _refresh_s() -> float:
-    """When to refresh next. Gateways that came together, after a broker's restart, must not stay together."""
-    return _REFRESH_EVERY_S * random.uniform(0.9, 1.0)  # noqa: S311 - jitter

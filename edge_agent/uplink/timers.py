@@ -1,7 +1,10 @@
 """Things to be done later, by name."""
 
 import asyncio
+import random
 from collections.abc import Callable
+
+_DAY_S = 86_400.0
 
 
 class Timers:
@@ -33,3 +36,8 @@ class Timers:
         """Stop all."""
         for name in list(self._running):
             self.stop(name)
+
+
+def in_a_day() -> float:
+    """When what is retained is said again: gateways that came together, with a broker, must not stay so."""
+    return _DAY_S * random.uniform(0.9, 1.0)  # noqa: S311 - jitter

@@ -117,7 +117,7 @@ async def test_a_subscription_that_is_denied_is_told_once(
 async def test_what_is_retained_is_refreshed_behind_readings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge_agent.uplink.sending._REFRESH_EVERY_S", 0.3)
+    monkeypatch.setattr("edge_agent.uplink.timers._DAY_S", 0.3)
     async with (
         broker_running(tmp_path / "broker") as served,
         listening(served.port) as heard,
