@@ -97,7 +97,7 @@ def test_user_and_folders_are_made(tmp_path: Path, service: configparser.Section
     assert {"dialout", "gpio"} <= set(re.findall(r"(?m)^(\w+):.*:edge-agent$", groups))
     etc = tmp_path / "etc/edge-agent"
     assert {path.name: oct(path.stat().st_mode & 0o777) for path in etc.iterdir()} == {
-        "conf.d": "0o750",
+        "conf.d": "0o755",
         "profiles": "0o755",
         "secrets": "0o750",
     }

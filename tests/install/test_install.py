@@ -16,6 +16,7 @@ import pytest
 
 from edge_agent.demo.slave import Slaves, unit
 from edge_agent.demo.wire import Wire
+from edge_agent.outbox.store import MAJOR, MINOR
 from edge_agent.profile import profile_text
 from tests.faults.broker import running
 from tests.install.test_healthy import FILE
@@ -71,10 +72,10 @@ def sends_nothing(tree: Path) -> None:
 
 def newer_minor(tree: Path) -> None:
     """Let a version add a table to the outbox, as later minor versions may."""
-    change(tree / "edge_agent/outbox/store.py", "MAJOR, MINOR = 1, 1", "MAJOR, MINOR = 1, 2")
-    (tree / "edge_agent/outbox/schema/0001_2.sql").write_text(
-        "CREATE TABLE later (id INTEGER PRIMARY KEY);\n"
-    )
+    now = f"MAJOR, MINOR = {MAJOR}, {MINOR}"
+    change(tree / "edge_agent/outbox/store.py", now, f"MAJOR, MINOR = {MAJOR}, {MINOR + 1}")
+    added = tree / f"edge_agent/outbox/schema/{MAJOR:04}_{MINOR + 1}.sql"
+    added.write_text("CREATE TABLE later (id INTEGER PRIMARY KEY);\n", "utf-8")
 
 
 @dataclass

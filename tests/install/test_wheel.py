@@ -4,7 +4,7 @@ import zipfile
 from pathlib import Path
 
 from edge_agent import __version__
-from tests.install.tree import ROOT, wheel
+from tests.install.tree import ROOT, listed, wheel
 
 SHARED = f"smartpark_edge_agent-{__version__}.data/data/share/edge-agent/"
 
@@ -12,13 +12,10 @@ SHARED = f"smartpark_edge_agent-{__version__}.data/data/share/edge-agent/"
 def test_it_is_whole(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel(ROOT, tmp_path)) as archive:
         inside = {name: archive.read(name) for name in archive.namelist()}
-    ours = {
-        path.relative_to(ROOT).as_posix()
-        for package in ("edge_agent", "drivers")
-        for path in (ROOT / package).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
-    }
-    assert {name for name in inside if not name.startswith("smartpark_edge_agent-")} == ours
+    ours = {name for name in listed() if name.startswith(("edge_agent/", "drivers/"))}
+    packed = {name for name in inside if not name.startswith("smartpark_edge_agent-")}
+    assert ours - packed == set()
+    assert [name for name in packed - ours if not name.startswith(("edge_agent/", "drivers/"))] == []
     for part in ("edge_agent/py.typed", "edge_agent/outbox/schema/0001.sql"):
         assert part in ours
     shared = {name.removeprefix(SHARED): text for name, text in inside.items() if name.startswith(SHARED)}

@@ -8,15 +8,19 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def copy(folder: Path, version: str) -> Path:
-    """Copy what git keeps of this tree, as another version of it."""
+def listed() -> list[str]:
+    """Return the files of this tree: those git keeps, and new ones that it does not ignore."""
     git = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(git, check=True, capture_output=True, text=True, timeout=30).stdout
-    for name in filter(None, listed.split("\0")):
+    names = subprocess.run(git, check=True, capture_output=True, text=True, timeout=30).stdout.split("\0")
+    return [name for name in names if name and (ROOT / name).is_file()]
+
+
+def copy(folder: Path, version: str) -> Path:
+    """Copy this tree, as another version of it."""
+    for name in listed():
         place = folder / name
-        if (ROOT / name).is_file():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, place)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, place)
     change(folder / "edge_agent/__init__.py", '__version__ = "', f'__version__ = "{version}"  # ')
     return folder
 
