@@ -167,6 +167,9 @@ mqtt.prefetch = 100
         "RABBITMQ_CONFIG_FILE": str(base / "rabbitmq"),
         "RABBITMQ_PID_FILE": str(base / "pid"),
         "RABBITMQ_DIST_PORT": str(free_port()),
-        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+        "RABBITMQ_ALLOW_INPUT": "true",  # no shell between, so that it dies with us
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
+            "-noinput -start_epmd false -kernel inet_dist_use_interface {127,0,0,1}"
+        ),
     }
     return Served(base, (needs("rabbitmq-server", "rabbitmq-server"),), environment, port)
