@@ -111,7 +111,7 @@ def test_what_was_suspect_stays_so() -> None:
 
 METERS = st.lists(
     st.lists(st.integers(20, 50), min_size=4, max_size=12), min_size=1, max_size=5
-)  # what each of some meters counts from one reading to the next; each begins at 0, and is slower than the last was high
+)  # what each meter counts between readings; each begins at 0, and does not overtake the last at once
 
 
 @given(METERS, st.integers(0, 3))
