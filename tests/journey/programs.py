@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
+from edge_agent.event import GATEWAY
+
 _MAIN = "from edge_agent.cli import main; main()"
 NO_MOSQUITTO = "from edge_agent.demo import mosquitto; mosquitto.find = lambda: None"
 """As on a machine where it is not installed."""
@@ -57,12 +59,13 @@ def summary(out: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
 
 
 def kept(outbox: Path) -> dict[tuple[str, str], set[int]]:
-    """Return the numbers in an outbox file by device and epoch."""
+    """Return the numbers of the readings in an outbox file by device and epoch."""
     found: dict[tuple[str, str], set[int]] = {}
     with closing(sqlite3.connect(f"file:{outbox}?mode=ro", uri=True)) as db:
         rows = db.execute(
             "SELECT device, epoch.name, seq FROM log JOIN stream ON stream.id = log.stream"
-            " JOIN epoch ON epoch.id = stream.epoch"
+            " JOIN epoch ON epoch.id = stream.epoch WHERE device <> ?",
+            (GATEWAY,),  # its rows are events
         )
         for device, epoch, seq in rows:
             found.setdefault((device, epoch), set()).add(seq)
