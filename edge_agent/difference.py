@@ -73,9 +73,10 @@ def between(old: Layout, new: Layout) -> Difference:
         )
     )
     waits = was.clock.wait != will.clock.wait
+    renewed = [id_ for id_, told in new.certificates.items() if told != old.certificates.get(id_)]
     return Difference(
         devices,
-        _changes(was.uplink, will.uplink, was.uplink if waits else ()),
+        _changes(was.uplink, will.uplink, was.uplink if waits else renewed),
         _changes(was.bus, will.bus),
         tuple(id_ for bus in sorted(closed) for id_ in old.on(bus) if id_ not in restless),
         closed,

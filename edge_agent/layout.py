@@ -1,7 +1,9 @@
 """What a configuration asks to be built: devices with their drivers, and which uplink gets which of them."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 
 from edge_agent.bus.serial import SerialFormat
@@ -42,12 +44,16 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """All of it. ``formats`` has what a bus with a port starts with, where it has devices."""
+    """All of it. ``formats`` has what a bus with a port starts with, where it has devices.
+
+    ``certificates`` tells, by uplink, whether the files that it names are still the same.
+    """
 
     config: Config
     parts: Mapping[str, Part]
     formats: Mapping[str, SerialFormat]
     selections: Mapping[str, Selection]
+    certificates: Mapping[str, str]
 
     def on(self, bus: str) -> list[str]:
         """Return the devices of a bus."""
@@ -56,7 +62,7 @@ class Layout:
 
 def nothing(config: Config) -> Layout:
     """Return the layout of an agent that has not begun: no devices, and no uplinks."""
-    return Layout(config.model_copy(update={"device": {}, "bus": {}, "uplink": {}}), {}, {}, {})
+    return Layout(config.model_copy(update={"device": {}, "bus": {}, "uplink": {}}), {}, {}, {}, {})
 
 
 def lay_out(config: Config) -> Layout:
@@ -72,7 +78,22 @@ def lay_out(config: Config) -> Layout:
         sharing = [device for device in config.device.values() if device.bus == id_]
         if sharing and not bus.ble:
             formats[id_] = resolve.format_of(bus, sharing)
-    return Layout(config, parts, formats, {name: select(up, parts) for name, up in config.uplink.items()})
+    return Layout(
+        config,
+        parts,
+        formats,
+        {name: select(up, parts) for name, up in config.uplink.items()},
+        {name: _certificates(up) for name, up in config.uplink.items()},
+    )
+
+
+def _certificates(uplink: Uplink) -> str:
+    told = sha256()
+    for file in (uplink.ca, uplink.cert, uplink.key):
+        with suppress(OSError):  # connecting says what is wrong with it
+            told.update(file.read_bytes() if file else b"")
+        told.update(b"\0")
+    return told.hexdigest()
 
 
 def select(uplink: Uplink, parts: Mapping[str, Part]) -> Selection:

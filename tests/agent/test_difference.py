@@ -57,6 +57,18 @@ def test_the_same_again_is_no_difference(file: Path) -> None:
     assert not difference.restarted
 
 
+def test_a_certificate_that_was_renewed_is_another_uplink(file: Path, tmp_path: Path) -> None:
+    """Its file has the same name; the connection that is open has the old one."""
+    ca = tmp_path / "city-ca.pem"
+    ca.write_text("the old one")
+    text = TEXT.replace('["mqtt://city.example"]', f'["mqtts://city.example"]\nca = "{ca}"')
+    file.write_text(text, "utf-8")
+    old = lay_out(load(file))
+    assert between(old, lay_out(load(file))).words() == []
+    ca.write_text("the new one")
+    assert between(old, lay_out(load(file))).words() == ["uplink city changed"]
+
+
 def test_a_device_is_another_and_its_neighbour_not(file: Path) -> None:
     difference = _changed(file, ("address = 2", "address = 3"))
     assert difference.words() == ["mate changed"]
