@@ -107,7 +107,7 @@ class Gateway:
     async def start(self) -> None:
         """Start the agent and wait for its first status: the outbox is open, the devices read."""
         await self.launch()
-        await self.until(lambda said: bool(said.get("epoch")), _FIRST_STATUS_S)
+        await self.until(lambda said: said.get("epoch") and said.get("uplinks"), _FIRST_STATUS_S)
 
     async def launch(self) -> None:
         """Start the agent, and wait for nothing."""
