@@ -9,6 +9,7 @@ from pathlib import Path
 
 from edge_agent.cli.ending import stop
 from edge_agent.cli.say import say
+from edge_agent.language import tr
 
 
 class Dialog:
@@ -28,7 +29,7 @@ class Dialog:
                 }
             except (OSError, ValueError, AttributeError):
                 self._known = {}
-            say("Going on where it was interrupted; Enter takes what is in brackets, - takes nothing.")
+            say(tr("Going on where it was interrupted; Enter takes what is in brackets, - takes nothing."))
 
     def text(
         self, key: str, question: str, default: str = "", check: Callable[[str], object] = lambda _text: None
@@ -95,7 +96,7 @@ def keep_secret(name: str, secret: str) -> None:
     from edge_agent.onsite.placing import place_secret  # noqa: PLC0415 - not for --help
 
     try:
-        say(f"  kept in {place_secret(name, secret)}")
+        say(tr("  kept in {file}", file=place_secret(name, secret)))
     except OSError as error:
         stop(f"secret {name} cannot be kept ({error.filename}: {error.strerror}); run it with sudo")
 

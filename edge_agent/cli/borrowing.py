@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from edge_agent.cli.say import say
+from edge_agent.language import tr
 
 
 async def having(port: str, by: str, work: Callable[[], Awaitable[None]]) -> None:
@@ -15,5 +16,5 @@ async def having(port: str, by: str, work: Callable[[], Awaitable[None]]) -> Non
 
     async with borrowed(port, f"edge-agent {by}") as bus:
         if bus:
-            say(f"the agent lends its bus {bus}; what is on it waits meanwhile", error=True)
+            say(tr("the agent lends its bus {bus}; what is on it waits meanwhile", bus=bus), error=True)
         await work()

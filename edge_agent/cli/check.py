@@ -10,6 +10,7 @@ import typer
 from edge_agent.cli.ending import stop
 from edge_agent.cli.options import CONFIG, ConfigFile
 from edge_agent.cli.say import say, tell
+from edge_agent.language import plural, tr
 
 if TYPE_CHECKING:
     from edge_agent.settings.error import Problem
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 def check(
     config: ConfigFile = CONFIG,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=tr("For programs."))] = False,
 ) -> None:
     """Say OK, or all that is wrong with a configuration, with the line and what to do.
 
@@ -44,11 +45,15 @@ def check(
     if as_json:
         tell({"ok": True, "problems": []})
         return
-    devices, buses = _count(len(found.device), "device"), _count(len(found.bus), "bus", "buses")
     for name, device in found.device.items():
         if note := profile_note(device.driver, profile := device.settings.get("profile")):
-            say(f"device.{name}: profile {profile!r} is {note}")
-    say(f"OK: {devices} on {buses}, {_count(len(found.uplink), 'uplink')}")
+            say(tr("device.{name}: profile {profile!r} is {note}", name=name, profile=profile, note=note))
+    counts = {
+        "devices": plural(len(found.device), "{number} device", "{number} devices"),
+        "buses": plural(len(found.bus), "{number} bus", "{number} buses"),
+        "uplinks": plural(len(found.uplink), "{number} uplink", "{number} uplinks"),
+    }
+    say(tr("OK: {devices} on {buses}, {uplinks}", **counts))
 
 
 def _certificates(loaded: "Loaded") -> "Iterator[Problem]":
@@ -69,7 +74,3 @@ def _certificates(loaded: "Loaded") -> "Iterator[Problem]":
         except OSError as error:
             key = str(error).split(maxsplit=1)[0]  # ca, cert or key
             yield loaded.problem(said(("uplink", name, key), error))
-
-
-def _count(number: int, one: str, many: str = "") -> str:
-    return f"{number} {one if number == 1 else many or one + 's'}"

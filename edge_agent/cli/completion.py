@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from edge_agent.cli.options import CONFIG
+from edge_agent.language import tr
 
 _PROGRAM = "edge-agent"
 _VARIABLE = "_EDGE_AGENT_COMPLETE"
@@ -22,7 +23,7 @@ class Shell(StrEnum):
     FISH = "fish"
 
 
-def completion(shell: Annotated[Shell, typer.Argument(help="For which shell.")]) -> None:
+def completion(shell: Annotated[Shell, typer.Argument(help=tr("For which shell."))]) -> None:
     """Print what a shell is to read, to complete verbs, options, and the names of devices, ports and drivers.
 
     Example: edge-agent completion bash > /etc/bash_completion.d/edge-agent

@@ -7,8 +7,9 @@ import typer
 
 from edge_agent.cli.ending import stop
 from edge_agent.cli.say import say
+from edge_agent.language import tr
 
-contract = typer.Typer(no_args_is_help=True, help="The MQTT contract, for the teams that build on it.")
+contract = typer.Typer(no_args_is_help=True, help=tr("The MQTT contract, for the teams that build on it."))
 
 
 @contract.callback()
@@ -18,7 +19,7 @@ def _verbs() -> None:
 
 @contract.command()
 def export(
-    folder: Annotated[Path, typer.Argument(help="Where to; made if it is not there.", file_okay=False)],
+    folder: Annotated[Path, typer.Argument(help=tr("Where to; made if it is not there."), file_okay=False)],
 ) -> None:
     """Write the AsyncAPI document, a JSON Schema for each message, and examples.
 
@@ -37,4 +38,4 @@ def export(
             path.write_text(text, "utf-8")
     except OSError as error:
         stop(f"{error.filename}: {error.strerror}; name a folder that may be written")
-    say(f"{len(written)} files in {folder}, of them asyncapi.yaml")
+    say(tr("{number} files in {folder}, of them asyncapi.yaml", number=len(written), folder=folder))

@@ -31,6 +31,7 @@ from edge_agent.driver import (
     Sample,
     Talker,
 )
+from edge_agent.language import tr
 from edge_agent.profile import profile_note
 
 _NOBODY = "00:00:00:00:00:00"  # an address was not told, and most formats do not need it
@@ -52,32 +53,34 @@ def decode(  # noqa: PLR0913 - one parameter for each option
     driver: Annotated[
         str,
         typer.Argument(
-            help="Name of a driver; `edge-agent drivers` lists them. A capture may name it.",
+            help=tr("Name of a driver; `edge-agent drivers` lists them. A capture may name it."),
             autocompletion=driver_names,
         ),
     ] = "",
     *,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of the driver.")
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help=tr("A setting of the driver."))
     ] = None,
-    frame: Annotated[str | None, typer.Option(metavar="HEX", help="What a serial device said.")] = None,
-    request: Annotated[str | None, typer.Option(metavar="HEX", help="What was asked.")] = None,
-    response: Annotated[str | None, typer.Option(metavar="HEX", help="What was answered.")] = None,
+    frame: Annotated[str | None, typer.Option(metavar="HEX", help=tr("What a serial device said."))] = None,
+    request: Annotated[str | None, typer.Option(metavar="HEX", help=tr("What was asked."))] = None,
+    response: Annotated[str | None, typer.Option(metavar="HEX", help=tr("What was answered."))] = None,
     service_data: Annotated[
-        list[str] | None, typer.Option(metavar="UUID=HEX", help="Part of a BLE advertisement.")
+        list[str] | None, typer.Option(metavar="UUID=HEX", help=tr("Part of a BLE advertisement."))
     ] = None,
     manufacturer_data: Annotated[
         list[str] | None,
-        typer.Option(metavar="ID=HEX", help="Part of a BLE advertisement; 0x0499 or 1177."),
+        typer.Option(metavar="ID=HEX", help=tr("Part of a BLE advertisement; 0x0499 or 1177.")),
     ] = None,
-    address: Annotated[str | None, typer.Option(metavar="MAC", help="Who advertised.")] = None,
-    name: Annotated[str | None, typer.Option(help="The name in an advertisement.")] = None,
+    address: Annotated[str | None, typer.Option(metavar="MAC", help=tr("Who advertised."))] = None,
+    name: Annotated[str | None, typer.Option(help=tr("The name in an advertisement."))] = None,
     characteristic: Annotated[
-        str | None, typer.Option(metavar="UUID", help="What was read of a connected BLE device.")
+        str | None, typer.Option(metavar="UUID", help=tr("What was read of a connected BLE device."))
     ] = None,
-    value: Annotated[str | None, typer.Option(metavar="HEX", help="What stood there.")] = None,
-    rssi: Annotated[int | None, typer.Option(help="How strong an advertisement was, in dBm.")] = None,
-    capture: Annotated[Path | None, typer.Option(help="Decode all of a file of `edge-agent record`.")] = None,
+    value: Annotated[str | None, typer.Option(metavar="HEX", help=tr("What stood there."))] = None,
+    rssi: Annotated[int | None, typer.Option(help=tr("How strong an advertisement was, in dBm."))] = None,
+    capture: Annotated[
+        Path | None, typer.Option(help=tr("Decode all of a file of `edge-agent record`."))
+    ] = None,
 ) -> None:
     """Decode a frame and print its samples, or the fault, as a JSON object; of a capture one for each frame.
 

@@ -7,24 +7,26 @@ from typing import Annotated
 import typer
 
 from edge_agent.cli.ending import duration_option, stop
+from edge_agent.language import tr
 
 
 def demo(
     for_: Annotated[
-        str, typer.Option("--for", metavar="DURATION", help='End by itself, such as "30s"; else Ctrl-C.')
+        str, typer.Option("--for", metavar="DURATION", help=tr('End by itself, such as "30s"; else Ctrl-C.'))
     ] = "",
     *,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print a JSON object per acknowledged reading, last a summary.")
+        bool, typer.Option("--json", help=tr("Print a JSON object per acknowledged reading, last a summary."))
     ] = False,
     broker: Annotated[
-        str, typer.Option("--broker", metavar="mqtt://[USER:PASSWORD@]HOST:PORT", help="Use another broker.")
+        str,
+        typer.Option("--broker", metavar="mqtt://[USER:PASSWORD@]HOST:PORT", help=tr("Use another broker.")),
     ] = "",
     directory: Annotated[
-        Path | None, typer.Option("--dir", metavar="DIR", readable=False, help="Keep the files there.")
+        Path | None, typer.Option("--dir", metavar="DIR", readable=False, help=tr("Keep the files there."))
     ] = None,
     outage: Annotated[
-        str, typer.Option("--outage", metavar="DURATION", help="Take the broker away in the middle.")
+        str, typer.Option("--outage", metavar="DURATION", help=tr("Take the broker away in the middle."))
     ] = "",
 ) -> None:
     """Show the whole journey: simulated sensors, the agent, a broker. Nothing to install or configure.

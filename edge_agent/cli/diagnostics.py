@@ -8,19 +8,21 @@ import typer
 from edge_agent.cli.ending import stop
 from edge_agent.cli.options import CONFIG, ConfigFile
 from edge_agent.cli.say import say
+from edge_agent.language import tr
 
 
 def diagnostics(
     target: Annotated[
         Path,
-        typer.Argument(metavar="[FILE]", help="What to write.", dir_okay=False),
+        typer.Argument(metavar="[FILE]", help=tr("What to write."), dir_okay=False),
     ] = Path("edge-agent-diagnostics.tar.gz"),
     config: ConfigFile = CONFIG,
     *,
     log: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A log to put in; else the journal of the service.")
+        Path | None,
+        typer.Option(metavar="FILE", help=tr("A log to put in; else the journal of the service.")),
     ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Leave the brokers out.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help=tr("Leave the brokers out."))] = False,
 ) -> None:
     """Gather versions, configuration, doctor's findings, status, log and losses in a tar.gz, without secrets.
 
@@ -41,4 +43,10 @@ def diagnostics(
         stop(f"{target} cannot be written ({error.strerror}); name another file")
     for name in names:
         say(f"  {name}")
-    say(f"written: {target}, {target.stat().st_size / 1000:.0f} KB; look through it before you hand it on")
+    say(
+        tr(
+            "written: {target}, {size:.0f} KB; look through it before you hand it on",
+            target=target,
+            size=target.stat().st_size / 1000,
+        )
+    )

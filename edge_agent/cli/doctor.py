@@ -8,6 +8,7 @@ import typer
 
 from edge_agent.cli.options import CONFIG, ConfigFile
 from edge_agent.cli.say import say, tell
+from edge_agent.language import tr
 
 if TYPE_CHECKING:
     from edge_agent.doctor.finding import Finding
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 def doctor(
     config: ConfigFile = CONFIG,
     *,
-    offline: Annotated[bool, typer.Option("--offline", help="Leave the brokers out.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help=tr("Leave the brokers out."))] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=tr("For programs."))] = False,
 ) -> None:
     """Look at machine, configuration, ports, brokers, certificates, rights; say what to do about each.
 

@@ -14,6 +14,7 @@ from edge_agent.cli.ending import stop
 from edge_agent.cli.page import page, sample_settings
 from edge_agent.cli.say import say
 from edge_agent.driver import ProfileError, find_profiles
+from edge_agent.language import tr
 from edge_agent.profile import ProfileFile, profile_text
 
 
@@ -27,13 +28,14 @@ class Show(StrEnum):
 
 def drivers(
     show: Annotated[
-        Show | None, typer.Argument(help="One driver's configuration sample or page; a table of all devices.")
+        Show | None,
+        typer.Argument(help=tr("One driver's configuration sample or page; a table of all devices.")),
     ] = None,
     name: Annotated[
-        str | None, typer.Argument(help="Name of that driver.", autocompletion=driver_names)
+        str | None, typer.Argument(help=tr("Name of that driver."), autocompletion=driver_names)
     ] = None,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=tr("For programs."))] = False,
 ) -> None:
     """List the installed drivers and their profiles, or print a driver's sample or page, or all devices.
 
@@ -88,12 +90,17 @@ def _profile(entry: registry.Entry, name: str, file: ProfileFile) -> dict[str, A
 def _listing(found: list[dict[str, Any]]) -> str:
     lines = []
     for driver in found:
-        facts = f"over {driver['over']}, from {driver['origin']}, {driver['status']}"
+        facts = tr(
+            "over {over}, from {origin}, {status}",
+            over=driver["over"],
+            origin=driver["origin"],
+            status=driver["status"],
+        )
         lines.append(f"{driver['name']}: {driver['title']} ({facts})")
         for profile in driver["profiles"]:
-            lines.append(f"  {profile['name']}: {profile['title'] or 'cannot be used'}")
+            lines.append(f"  {profile['name']}: {profile['title'] or tr('cannot be used')}")
             if profile["own"]:
-                place = ", in place of the built-in one" if profile["replaces"] else ""
-                lines.append(f"      the site's own: {profile['file']}{place}")
+                place = tr(", in place of the built-in one") if profile["replaces"] else ""
+                lines.append(tr("      the site's own: {file}{place}", file=profile["file"], place=place))
             lines.append(f"      {profile['source'] if profile['status'] == 'ok' else profile['status']}")
     return "\n".join(lines)

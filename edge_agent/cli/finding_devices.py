@@ -9,6 +9,7 @@ from edge_agent.cli.asking import Dialog, keep_secret
 from edge_agent.cli.ending import stop, until_stopped
 from edge_agent.cli.say import say
 from edge_agent.cli.scan import Shown, read_addresses, read_formats
+from edge_agent.language import tr
 from edge_agent.onsite.wanted import Wanted, from_air, from_line
 
 if TYPE_CHECKING:
@@ -48,11 +49,16 @@ def choose(dialog: Dialog) -> tuple[list[str], list[str]]:
     ports = [
         port.name
         for port in serial_ports()
-        if dialog.agreed(f"Look for devices on {port.name} {port.adapter}".rstrip() + "?", default=True)
+        if dialog.agreed(
+            tr("Look for devices on {port}?", port=f"{port.name} {port.adapter}".rstrip()),
+            default=True,
+        )
     ]
     there = sorted(path.name for path in _BLUETOOTH.glob("hci*") if ":" not in path.name)
     adapters = [
-        one for one in there if dialog.agreed(f"Listen for BLE devices on {one}, 30 s?", default=False)
+        one
+        for one in there
+        if dialog.agreed(tr("Listen for BLE devices on {adapter}, 30 s?", adapter=one), default=False)
     ]
     return ports, adapters
 
@@ -76,23 +82,27 @@ def _scanned(port: str, where: Where) -> "list[Found]":
     with Shown(quiet=False) as shown:
         work = Scan(port, plan, fast=True, tell=shown.step)
         shown.line(
-            f"scanning {port}, at most {plan.seconds:.0f} s; Ctrl-C goes on with what was found so far"
+            tr(
+                "scanning {port}, at most {seconds:.0f} s; Ctrl-C goes on with what was found so far",
+                port=port,
+                seconds=plan.seconds,
+            )
         )
         try:
             until_stopped(work.run())
         except BusError as error:
             say(str(error), error=True, filled=True)
     if not work.found:
-        say(f"nothing was found on {port}; `edge-agent scan serial {port}` can look further")
+        say(tr("nothing was found on {port}; `edge-agent scan serial {port}` can look further", port=port))
     return work.found
 
 
 def _offer_line(dialog: Dialog, port: str, found: "Found", taken: list[Wanted]) -> None:
     from edge_agent.bus.ports import lasting  # noqa: PLC0415 - as above
 
-    where = f"{found.who or 'speaks unasked'} at {found.serial}"
+    where = f"{found.who or tr('speaks unasked')} at {found.serial}"
     if not found.fits:
-        say(f"{where}: answers, and no driver or profile fits; left out")
+        say(tr("{where}: answers, and no driver or profile fits; left out", where=where))
         return
     for number, fit in enumerate(found.fits, 1):
         say(f"{where}: {number}. {fit.name} ({fit.model}): {fit.shown_values()}", filled=True)
@@ -100,7 +110,10 @@ def _offer_line(dialog: Dialog, port: str, found: "Found", taken: list[Wanted]) 
     if len(found.fits) > 1:
         known = [str(number) for number in range(1, len(found.fits) + 1)]
         asked = dialog.text(
-            f"fit of {where}", "  Which is it? Compare with what the device shows", "1", _one_of(known)
+            f"fit of {where}",
+            tr("  Which is it? Compare with what the device shows"),
+            "1",
+            _one_of(known),
         )
         choice = int(asked)
     wanted = from_line(lasting(port), found, choice - 1)
@@ -121,7 +134,13 @@ def _heard(adapter: str) -> "Senders":
 
     senders = Senders()
     radio = radio_for(adapter, senders)
-    say(f"listening on {adapter} for {_LISTEN_S:g} s; Ctrl-C goes on with what was heard so far")
+    say(
+        tr(
+            "listening on {adapter} for {seconds:g} s; Ctrl-C goes on with what was heard so far",
+            adapter=adapter,
+            seconds=_LISTEN_S,
+        )
+    )
     until_stopped(radio.run(), _LISTEN_S)
     if radio.problem:
         say(f"{adapter}: {radio.problem}", error=True, filled=True)
@@ -137,14 +156,14 @@ def _offer_air(dialog: Dialog, adapter: str, senders: "Senders", taken: list[Wan
         wanted = from_air(adapter, sender, known)
         if _take(dialog, wanted, taken) and known.needs_key:
             secret = f"{wanted.id}-key"
-            if key := dialog.secret("  Its key, 32 hex digits (Enter: later)"):
+            if key := dialog.secret(tr("  Its key, 32 hex digits (Enter: later)")):
                 keep_secret(secret, key)
             wanted.settings["bindkey"] = {"secret": secret}
 
 
 def _take(dialog: Dialog, wanted: Wanted, taken: list[Wanted]) -> bool:
     """Ask whether, and under which id and name."""
-    if not dialog.agreed("  Take it over?", default=True):
+    if not dialog.agreed(tr("  Take it over?"), default=True):
         return False
     ids = {one.id for one in taken}
     plain, number = wanted.id, 2
@@ -152,9 +171,9 @@ def _take(dialog: Dialog, wanted: Wanted, taken: list[Wanted]) -> bool:
         wanted.id, number = f"{plain}-{number}", number + 1
     if not dialog.yes:
         wanted.id = dialog.text(
-            f"id of {wanted.id}", "  Id, which stands in every topic", wanted.id, _free(ids)
+            f"id of {wanted.id}", tr("  Id, which stands in every topic"), wanted.id, _free(ids)
         )
-        wanted.name = dialog.text(f"name of {wanted.id}", "  Name, for people (Enter: none)")
+        wanted.name = dialog.text(f"name of {wanted.id}", tr("  Name, for people (Enter: none)"))
     taken.append(wanted)
     dialog.remember("device", "\n".join(map(str, taken)))
     return True

@@ -11,6 +11,7 @@ import typer
 from edge_agent.cli.ending import INTERRUPTED, duration_option, stop, until_stopped
 from edge_agent.cli.say import say
 from edge_agent.cli.status import Socket
+from edge_agent.language import tr
 
 if TYPE_CHECKING:
     from edge_agent.status import Status
@@ -21,11 +22,11 @@ _EVERY_S = 1.0
 def healthy(
     *,
     before: Annotated[
-        Path | None, typer.Option(help="What `edge-agent status --json` said before the upgrade.")
+        Path | None, typer.Option(help=tr("What `edge-agent status --json` said before the upgrade."))
     ] = None,
-    within: Annotated[str, typer.Option(metavar="DURATION", help="How long to wait for it.")] = "3m",
+    within: Annotated[str, typer.Option(metavar="DURATION", help=tr("How long to wait for it."))] = "3m",
     steady: Annotated[
-        str, typer.Option(metavar="DURATION", help="How long it must stay so, in one go.")
+        str, typer.Option(metavar="DURATION", help=tr("How long it must stay so, in one go."))
     ] = "10s",
     socket: Socket = None,
 ) -> None:
@@ -43,7 +44,7 @@ def healthy(
     if not until_stopped(looks.go_on(), limit):
         raise typer.Exit(INTERRUPTED)
     if looks.unwell:
-        say(f"not healthy after {within}: {looks.unwell}", error=True)
+        say(tr("not healthy after {within}: {unwell}", within=within, unwell=looks.unwell), error=True)
         raise typer.Exit(1)
     say("healthy")
 
@@ -55,7 +56,7 @@ class _Looks:
         self._before, self._socket, self._steady = before, socket, steady
         self._first: Status | None = None
         self._well_from: float | None = None
-        self.unwell = "it was not asked yet"
+        self.unwell = tr("it was not asked yet")
 
     async def go_on(self) -> None:
         """Look until it is healthy."""
@@ -82,7 +83,7 @@ class _Looks:
         if self._well_from is None:
             self._well_from = now.uptime_s
         well_s = now.uptime_s - self._well_from
-        return "" if well_s >= self._steady else f"it is healthy for {well_s:.0f} s only"
+        return "" if well_s >= self._steady else tr("it is healthy for {well_s:.0f} s only", well_s=well_s)
 
 
 def _read(before: Path | None) -> "Status | None":

@@ -13,6 +13,7 @@ from edge_agent.cli.asking import Dialog, keep_secret
 from edge_agent.cli.ending import stop
 from edge_agent.cli.options import CONFIG, ConfigFile, Yes
 from edge_agent.cli.say import say
+from edge_agent.language import tr
 
 if TYPE_CHECKING:
     from edge_agent.onsite.compose import Answers
@@ -23,33 +24,38 @@ if TYPE_CHECKING:
 def init(  # noqa: PLR0913 - one parameter for each option
     config: ConfigFile = CONFIG,
     *,
-    site: Annotated[str, typer.Option(help="Id of the park or community.")] = "",
-    gateway: Annotated[str, typer.Option(help="Id of this gateway; else made of the host name.")] = "",
-    broker: Annotated[str, typer.Option(metavar="mqtt[s]://HOST[:PORT]", help="Where to send.")] = "",
-    username: Annotated[str, typer.Option(help="As whom.")] = "",
+    site: Annotated[str, typer.Option(help=tr("Id of the park or community."))] = "",
+    gateway: Annotated[str, typer.Option(help=tr("Id of this gateway; else made of the host name."))] = "",
+    broker: Annotated[str, typer.Option(metavar="mqtt[s]://HOST[:PORT]", help=tr("Where to send."))] = "",
+    username: Annotated[str, typer.Option(help=tr("As whom."))] = "",
     password_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Its first line becomes the secret.")
+        Path | None, typer.Option(metavar="FILE", help=tr("Its first line becomes the secret."))
     ] = None,
-    ca: Annotated[Path | None, typer.Option(help="Whom to believe over mqtts; else the system's.")] = None,
-    cert: Annotated[Path | None, typer.Option(help="The gateway's certificate.")] = None,
-    key: Annotated[Path | None, typer.Option(help="Its key, where that is a file of its own.")] = None,
-    uplink: Annotated[str, typer.Option(help="What the way to the broker is called.")] = "city",
+    ca: Annotated[
+        Path | None, typer.Option(help=tr("Whom to believe over mqtts; else the system's."))
+    ] = None,
+    cert: Annotated[Path | None, typer.Option(help=tr("The gateway's certificate."))] = None,
+    key: Annotated[Path | None, typer.Option(help=tr("Its key, where that is a file of its own."))] = None,
+    uplink: Annotated[str, typer.Option(help=tr("What the way to the broker is called."))] = "city",
     device: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="'KEY=VALUE ..'", help="A device: id, driver, port or ble, its settings; again for more."
+            metavar="'KEY=VALUE ..'",
+            help=tr("A device: id, driver, port or ble, its settings; again for more."),
         ),
     ] = None,
     scan: Annotated[
         list[str] | None,
-        typer.Option(metavar="PORT", help="Take over what is found on it; may be given again."),
+        typer.Option(metavar="PORT", help=tr("Take over what is found on it; may be given again.")),
     ] = None,
-    scan_ble: Annotated[list[str] | None, typer.Option(metavar="ADAPTER", help="The same for BLE.")] = None,
-    speeds: Annotated[str, typer.Option(metavar="LIST", help="Serial formats to scan in.")] = "",
-    addresses: Annotated[str, typer.Option(metavar="LIST", help="Modbus addresses to ask.")] = "1-32",
-    untested: Annotated[bool, typer.Option("--untested", help="Do not try the broker.")] = False,
+    scan_ble: Annotated[
+        list[str] | None, typer.Option(metavar="ADAPTER", help=tr("The same for BLE."))
+    ] = None,
+    speeds: Annotated[str, typer.Option(metavar="LIST", help=tr("Serial formats to scan in."))] = "",
+    addresses: Annotated[str, typer.Option(metavar="LIST", help=tr("Modbus addresses to ask."))] = "1-32",
+    untested: Annotated[bool, typer.Option("--untested", help=tr("Do not try the broker."))] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Write anew what is there; the old file stays as FILE.before.")
+        bool, typer.Option("--force", help=tr("Write anew what is there; the old file stays as FILE.before."))
     ] = False,
     yes: Yes = False,
 ) -> None:
@@ -73,8 +79,8 @@ def init(  # noqa: PLR0913 - one parameter for each option
         yes=yes,
     )
     answers = Answers(uplink=uplink, ca=_path(ca), cert=_path(cert), key=_path(key))
-    answers.site = dialog.text("site", "Site, the id of the park or community", check=check_id)
-    answers.gateway = dialog.text("gateway", "Gateway, its id in there", _host(), check_id)
+    answers.site = dialog.text("site", tr("Site, the id of the park or community"), check=check_id)
+    answers.gateway = dialog.text("gateway", tr("Gateway, its id in there"), _host(), check_id)
     _ask_broker(dialog, answers, password_file, untested=untested)
     answers.devices = _given(device or dialog.known("device").splitlines())
     ports, adapters = scan or [], scan_ble or []
@@ -136,18 +142,18 @@ def _ask_broker(dialog: Dialog, answers: "Answers", password_file: Path | None, 
     password = _first_line(password_file)
     while True:
         answers.broker = dialog.text(
-            "broker", "Broker, mqtt://host or mqtts://host (Enter: none yet)", check=_check_broker
+            "broker", tr("Broker, mqtt://host or mqtts://host (Enter: none yet)"), check=_check_broker
         )
         if not answers.broker:
             return
-        answers.username = dialog.text("username", "User name there (Enter: none)")
+        answers.username = dialog.text("username", tr("User name there (Enter: none)"))
         if answers.username and not password:
-            password = dialog.secret("Password, which is not shown (Enter: none)")
+            password = dialog.secret(tr("Password, which is not shown (Enter: none)"))
         if untested or _tried(answers, password):
             break
         if dialog.yes:
             stop("nothing was written; correct it, or give --untested to write it all the same")
-        if not dialog.agreed("Change the answers?", default=True):
+        if not dialog.agreed(tr("Change the answers?"), default=True):
             break
         password = ""
         dialog.forget("broker")
@@ -176,7 +182,7 @@ def _tried(answers: "Answers", password: str) -> bool:
     from edge_agent.uplink.probe import visiting  # noqa: PLC0415 - as above
 
     settings = _settings(answers, password)
-    say(f"trying {answers.broker} ...")
+    say(tr("trying {broker} ...", broker=answers.broker))
     try:
         with visiting(settings, settings.servers[0]) as visit:
             base = f"{settings.root}/{answers.site}/{answers.gateway}"
@@ -189,7 +195,12 @@ def _tried(answers: "Answers", password: str) -> bool:
             say(f"  {one.level}  {one.what}: {one.says}; {one.remedy}", error=True, filled=True)
     well = all(one.level != "FAIL" for one in found)
     if well:
-        say(f"  connected with MQTT {visit.protocol}, and may write and read its own topics")
+        say(
+            tr(
+                "  connected with MQTT {protocol}, and may write and read its own topics",
+                protocol=visit.protocol,
+            )
+        )
     return well
 
 
@@ -244,7 +255,7 @@ def _finish(config: Path, answers: "Answers") -> None:
     from edge_agent.settings.error import SettingsError  # noqa: PLC0415 - as above
     from edge_agent.settings.load import load  # noqa: PLC0415 - as above
 
-    say(f"written: {config}")
+    say(tr("written: {config}", config=config))
     own = "" if config == CONFIG else f" --config {shlex.quote(str(config))}"
     try:
         load(config)
@@ -252,12 +263,12 @@ def _finish(config: Path, answers: "Answers") -> None:
         stop(f"{error}\ncorrect that, then: edge-agent check{own}", code=os.EX_CONFIG)
     say("next:")
     if answers.devices:
-        say(f"  edge-agent read {answers.devices[0].id}{own}    one reading of a device")
+        say(tr("  edge-agent read {id}{own}    one reading of a device", id=answers.devices[0].id, own=own))
     else:
-        say("  edge-agent scan serial    find devices, and add them to the file")
-    say(f"  edge-agent doctor{own}    look at everything once")
+        say(tr("  edge-agent scan serial    find devices, and add them to the file"))
+    say(tr("  edge-agent doctor{own}    look at everything once", own=own))
     say(
-        "  systemctl enable --now edge-agent    start the service"
+        tr("  systemctl enable --now edge-agent    start the service")
         if not own
-        else f"  edge-agent run{own}    start it"
+        else tr("  edge-agent run{own}    start it", own=own)
     )

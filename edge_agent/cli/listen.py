@@ -10,6 +10,7 @@ from edge_agent.cli.borrowing import having
 from edge_agent.cli.completion import ports
 from edge_agent.cli.ending import duration_option, stop, until_stopped
 from edge_agent.cli.say import say, tell
+from edge_agent.language import tr
 
 if TYPE_CHECKING:
     from edge_agent.bus.serial import SerialFormat
@@ -22,22 +23,24 @@ def listen(  # noqa: PLR0913 - one parameter for each option
     port: Annotated[
         str,
         typer.Argument(
-            help="The port; `edge-agent scan serial` lists those there are.", autocompletion=ports
+            help=tr("The port; `edge-agent scan serial` lists those there are."), autocompletion=ports
         ),
     ],
     *,
-    driver: Annotated[str, typer.Option(help="Decode with this driver alone, and show its faults.")] = "",
+    driver: Annotated[str, typer.Option(help=tr("Decode with this driver alone, and show its faults."))] = "",
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of the driver.")
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help=tr("A setting of the driver."))
     ] = None,
     speed: Annotated[
-        str, typer.Option(metavar="FORMAT", help="Serial format; else the driver's, else 9600 8N1.")
+        str, typer.Option(metavar="FORMAT", help=tr("Serial format; else the driver's, else 9600 8N1."))
     ] = "",
     for_: Annotated[
-        str, typer.Option("--for", metavar="DURATION", help='End by itself, such as "30s"; else Ctrl-C.')
+        str, typer.Option("--for", metavar="DURATION", help=tr('End by itself, such as "30s"; else Ctrl-C.'))
     ] = "",
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the bytes of frames, too.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="A JSON object per frame.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help=tr("Show the bytes of frames, too."))
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=tr("A JSON object per frame."))] = False,
 ) -> None:
     """Listen to a port and show every frame as it comes; nothing is sent.
 
@@ -80,7 +83,7 @@ def listen(  # noqa: PLR0913 - one parameter for each option
             stream.close()
             show(loop.time() - start, dissector.quiet())
 
-    say(f"listening to {port} at {form}; Ctrl-C ends it", error=True)
+    say(tr("listening to {port} at {form}; Ctrl-C ends it", port=port, form=form), error=True)
     try:
         until_stopped(having(port, "listen", work), seconds)
     except BusError as error:
@@ -130,7 +133,12 @@ def _line(at: float, passed: "Passed", *, verbose: bool) -> str:
     from edge_agent import shown  # noqa: PLC0415 - as above
 
     if not passed.who:
-        return f"{at:9.3f} s  ?  {len(passed.content)} bytes: {passed.content.hex(' ')}"
+        return tr(
+            "{at:9.3f} s  ?  {number} bytes: {hex}",
+            at=at,
+            number=len(passed.content),
+            hex=passed.content.hex(" "),
+        )
     values = ", ".join(f"{name} {shown.with_unit(*said)}" for name, said in passed.samples.items())
     content = f"  [{passed.content.hex(' ')}]" if verbose else ""
     return f"{at:9.3f} s  {passed.who}  {values or passed.text}{content}"

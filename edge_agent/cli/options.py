@@ -5,10 +5,13 @@ from typing import Annotated
 
 import typer
 
+from edge_agent.language import tr
+
 CONFIG = Path("/etc/edge-agent/agent.toml")
 """Where the configuration of an installed agent is."""
 
 ConfigFile = Annotated[
-    Path, typer.Option("--config", "-c", readable=False, help="The configuration file.", show_default=True)
+    Path,
+    typer.Option("--config", "-c", readable=False, help=tr("The configuration file."), show_default=True),
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help=tr("Do not ask."))]

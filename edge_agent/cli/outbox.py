@@ -17,21 +17,22 @@ import typer
 from edge_agent.cli.ending import stop
 from edge_agent.cli.options import CONFIG, ConfigFile
 from edge_agent.cli.say import say, tell
+from edge_agent.language import plural, tr
 from edge_agent.shown import duration, nobody_reads
 
 if TYPE_CHECKING:
     from edge_agent.kept import Moment
     from edge_agent.outbox.looking import Found, Look, Lost
 
-outbox = typer.Typer(help="See what is kept, owed and lost; export readings. Nothing is changed.")
+outbox = typer.Typer(help=tr("See what is kept, owed and lost; export readings. Nothing is changed."))
 
 File = Annotated[
     Path | None,
-    typer.Option("--file", readable=False, help="This outbox, such as a copy; else the configuration's."),
+    typer.Option("--file", readable=False, help=tr("This outbox, such as a copy; else the configuration's.")),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+AsJson = Annotated[bool, typer.Option("--json", help=tr("For programs."))]
 Output = Annotated[
-    Path | None, typer.Option("--out", "-o", metavar="FILE", help="Into a new file; else to stdout.")
+    Path | None, typer.Option("--out", "-o", metavar="FILE", help=tr("Into a new file; else to stdout."))
 ]
 
 _MOST_LOSSES = 100  # shown to a person
@@ -57,14 +58,30 @@ def summary(
         if as_json:
             tell({"file": str(path)} | asdict(kept) | {"uplinks": [_owed(one) for one in kept.uplinks]})
             return
-        say(f"{path}: {kept.readings} readings, {kept.size / 1e6:.1f} MB, epoch {kept.epoch}")
+        say(
+            tr(
+                "{path}: {readings} readings, {size:.1f} MB, epoch {epoch}",
+                path=path,
+                readings=kept.readings,
+                size=kept.size / 1e6,
+                epoch=kept.epoch,
+            )
+        )
         for one in kept.uplinks:
-            parked = "; it is not in the configuration any more" if one.parked else ""
-            say(f"uplink {one.name}: {one.backlog} owed{parked}")
+            parked = tr("; it is not in the configuration any more") if one.parked else ""
+            say(
+                tr("uplink {name}: {backlog} owed{parked}", name=one.name, backlog=one.backlog, parked=parked)
+            )
             if one.oldest is not None and one.age_s is not None:
-                say(f"  the oldest was made {_local(one.oldest, zone)}, {duration(one.age_s)} ago")
-        more = "; `edge-agent outbox losses` has more" if kept.lost else ""
-        say(f"lost since it was made: {kept.lost}{more}")
+                say(
+                    tr(
+                        "  the oldest was made {time}, {age} ago",
+                        time=_local(one.oldest, zone),
+                        age=duration(one.age_s),
+                    )
+                )
+        more = tr("; `edge-agent outbox losses` has more") if kept.lost else ""
+        say(tr("lost since it was made: {lost}{more}", lost=kept.lost, more=more))
 
 
 @outbox.command()
@@ -72,7 +89,9 @@ def losses(
     config: ConfigFile = CONFIG,
     *,
     file: File = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs: an object per line, all.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help=tr("For programs: an object per line, all."))
+    ] = False,
 ) -> None:
     """Show what was given up, the newest first: device, numbers, times and why.
 
@@ -88,9 +107,9 @@ def losses(
             elif shown <= _MOST_LOSSES:
                 say(_loss(loss, zone))
         if shown > _MOST_LOSSES and not as_json:
-            say(f"and {shown - _MOST_LOSSES} older ones; --json has all")
+            say(tr("and {number} older ones; --json has all", number=shown - _MOST_LOSSES))
         if not shown and not as_json:
-            say("nothing was lost")
+            say(tr("nothing was lost"))
 
 
 @outbox.command()
@@ -99,16 +118,18 @@ def export(  # noqa: PLR0913 - one parameter for each option
     *,
     file: File = None,
     device: Annotated[
-        list[str] | None, typer.Option(metavar="ID", help="Only this device; may be given again.")
+        list[str] | None, typer.Option(metavar="ID", help=tr("Only this device; may be given again."))
     ] = None,
     from_: Annotated[
         str,
-        typer.Option("--from", metavar="TIME", help="From this time on: 2026-11-23T08:00, or 2h ago: 2h."),
+        typer.Option(
+            "--from", metavar="TIME", help=tr("From this time on: 2026-11-23T08:00, or 2h ago: 2h.")
+        ),
     ] = "",
-    to: Annotated[str, typer.Option(metavar="TIME", help="Before this time.")] = "",
+    to: Annotated[str, typer.Option(metavar="TIME", help=tr("Before this time."))] = "",
     format_: Annotated[
         Literal["csv", "jsonl"],
-        typer.Option("--format", help="A line per value, or a JSON object per reading."),
+        typer.Option("--format", help=tr("A line per value, or a JSON object per reading.")),
     ] = "csv",
     out: Output = None,
 ) -> None:
@@ -131,7 +152,10 @@ def export(  # noqa: PLR0913 - one parameter for each option
             for found in look.readings(device or [], from_ms, to_ms, _progress):
                 put(found)
                 count += 1
-    say(f"{count} readings written" + (f" to {out}" if out else ""), error=True)
+    say(
+        plural(count, "{number} reading written", "{number} readings written") + (f": {out}" if out else ""),
+        error=True,
+    )
 
 
 def _place(config: Path, file: Path | None, *, as_json: bool = False) -> tuple[Path, tzinfo]:
@@ -199,9 +223,16 @@ def _loss(loss: "Lost", zone: tzinfo) -> str:
         for ts in (loss.from_ts, loss.to_ts)
         if ts is not None
     )
-    numbers = f"{loss.from_seq} to {'the end of its epoch' if loss.to_seq is None else loss.to_seq}"
-    count = "an unknown number of" if loss.readings is None else loss.readings
-    return f"{loss.device} {numbers}: {count} readings, {loss.reason}{f', {times}' if times else ''}"
+    numbers = f"{loss.from_seq} to {(tr('the end of its epoch') if loss.to_seq is None else loss.to_seq)}"
+    count = tr("an unknown number of") if loss.readings is None else loss.readings
+    return tr(
+        "{device} {numbers}: {count} readings, {reason}{times}",
+        device=loss.device,
+        numbers=numbers,
+        count=count,
+        reason=loss.reason,
+        times=f", {times}" if times else "",
+    )
 
 
 @contextmanager
@@ -252,4 +283,8 @@ def _jsonl(written: TextIO) -> Any:
 
 def _progress(share: float) -> None:
     if sys.stderr.isatty():
-        say(f"\rreading the outbox: {share:.0%}", error=True, end="\n" if share >= 1 else "")
+        say(
+            "\r" + tr("reading the outbox: {share:.0%}", share=share),
+            error=True,
+            end="\n" if share >= 1 else "",
+        )

@@ -9,6 +9,7 @@ import typer
 from edge_agent.cli.ending import stop
 from edge_agent.cli.options import CONFIG, ConfigFile
 from edge_agent.cli.say import say, tell
+from edge_agent.language import tr
 
 _FULL = 0.8  # of a bus's time: above it every late answer makes others late
 
@@ -17,9 +18,10 @@ def plan(
     config: ConfigFile = CONFIG,
     *,
     endurance: Annotated[
-        str, typer.Option(metavar="SIZE", help="What may be written to the card in its life; its maker says.")
+        str,
+        typer.Option(metavar="SIZE", help=tr("What may be written to the card in its life; its maker says.")),
     ] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=tr("For programs."))] = False,
 ) -> None:
     """Work out how long an outage the outbox survives, the card's life, traffic, and how busy each bus is.
 
@@ -61,40 +63,71 @@ def _card(endurance: str, *, as_json: bool) -> float:
 def _lines(told: dict[str, Any]) -> Iterator[str]:
     outbox, card = told["outbox"], told["card"]
     if not told["devices"]:
-        yield "there is no device: nothing is read, nothing is written"
+        yield tr("there is no device: nothing is read, nothing is written")
         return
-    yield f"readings: {told['readings_s']:g} a second of {told['devices']} devices"
+    yield tr(
+        "readings: {readings_s:g} a second of {devices} devices",
+        readings_s=told["readings_s"],
+        devices=told["devices"],
+    )
     hours = outbox["outage_hours"]
     yield (
-        f"outage: {_bytes(outbox['max_size'])} hold {_span(hours)} of readings, "
-        f"{_bytes(outbox['bytes_day'])} a day; then outbox.max_size and when_full decide what goes"
+        tr(
+            "outage: {max_size} hold {hours} of readings, {bytes_day} a day; then outbox.max_size and "
+            "when_full decide what goes",
+            max_size=_bytes(outbox["max_size"]),
+            hours=_span(hours),
+            bytes_day=_bytes(outbox["bytes_day"]),
+        )
     )
     yield (
-        f"card: {_bytes(card['written_day'])} written a day; {_bytes(card['endurance'])} of endurance "
-        f"last {card['years']:g} years; a longer outbox.window writes less"
+        tr(
+            "card: {written_day} written a day; {endurance} of endurance last {years:g} years; a longer "
+            "outbox.window writes less",
+            written_day=_bytes(card["written_day"]),
+            endurance=_bytes(card["endurance"]),
+            years=card["years"],
+        )
     )
     for name, uplink in told["uplinks"].items():
-        yield f"uplink {name}: {_bytes(uplink['bytes_month'])} a month of 30 days, TCP/IP included"
+        yield tr(
+            "uplink {name}: {bytes_month} a month of 30 days, TCP/IP included",
+            name=name,
+            bytes_month=_bytes(uplink["bytes_month"]),
+        )
     for name, bus in told["buses"].items():
-        yield f"bus {name}: busy {bus['busy']:.0%} of its time at {bus['serial']}"
+        yield tr(
+            "bus {name}: busy {busy:.0%} of its time at {serial}",
+            name=name,
+            busy=bus["busy"],
+            serial=bus["serial"],
+        )
         for device, poll in bus["polls"].items():
             if poll["seconds"] is None:
-                yield f"  {device}: not known, its driver has no recorded answers"
+                yield tr("  {device}: not known, its driver has no recorded answers", device=device)
             else:
                 share = poll["seconds"] / poll["interval"]
-                yield f"  {device}: {poll['seconds']:.2f} s each {poll['interval']:g} s, {share:.0%}"
+                yield tr(
+                    "  {device}: {seconds:.2f} s each {interval:g} s, {share:.0%}",
+                    device=device,
+                    seconds=poll["seconds"],
+                    interval=poll["interval"],
+                    share=share,
+                )
         if bus["busy"] > 1:
-            yield "  that is more than it can carry: raise intervals, or the speed of all devices"
+            yield tr("  that is more than it can carry: raise intervals, or the speed of all devices")
         elif bus["busy"] > _FULL:
-            yield "  that is nearly full: a device that does not answer delays the others"
+            yield tr("  that is nearly full: a device that does not answer delays the others")
 
 
 def _bytes(size: float) -> str:
     for unit, factor in (("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):
         if size >= factor:
             return f"{size / factor:.3g} {unit}" if size < 100 * factor else f"{size / factor:.0f} {unit}"
-    return f"{size:.0f} bytes"
+    return tr("{size:.0f} bytes", size=size)
 
 
 def _span(hours: float) -> str:
-    return f"{hours:.0f} hours" if hours < 72 else f"{hours:.0f} hours ({hours / 24:.0f} days)"  # noqa: PLR2004 - readable
+    if hours < 72:  # noqa: PLR2004 - readable
+        return tr("{hours:.0f} hours", hours=hours)
+    return tr("{hours:.0f} hours ({days:.0f} days)", hours=hours, days=hours / 24)

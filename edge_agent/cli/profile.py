@@ -9,18 +9,19 @@ from edge_agent import registry
 from edge_agent.cli.ending import stop
 from edge_agent.cli.say import say, tell
 from edge_agent.driver import ProfileError, find_profiles, profile_text
+from edge_agent.language import tr
 
-profile = typer.Typer(no_args_is_help=True, help="Device models described as data: list, show, test.")
+profile = typer.Typer(no_args_is_help=True, help=tr("Device models described as data: list, show, test."))
 
 _USUAL_DRIVER = "modbus"
 
 Kind = Annotated[
-    str, typer.Option("--driver", help="Whose profile it is; else its folder tells, else modbus.")
+    str, typer.Option("--driver", help=tr("Whose profile it is; else its folder tells, else modbus."))
 ]
 
 
 @profile.command("list")
-def list_(*, driver: Annotated[str, typer.Option(help="Only this driver's profiles.")] = "") -> None:
+def list_(*, driver: Annotated[str, typer.Option(help=tr("Only this driver's profiles."))] = "") -> None:
     """List all profiles: packaged ones, and the site's own in /etc/edge-agent/profiles/DRIVER.
 
     Example: edge-agent profile list --driver modbus
@@ -37,7 +38,7 @@ def list_(*, driver: Annotated[str, typer.Option(help="Only this driver's profil
 
 
 @profile.command()
-def show(name: Annotated[str, typer.Argument(help="Name of a profile.")], *, driver: Kind = "") -> None:
+def show(name: Annotated[str, typer.Argument(help=tr("Name of a profile."))], *, driver: Kind = "") -> None:
     """Print a profile, such as to begin one's own with it.
 
     Example: edge-agent profile show eastron_sdm120 > acme_m1.toml
@@ -50,10 +51,10 @@ def show(name: Annotated[str, typer.Argument(help="Name of a profile.")], *, dri
 
 @profile.command("test")
 def try_(
-    file: Annotated[str, typer.Argument(help="A profile's file, or the name of one that is there.")],
+    file: Annotated[str, typer.Argument(help=tr("A profile's file, or the name of one that is there."))],
     *,
     driver: Kind = "",
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=tr("For programs."))] = False,
 ) -> None:
     """Test a profile: its rules, its vectors, and what one poll costs on the line.
 

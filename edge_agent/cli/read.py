@@ -11,30 +11,31 @@ from edge_agent.cli.borrowing import having
 from edge_agent.cli.completion import device_ids
 from edge_agent.cli.ending import INTERRUPTED, duration_option, stop, until_stopped
 from edge_agent.cli.say import say, tell
+from edge_agent.language import tr
 
 if TYPE_CHECKING:
     from edge_agent.bus.tap import Direction
     from edge_agent.onsite.session import Session
     from edge_agent.reading import Reading
 
-_SILENT = (
+_SILENT = tr(
     "check power, A and B, the address and the serial format; `edge-agent scan serial` asks in all of them"
 )
 
 
 def read(
     device: Annotated[
-        str, typer.Argument(help="The device's name in the configuration.", autocompletion=device_ids)
+        str, typer.Argument(help=tr("The device's name in the configuration."), autocompletion=device_ids)
     ],
     config: Annotated[
-        Path, typer.Option("--config", "-c", readable=False, help="The configuration file.")
+        Path, typer.Option("--config", "-c", readable=False, help=tr("The configuration file."))
     ] = Path("/etc/edge-agent/agent.toml"),
     *,
     within: Annotated[
-        str, typer.Option(metavar="DURATION", help="How long to wait at most for what speaks unasked.")
+        str, typer.Option(metavar="DURATION", help=tr("How long to wait at most for what speaks unasked."))
     ] = "30s",
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show the bytes, too.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help=tr("Show the bytes, too."))] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=tr("For programs."))] = False,
 ) -> None:
     """Read a device once, without the agent, and show every channel.
 
@@ -121,13 +122,21 @@ def _lines(session: "Session", reading: "Reading") -> list[str]:
     from edge_agent import shown  # noqa: PLC0415 - as above
 
     told = _told(session, reading)
-    lines = [f"{reading.device}: {session.model}, {session.serial}; read {told['age_s']:.1f} s ago"]
+    lines = [
+        tr(
+            "{device}: {model}, {serial}; read {age_s:.1f} s ago",
+            device=reading.device,
+            model=session.model,
+            serial=session.serial,
+            age_s=told["age_s"],
+        )
+    ]
     width = max(map(len, told["channels"]), default=0)
     for name, said in told["channels"].items():
         value = shown.with_unit(said["value"], said["unit"])
         lines.append(f"  {name:{width}}  {value:>14}  {': '.join(filter(None, said['quality']))}")
     absent = [channel.name for channel in session.channels if channel.name not in told["channels"]]
     if absent:
-        lines.append(f"  not reported: {', '.join(absent)}")
+        lines.append(tr("  not reported: {absent}", absent=", ".join(absent)))
     faults = [f"{count} {kind}" for kind, count in told["faults"].items()]
-    return lines + ([f"  before it: {', '.join(faults)}"] if faults else [])
+    return lines + ([tr("  before it: {faults}", faults=", ".join(faults))] if faults else [])

@@ -14,6 +14,7 @@ from edge_agent.bus.tap import Direction
 from edge_agent.cli.borrowing import having
 from edge_agent.cli.ending import duration_option, stop, until_stopped
 from edge_agent.cli.say import say
+from edge_agent.language import tr
 
 if TYPE_CHECKING:
     from edge_agent.bus.address import Address
@@ -26,18 +27,24 @@ _PATIENCE = 60.0  # seconds beyond its interval that a device may take for one r
 
 
 def record(  # noqa: PLR0913 - one parameter for each option
-    file: Annotated[Path, typer.Argument(help="The capture to write; it must not be there yet.")],
+    file: Annotated[Path, typer.Argument(help=tr("The capture to write; it must not be there yet."))],
     *,
-    port: Annotated[str, typer.Option(help="Listen on this port, and ask nobody.")] = "",
-    serial: Annotated[str, typer.Option("--speed", metavar="FORMAT", help="The port's format.")] = "9600 8N1",
-    device: Annotated[str, typer.Option(help="Read this device of the configuration at its interval.")] = "",
+    port: Annotated[str, typer.Option(help=tr("Listen on this port, and ask nobody."))] = "",
+    serial: Annotated[
+        str, typer.Option("--speed", metavar="FORMAT", help=tr("The port's format."))
+    ] = "9600 8N1",
+    device: Annotated[
+        str, typer.Option(help=tr("Read this device of the configuration at its interval."))
+    ] = "",
     config: Annotated[
-        Path, typer.Option("--config", "-c", readable=False, help="The configuration file.")
+        Path, typer.Option("--config", "-c", readable=False, help=tr("The configuration file."))
     ] = Path("/etc/edge-agent/agent.toml"),
     for_: Annotated[
-        str, typer.Option("--for", metavar="DURATION", help='End by itself, such as "1m"; else Ctrl-C.')
+        str, typer.Option("--for", metavar="DURATION", help=tr('End by itself, such as "1m"; else Ctrl-C.'))
     ] = "",
-    max_size: Annotated[str, typer.Option(metavar="SIZE", help="End when the file has this size.")] = "10MB",
+    max_size: Annotated[
+        str, typer.Option(metavar="SIZE", help=tr("End when the file has this size."))
+    ] = "10MB",
 ) -> None:
     """Record both directions of a port as JSON lines: a capture, to be sent with a bug report.
 
@@ -85,7 +92,7 @@ def record(  # noqa: PLR0913 - one parameter for each option
         stop(f"{file} cannot be written ({error.strerror}); choose another name")
     with written:
         recorder = Recorder(written.write, head, most=most)
-        say(f"recording to {file}; Ctrl-C ends it", error=True)
+        say(tr("recording to {file}; Ctrl-C ends it", file=file), error=True)
         try:
             until_stopped(having(port, "record", partial(_until_full, work, recorder)), seconds)
         except BusError as error:
@@ -94,8 +101,12 @@ def record(  # noqa: PLR0913 - one parameter for each option
                 file.unlink()
             stop(str(error))
         recorder.flush()
-    full = f"; it is full ({max_size}), more with --max-size" if recorder.filled.is_set() else ""
-    say(f"{recorder.bytes} bytes recorded in {file}{full}", error=True)
+    full = (
+        tr("; it is full ({max_size}), more with --max-size", max_size=max_size)
+        if recorder.filled.is_set()
+        else ""
+    )
+    say(tr("{bytes} bytes recorded in {file}{full}", bytes=recorder.bytes, file=file, full=full), error=True)
     raise typer.Exit(0 if recorder.bytes else 1)
 
 

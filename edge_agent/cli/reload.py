@@ -8,12 +8,15 @@ import typer
 from edge_agent.cli.ending import INTERRUPTED, stop, until_stopped
 from edge_agent.cli.say import say, tell
 from edge_agent.cli.status import Socket
+from edge_agent.language import tr
 
 _WITHIN_S = 120.0  # on a small board, with 500 devices, behind another reload
 
 
 def reload(
-    *, as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False, socket: Socket = None
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help=tr("For programs."))] = False,
+    socket: Socket = None,
 ) -> None:
     """Apply the configuration file anew, without a restart, and say what changed; or what is wrong with it.
 
@@ -40,9 +43,9 @@ def reload(
         tell(told)
     else:
         for problem in told["problems"]:
-            say(f"not reloaded: {problem}", error=True, filled=True)
+            say(tr("not reloaded: {problem}", problem=problem), error=True, filled=True)
         for problem in told["left_out"]:
-            say(f"{problem}; the agent runs without this device", error=True, filled=True)
+            say(tr("{problem}; the agent runs without this device", problem=problem), error=True, filled=True)
         if not told["problems"]:
-            say("\n".join(told["changes"]) or "nothing changed")
+            say("\n".join(told["changes"]) or tr("nothing changed"))
     raise typer.Exit(os.EX_CONFIG if told["problems"] else 0)

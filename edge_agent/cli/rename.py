@@ -8,6 +8,7 @@ import typer
 from edge_agent.cli.ending import stop, until_stopped
 from edge_agent.cli.options import CONFIG, ConfigFile, Yes
 from edge_agent.cli.say import say
+from edge_agent.language import tr
 from edge_agent.settings.error import SettingsError
 
 if TYPE_CHECKING:
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 
 
 def rename(
-    gateway: Annotated[str, typer.Option(help="The new id of the gateway.")] = "",
-    site: Annotated[str, typer.Option(help="The new id of the site.")] = "",
+    gateway: Annotated[str, typer.Option(help=tr("The new id of the gateway."))] = "",
+    site: Annotated[str, typer.Option(help=tr("The new id of the site."))] = "",
     config: ConfigFile = CONFIG,
     yes: Yes = False,  # noqa: FBT002 - an option
 ) -> None:
@@ -45,12 +46,18 @@ def rename(
     if to == was:
         stop(f"it is {was.site}/{was.gateway} already; say what it is to be with --gateway or --site")
     say(
-        f"{was.site}/{was.gateway} becomes {to.site}/{to.gateway}. Its topics change, and with them what the "
-        "broker must allow it and what backends listen to.",
+        tr(
+            "{site}/{gateway} becomes {new_site}/{new_gateway}. Its topics change, and with them what the "
+            "broker must allow it and what backends listen to.",
+            site=was.site,
+            gateway=was.gateway,
+            new_site=to.site,
+            new_gateway=to.gateway,
+        ),
         filled=True,
     )
     if not yes:
-        typer.confirm("Go on?", abort=True)
+        typer.confirm(tr("Go on?"), abort=True)
     owed: list[Owed] = []
 
     async def work() -> None:
@@ -69,7 +76,7 @@ def rename(
         stop(str(error))
     except OSError as error:
         stop(f"{config}: {error.strerror}; run this again as a user who may write it")
-    say(f"{config} says so now. Start the agent: sudo systemctl start edge-agent")
+    say(tr("{config} says so now. Start the agent: sudo systemctl start edge-agent", config=config))
 
 
 def _id(option: str, text: str) -> str:

@@ -8,14 +8,21 @@ import typer
 
 from edge_agent.cli.ending import duration_option, stop, until_stopped
 from edge_agent.cli.say import say
+from edge_agent.language import tr
 
 
 def replay(
-    file: Annotated[Path, typer.Argument(help="A capture that `edge-agent record` wrote.")],
+    file: Annotated[Path, typer.Argument(help=tr("A capture that `edge-agent record` wrote."))],
     *,
-    link: Annotated[Path | None, typer.Option(metavar="PATH", help="Give the port this name, too.")] = None,
-    speed_up: Annotated[float, typer.Option(min=0.01, max=10_000, help="Divide all times by this.")] = 1.0,
-    for_: Annotated[str, typer.Option("--for", metavar="DURATION", help="End by itself; else Ctrl-C.")] = "",
+    link: Annotated[
+        Path | None, typer.Option(metavar="PATH", help=tr("Give the port this name, too."))
+    ] = None,
+    speed_up: Annotated[
+        float, typer.Option(min=0.01, max=10_000, help=tr("Divide all times by this."))
+    ] = 1.0,
+    for_: Annotated[
+        str, typer.Option("--for", metavar="DURATION", help=tr("End by itself; else Ctrl-C."))
+    ] = "",
 ) -> None:
     """Play a capture on a pseudo-terminal, for a configuration whose bus has that port.
 
@@ -37,9 +44,15 @@ def replay(
     async def play() -> None:
         with playing.opened() as port:
             say(port)
-            settings = f" with settings {json.dumps(head.settings)}" if head.settings else ""
-            device = f"driver {head.driver}{settings}, " if head.driver else ""
-            say(f"{device}serial {head.serial}; Ctrl-C ends it", error=True)
+            settings = (
+                tr(" with settings {settings}", settings=json.dumps(head.settings)) if head.settings else ""
+            )
+            device = (
+                tr("driver {driver}{settings}, ", driver=head.driver, settings=settings)
+                if head.driver
+                else ""
+            )
+            say(tr("{device}serial {serial}; Ctrl-C ends it", device=device, serial=head.serial), error=True)
             await playing.run(lambda text: say(text, error=True))
 
     try:

@@ -10,6 +10,7 @@ import typer
 from edge_agent.cli.ending import stop
 from edge_agent.cli.options import CONFIG
 from edge_agent.cli.say import say
+from edge_agent.language import tr
 from edge_agent.settings.error import SettingsError
 
 if TYPE_CHECKING:
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def restore(
-    file: Annotated[Path, typer.Argument(help="What edge-agent backup wrote.")],
-    folder: Annotated[Path, typer.Option(help="The configuration's folder.")] = CONFIG.parent,
-    force: Annotated[bool, typer.Option("--force", help="Set aside what is there now.")] = False,  # noqa: FBT002 - an option
+    file: Annotated[Path, typer.Argument(help=tr("What edge-agent backup wrote."))],
+    folder: Annotated[Path, typer.Option(help=tr("The configuration's folder."))] = CONFIG.parent,
+    force: Annotated[bool, typer.Option("--force", help=tr("Set aside what is there now."))] = False,  # noqa: FBT002 - an option
 ) -> None:
     """Put the configuration and the outbox of a backup in place, on this gateway or a new one.
 
@@ -44,11 +45,11 @@ def restore(
     except OSError as error:
         stop(f"{error.filename}: {error.strerror}; run this as root")
     say(
-        f"{label.site}/{label.gateway} is back in {folder}"
-        + (", with its outbox" if label.has_outbox else "")
+        tr("{site}/{gateway} is back in {folder}", site=label.site, gateway=label.gateway, folder=folder)
+        + (tr(", with its outbox") if label.has_outbox else "")
     )
     _judge(folder / label.config)
-    say("Start the agent: sudo systemctl start edge-agent")
+    say(tr("Start the agent: sudo systemctl start edge-agent"))
 
 
 def _aside(folder: Path) -> Path:

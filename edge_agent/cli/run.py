@@ -5,20 +5,22 @@ from typing import Annotated
 
 import typer
 
+from edge_agent.language import tr
+
 
 def run(
     config: Annotated[
-        Path, typer.Option("--config", "-c", readable=False, help="The configuration file.")
+        Path, typer.Option("--config", "-c", readable=False, help=tr("The configuration file."))
     ] = Path("/etc/edge-agent/agent.toml"),
     *,
     socket: Annotated[
         Path | None,
-        typer.Option(readable=False, help="Where other verbs ask it; else in its runtime folder."),
+        typer.Option(readable=False, help=tr("Where other verbs ask it; else in its runtime folder.")),
     ] = None,
     strict: Annotated[
         bool,
         typer.Option(
-            "--strict", help="End with 78 where the file cannot be used: no last good configuration."
+            "--strict", help=tr("End with 78 where the file cannot be used: no last good configuration.")
         ),
     ] = False,
 ) -> None:

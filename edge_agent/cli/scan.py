@@ -12,12 +12,13 @@ from edge_agent.cli.borrowing import having
 from edge_agent.cli.completion import ports
 from edge_agent.cli.ending import INTERRUPTED, duration_option, stop, until_stopped
 from edge_agent.cli.say import say, tell
+from edge_agent.language import tr
 from edge_agent.shown import plain
 
 if TYPE_CHECKING:
     from edge_agent.onsite.scan import Found, Scan, Step
 
-scan = typer.Typer(no_args_is_help=True, help="Find devices. Nothing is ever written.")
+scan = typer.Typer(no_args_is_help=True, help=tr("Find devices. Nothing is ever written."))
 
 _WITHIN = "200ms"
 _LAST_UNIT = 255
@@ -34,27 +35,30 @@ scan.command()(scan_ble.ble)
 @scan.command()
 def serial(  # noqa: PLR0913 - one parameter for each option
     port: Annotated[
-        str | None, typer.Argument(help="The port; without it the ports are listed.", autocompletion=ports)
+        str | None,
+        typer.Argument(help=tr("The port; without it the ports are listed."), autocompletion=ports),
     ] = None,
     *,
     speeds: Annotated[
-        str, typer.Option(metavar="LIST", help='Serial formats to try, such as "9600 8N1, 2400 8E1, 19200".')
+        str,
+        typer.Option(metavar="LIST", help=tr('Serial formats to try, such as "9600 8N1, 2400 8E1, 19200".')),
     ] = "",
     addresses: Annotated[
-        str, typer.Option(metavar="LIST", help="Modbus addresses to ask, such as 1-247 or 1,7,20-29.")
+        str, typer.Option(metavar="LIST", help=tr("Modbus addresses to ask, such as 1-247 or 1,7,20-29."))
     ] = "1-32",
     driver: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Only look for this driver's devices; may be given again."),
+        typer.Option(metavar="NAME", help=tr("Only look for this driver's devices; may be given again.")),
     ] = None,
     within: Annotated[
-        str, typer.Option(metavar="DURATION", help="How long a device may take to answer.")
+        str, typer.Option(metavar="DURATION", help=tr("How long a device may take to answer."))
     ] = _WITHIN,
     fast: Annotated[
-        bool, typer.Option("--fast", help="Stop after the first serial format in which something is found.")
+        bool,
+        typer.Option("--fast", help=tr("Stop after the first serial format in which something is found.")),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-    as_toml: Annotated[bool, typer.Option("--toml", help="Print a configuration to begin with.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=tr("For programs."))] = False,
+    as_toml: Annotated[bool, typer.Option("--toml", help=tr("Print a configuration to begin with."))] = False,
 ) -> None:
     """Find devices on a serial port: listen first, then ask in one serial format after the other.
 
@@ -88,8 +92,15 @@ def serial(  # noqa: PLR0913 - one parameter for each option
     with Shown(quiet=as_json or as_toml) as shown:
         work = Scan(port, plan, fast=fast, tell=shown.step)
         shown.line(
-            f"scanning {port}: serial formats: {len(plan.asking)}, addresses: {addresses}; takes at most "
-            f"{_time(plan.seconds)}, and up to {DEVICE_LIMIT:g} s for each device found; Ctrl-C ends it"
+            tr(
+                "scanning {port}: serial formats: {number}, addresses: {addresses}; takes at most {time}, "
+                "and up to {limit:g} s for each device found; Ctrl-C ends it",
+                port=port,
+                number=len(plan.asking),
+                addresses=addresses,
+                time=_time(plan.seconds),
+                limit=DEVICE_LIMIT,
+            )
         )
         lost, ended = "", True
         try:
@@ -133,7 +144,7 @@ class Shown:
 
     def step(self, step: "Step") -> None:
         """Show how far it is."""
-        left = f"at most {_time(step.total - step.done)} left"
+        left = tr("at most {time} left", time=_time(step.total - step.done))
         self._progress.start()  # not before: from here on Ctrl-C gives the terminal back
         self._progress.update(
             self._task, completed=step.done, total=step.total, description=step.doing, left=left
@@ -163,15 +174,24 @@ def _print(port: str, work: "Scan", *, as_json: bool, as_toml: bool) -> None:
         for one in work.found:
             say("\n".join(_lines(one)), filled=True)
     if not work.found:
-        say(f"nothing was found on {port}{'' if work.complete else ' so far'}", error=as_toml)
+        say(
+            tr(
+                "nothing was found on {port}{so_far}",
+                port=port,
+                so_far="" if work.complete else tr(" so far"),
+            ),
+            error=as_toml,
+        )
     for note in work.notes:
-        say(f"note: {note}", error=as_toml, filled=True)
+        say(tr("note: {note}", note=note), error=as_toml, filled=True)
     if not work.complete:
-        say("note: the scan was stopped before its end", error=as_toml)
+        say(tr("note: the scan was stopped before its end"), error=as_toml)
     if not work.found and work.complete:
         say(
-            "check power, A and B, and the device's own settings; try more with --addresses 1-247, "
-            "other --speeds, or --within 1s",
+            tr(
+                "check power, A and B, and the device's own settings; try more with --addresses 1-247, "
+                "other --speeds, or --within 1s"
+            ),
             error=as_toml,
             filled=True,
         )
@@ -180,12 +200,12 @@ def _print(port: str, work: "Scan", *, as_json: bool, as_toml: bool) -> None:
 def _lines(one: "Found") -> Iterator[str]:
     yield f"{one.serial}  {one.who or 'speaks unasked'}"
     if not one.fits:
-        yield "    answers, and no driver or profile fits; `edge-agent drivers` lists those there are"
+        yield tr("    answers, and no driver or profile fits; `edge-agent drivers` lists those there are")
     for word, fit in zip(("fits:", *("or:",) * len(one.fits)), one.fits, strict=False):
         settings = " ".join(f"{key}={value}" for key, value in fit.settings.items())
         yield f"    {word:6}{fit.driver} {settings}  ({fit.model})"
-        yield f"          values: {fit.shown_values()}"
-        yield from (f"          in doubt: {doubt}" for doubt in fit.doubts)
+        yield tr("          values: {values}", values=fit.shown_values())
+        yield from (tr("          in doubt: {doubt}", doubt=doubt) for doubt in fit.doubts)
 
 
 def _list_ports(*, as_json: bool) -> None:
@@ -198,9 +218,9 @@ def _list_ports(*, as_json: bool) -> None:
         for port in ports:
             tty = f"  {port.tty}" if port.tty != port.name else ""
             say(f"{port.name}{tty}  {port.adapter}".rstrip())
-        say(f"scan one with: edge-agent scan serial {ports[0].name}")
+        say(tr("scan one with: edge-agent scan serial {name}", name=ports[0].name))
     else:
-        say("there is no serial port; plug in an adapter", error=True)
+        say(tr("there is no serial port; plug in an adapter"), error=True)
     if not ports:
         raise typer.Exit(1)
 
@@ -242,4 +262,4 @@ def read_addresses(text: str) -> list[int]:
 
 
 def _time(seconds: float) -> str:
-    return f"{ceil(seconds)} s" if seconds < 100 else f"{ceil(seconds / 60)} min"  # noqa: PLR2004 - readable
+    return f"{ceil(seconds)} s" if seconds < 100 else tr("{minutes} min", minutes=ceil(seconds / 60))  # noqa: PLR2004 - readable

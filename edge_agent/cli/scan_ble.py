@@ -9,6 +9,7 @@ import typer
 
 from edge_agent.cli.ending import INTERRUPTED, duration_option, stop, until_stopped
 from edge_agent.cli.say import say, tell
+from edge_agent.language import tr
 from edge_agent.shown import plain
 
 if TYPE_CHECKING:
@@ -23,13 +24,16 @@ _AROUND = 4  # lines of a terminal besides the table's rows
 
 def ble(
     *,
-    adapter: Annotated[str, typer.Option(help="The adapter; `bluetoothctl list` shows them.")] = "hci0",
+    adapter: Annotated[str, typer.Option(help=tr("The adapter; `bluetoothctl list` shows them."))] = "hci0",
     for_: Annotated[
-        str, typer.Option("--for", metavar="DURATION", help="How long to listen; some speak once a minute.")
+        str,
+        typer.Option("--for", metavar="DURATION", help=tr("How long to listen; some speak once a minute.")),
     ] = "30s",
-    everyone: Annotated[bool, typer.Option("--all", help="List also those that no driver knows.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-    as_toml: Annotated[bool, typer.Option("--toml", help="Print a configuration to begin with.")] = False,
+    everyone: Annotated[
+        bool, typer.Option("--all", help=tr("List also those that no driver knows."))
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=tr("For programs."))] = False,
+    as_toml: Annotated[bool, typer.Option("--toml", help=tr("Print a configuration to begin with."))] = False,
 ) -> None:
     """Listen to an adapter, and say who broadcasts: which driver fits, what it says, how strong it is here.
 
@@ -50,7 +54,10 @@ def ble(
     radio = radio_for(adapter, senders)
     live = sys.stdout.isatty() and not as_json and not as_toml
     if not live:
-        say(f"listening on {adapter} for {seconds:g} s; Ctrl-C ends it", error=True)
+        say(
+            tr("listening on {adapter} for {seconds:g} s; Ctrl-C ends it", adapter=adapter, seconds=seconds),
+            error=True,
+        )
     ended = until_stopped(_listen(radio, senders, live=live), seconds)
     if ended and radio.problem and not radio.heard:
         stop(f"{adapter}: {radio.problem}", as_json=as_json)
@@ -102,13 +109,19 @@ def _table(radio: "Radio", senders: "Senders", rows: int) -> "RenderableType":
     found = list(nearest_first(senders.known))
     for one in found[:rows]:
         known = best(one)
-        cells = (one.address, one.name, f"{one.signal} dBm", f"{one.age:.0f} s", known.driver)
+        cells = (
+            one.address,
+            one.name,
+            f"{one.signal} dBm",
+            f"{one.age:.0f} s",
+            known.driver,
+        )
         table.add_row(
             *(Text(plain(cell)) for cell in cells),
             Text(plain(known.shown_values()), "yellow" if known.needs_key else ""),
         )
-    hidden = f"{len(found) - rows} more; " if len(found) > rows else ""
-    foot = f"{hidden}{_others(senders)}; Ctrl-C ends it"
+    hidden = tr("{number} more; ", number=len(found) - rows) if len(found) > rows else ""
+    foot = tr("{hidden}{others}; Ctrl-C ends it", hidden=hidden, others=_others(senders))
     return Group(table, Text(foot), Text(radio.problem, "yellow"))
 
 
@@ -136,15 +149,25 @@ def _print(  # noqa: PLR0913 - how it was asked for
         say("\n".join(line for one in found for line in _lines(one)), end="\n" if found else "")
     for one in others:
         say(
-            f"{one.address}  {one.signal} dBm  {_called(one)}says {', '.join(one.says) or 'nothing'}",
+            tr(
+                "{address}  {signal} dBm  {name}says {says}",
+                address=one.address,
+                signal=one.signal,
+                name=_called(one),
+                says=", ".join(one.says) or tr("nothing"),
+            ),
             error=as_toml,
         )
     if not found:
         say(
-            f"no device was found on {adapter} that a driver knows{'' if complete else ' so far'}",
+            tr(
+                "no device was found on {adapter} that a driver knows{so_far}",
+                adapter=adapter,
+                so_far="" if complete else tr(" so far"),
+            ),
             error=as_toml,
         )
-    say(f"note: {_others(senders)}", error=as_toml)
+    say(tr("note: {others}", others=_others(senders)), error=as_toml)
 
 
 def _lines(one: "Sender") -> Iterator[str]:
@@ -152,7 +175,7 @@ def _lines(one: "Sender") -> Iterator[str]:
     for known in sorted(one.known.values(), key=lambda known: -len(known.values)):
         yield f"    {known.driver}: {known.shown_values()}"
         if known.needs_key:
-            yield f"    {known.problem}; --toml shows where"
+            yield tr("    {problem}; --toml shows where", problem=known.problem)
 
 
 def _called(one: "Sender") -> str:
@@ -160,5 +183,9 @@ def _called(one: "Sender") -> str:
 
 
 def _others(senders: "Senders") -> str:
-    least = "at least " if senders.forgotten else ""
-    return f"{least}{len(senders.others)} others broadcast what no driver knows, such as phones"
+    least = tr("at least ") if senders.forgotten else ""
+    return tr(
+        "{least}{number} others broadcast what no driver knows, such as phones",
+        least=least,
+        number=len(senders.others),
+    )

@@ -10,10 +10,11 @@ import typer
 
 from edge_agent.cli.ending import INTERRUPTED, stop, until_stopped
 from edge_agent.cli.say import tell
+from edge_agent.language import tr
 
 Socket = Annotated[
     Path | None,
-    typer.Option("--socket", readable=False, help="Where the agent is asked; else the usual places."),
+    typer.Option("--socket", readable=False, help=tr("Where the agent is asked; else the usual places.")),
 ]
 
 _EVERY_S = 2.0
@@ -23,9 +24,9 @@ _WIDTH = 200  # where it goes to a file or a program
 def status(
     *,
     watch: Annotated[
-        bool, typer.Option("--watch", "-w", help="Show it anew every 2 s; Ctrl-C ends it.")
+        bool, typer.Option("--watch", "-w", help=tr("Show it anew every 2 s; Ctrl-C ends it."))
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs; one line.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help=tr("For programs; one line."))] = False,
     socket: Socket = None,
 ) -> None:
     """Show how the running agent does: devices, uplinks, buses, outbox, clock, and all that is wrong.

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edge_agent import shown
+from edge_agent.language import tr
 from edge_agent.shown import duration, plain
 from edge_agent.status import BusStatus, DeviceStatus, Status, UplinkStatus, wrong
 
@@ -20,40 +21,57 @@ def page(status: Status) -> RenderableType:
     parts: list[RenderableType] = [_head(status), _devices(status), _ways(status)]
     found = [Text(plain(line), "red") for line in wrong(status)]
     if more := found[_MOST_WRONG:]:
-        found = [*found[:_MOST_WRONG], Text(f"and {len(more)} more")]
-    return Group(*parts, Text(), *(found or [Text("all is well", "green")]))
+        found = [*found[:_MOST_WRONG], Text(tr("and {number} more", number=len(more)))]
+    return Group(*parts, Text(), *(found or [Text(tr("all is well"), "green")]))
 
 
 def _head(status: Status) -> Text:
     name = f" ({status.name})" if status.name else ""
     head = Text(plain(f"{status.site} / {status.gateway}{name}"), "bold")
     head.append(
-        f"  up {duration(status.uptime_s)}  version {status.version}  clock {status.clock}\n", "not bold"
+        tr(
+            "  up {time}  version {version}  clock {clock}\n",
+            time=duration(status.uptime_s),
+            version=status.version,
+            clock=status.clock,
+        ),
+        "not bold",
     )
     head.append(
         plain(
-            f"outbox {status.outbox}: {status.kept} kept, {status.waiting} waiting, {status.lost} lost; "
-            f"{status.disk_free_mb} MB of disk free; the agent takes {status.rss_mb} MB\n"
+            tr(
+                "outbox {outbox}: {kept} kept, {waiting} waiting, {lost} lost; {disk_free_mb} MB of disk "
+                "free; the agent takes {rss_mb} MB\n",
+                outbox=status.outbox,
+                kept=status.kept,
+                waiting=status.waiting,
+                lost=status.lost,
+                disk_free_mb=status.disk_free_mb,
+                rss_mb=status.rss_mb,
+            )
         ),
         "not bold",
     )
     if (board := status.board) is not None:
         hot = "" if board.temperature is None else f"{board.temperature:g} °C, "
-        head.append(f"board  {hot}load {board.load:g} on {board.cores} cores\n", "not bold")
+        head.append(
+            tr("board  {hot}load {load:g} on {cores} cores\n", hot=hot, load=board.load, cores=board.cores),
+            "not bold",
+        )
     return head
 
 
 def _devices(status: Status) -> Table:
-    table = _table("device", "", "since", "heard", "values")
+    table = _table(tr("device"), "", tr("since"), tr("heard"), tr("values"))
     ordered = sorted(status.devices, key=lambda device: device.place)
     for place, devices in groupby(ordered, key=lambda device: device.place):
         if place:
             table.add_row(Text(plain(place), "bold"))
         for device in devices:
-            heard = "-" if device.heard_s is None else f"{duration(device.heard_s)} ago"
+            heard = "-" if device.heard_s is None else tr("{time} ago", time=duration(device.heard_s))
             table.add_row(
                 Text(("  " if place else "") + device.id),
-                Text(device.availability, _STYLES.get(device.availability, "")),
+                Text(tr(device.availability), _STYLES.get(device.availability, "")),
                 duration(device.since_s),
                 heard,
                 _values(device),
@@ -76,29 +94,33 @@ def _values(device: DeviceStatus) -> Text:
 def _ways(status: Status) -> Table:
     table = _table("", "", "")
     for uplink in status.uplinks:
-        table.add_row(f"uplink {uplink.name}", Text(plain(uplink.server)), Text("  ".join(_uplink(uplink))))
+        table.add_row(
+            tr("uplink {name}", name=uplink.name),
+            Text(plain(uplink.server)),
+            Text("  ".join(_uplink(uplink))),
+        )
     for bus in status.buses:
-        table.add_row(f"bus {bus.id}", Text(plain(bus.port)), Text("  ".join(_bus(bus))))
+        table.add_row(tr("bus {id}", id=bus.id), Text(plain(bus.port)), Text("  ".join(_bus(bus))))
     return table
 
 
 def _uplink(uplink: UplinkStatus) -> Iterator[str]:
-    yield f"MQTT {uplink.protocol}" if uplink.connected else "not connected"
-    yield f"{uplink.acknowledged} acknowledged"
-    yield f"{uplink.backlog} owed"
+    yield f"MQTT {uplink.protocol}" if uplink.connected else tr("not connected")
+    yield tr("{acknowledged} acknowledged", acknowledged=uplink.acknowledged)
+    yield tr("{backlog} owed", backlog=uplink.backlog)
     if uplink.backlog and uplink.drain_s is not None:
-        yield f"sent in {duration(max(1, uplink.drain_s))}"
+        yield tr("sent in {time}", time=duration(max(1, uplink.drain_s)))
 
 
 def _bus(bus: BusStatus) -> Iterator[str]:
     if bus.busy is not None:
-        yield f"{bus.busy:.0%} busy"
-    yield f"{bus.exchanges} exchanges"
+        yield tr("{busy:.0%} busy", busy=bus.busy)
+    yield tr("{exchanges} exchanges", exchanges=bus.exchanges)
     yield from (f"{count} {kind}" for kind, count in bus.failures.items())
     if bus.skipped:
-        yield f"{bus.skipped} bytes in no frame"
+        yield tr("{skipped} bytes in no frame", skipped=bus.skipped)
     if bus.reopened:
-        yield f"came back {bus.reopened} times"
+        yield tr("came back {reopened} times", reopened=bus.reopened)
 
 
 def _table(*columns: str) -> Table:

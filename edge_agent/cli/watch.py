@@ -12,6 +12,7 @@ import typer
 
 from edge_agent.cli.ending import duration_option, stop, until_stopped
 from edge_agent.cli.say import say, tell
+from edge_agent.language import tr
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -27,34 +28,40 @@ _PASSWORD = "EDGE_AGENT_PASSWORD"  # noqa: S105 - the name of a variable
 
 
 def watch(  # noqa: PLR0913 - one parameter for each option
-    broker: Annotated[str, typer.Option("--broker", metavar="mqtt[s]://HOST:PORT", help="Where to listen.")],
+    broker: Annotated[
+        str, typer.Option("--broker", metavar="mqtt[s]://HOST:PORT", help=tr("Where to listen."))
+    ],
     *,
-    root: Annotated[str, typer.Option(help="The root of the topics.")] = "park/v1",
-    site: Annotated[str, typer.Option(help="This site alone.")] = "+",
-    gateway: Annotated[str, typer.Option(help="This gateway alone.")] = "+",
+    root: Annotated[str, typer.Option(help=tr("The root of the topics."))] = "park/v1",
+    site: Annotated[str, typer.Option(help=tr("This site alone."))] = "+",
+    gateway: Annotated[str, typer.Option(help=tr("This gateway alone."))] = "+",
     share: Annotated[
-        str, typer.Option(metavar="GROUP", help="Share the readings with a group; gaps are not judged.")
+        str, typer.Option(metavar="GROUP", help=tr("Share the readings with a group; gaps are not judged."))
     ] = "",
-    username: Annotated[str, typer.Option(envvar="EDGE_AGENT_USERNAME", help="As whom.")] = "",
+    username: Annotated[str, typer.Option(envvar="EDGE_AGENT_USERNAME", help=tr("As whom."))] = "",
     password_file: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", dir_okay=False, help=f"Its first line; else ${_PASSWORD}."),
+        typer.Option(
+            metavar="FILE", dir_okay=False, help=tr("Its first line; else ${variable}.", variable=_PASSWORD)
+        ),
     ] = None,
     ca: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", exists=True, dir_okay=False, help="Whom to believe over mqtts."),
+        typer.Option(metavar="FILE", exists=True, dir_okay=False, help=tr("Whom to believe over mqtts.")),
     ] = None,
-    protocol: Annotated[Literal["5", "3.1.1"], typer.Option(help="Of MQTT.")] = "5",
+    protocol: Annotated[Literal["5", "3.1.1"], typer.Option(help=tr("Of MQTT."))] = "5",
     from_start: Annotated[
-        bool, typer.Option("--from-start", help="Judge each device from its first reading, not from now.")
+        bool, typer.Option("--from-start", help=tr("Judge each device from its first reading, not from now."))
     ] = False,
     replays: Annotated[
-        bool, typer.Option("--replays/--no-replays", help="Ask gateways for what is missing.")
+        bool, typer.Option("--replays/--no-replays", help=tr("Ask gateways for what is missing."))
     ] = True,
     for_: Annotated[
-        str, typer.Option("--for", metavar="DURATION", help='End by itself, such as "60s"; else Ctrl-C.')
+        str, typer.Option("--for", metavar="DURATION", help=tr('End by itself, such as "60s"; else Ctrl-C.'))
     ] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Nothing but a JSON object at the end.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help=tr("Nothing but a JSON object at the end."))
+    ] = False,
 ) -> None:
     """Listen to gateways: rate, latency, duplicates, gaps, losses, events, and what is offline.
 
