@@ -27,6 +27,7 @@ need dbus-daemon command -v dbus-daemon
 need systemd command -v systemd-analyze
 need shellcheck command -v shellcheck
 need faketime command -v faketime
+need chromium command -v chromium
 need nodejs command -v node
 need npm command -v npm
 need prometheus command -v promtool

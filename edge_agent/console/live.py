@@ -35,19 +35,22 @@ class Live:
                 self._seen = now, from_json(await self._ask("status", {}))
             return self._seen[1]
 
-    def answer(self, language: str, still_in: Callable[[], bool]) -> Response:
-        """Return what tells one browser, as long as ``still_in`` says that it may know."""
+    def answer(self, language: str, still_in: Callable[[], bool], device: str = "") -> Response:
+        """Return what tells one browser, as long as ``still_in`` says that it may know.
+
+        ``device``: it shows the page of this one; else the overview.
+        """
         if self._lookers >= _MOST:
             return Response("too many pages are open", 503)
-        return _Events(self, language, still_in)
+        return _Events(self, language, still_in, device)
 
 
 class _Events(Response):  # what an endpoint returns must be one
     """Server-sent events for one browser."""
 
-    def __init__(self, live: Live, language: str, still_in: Callable[[], bool]) -> None:
+    def __init__(self, live: Live, language: str, still_in: Callable[[], bool], device: str) -> None:
         super().__init__()
-        self._live, self._language, self._still_in = live, language, still_in
+        self._live, self._language, self._still_in, self._device = live, language, still_in, device
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         live = self._live
@@ -81,22 +84,32 @@ class _Events(Response):  # what an endpoint returns must be one
 
     def _event(self, status: Status, seen: dict[str, object]) -> bytes:
         """Return an event with the rows and parts that differ from what this browser has; b"" without any."""
-        told, pages = overview(status), self._live.pages
+        changed = {}
+        for id_, (template, mark, values) in self._parts(status).items():
+            if seen.get(id_) != mark:
+                seen[id_] = mark
+                changed[id_] = self._live.pages.render(template, self._language, **values)
+        if not changed:
+            return b""
+        return f"data: {json.dumps(changed)}\n\n".encode()
+
+    def _parts(self, status: Status) -> dict[str, tuple[str, object, dict[str, Any]]]:
+        """Return what the page consists of, by id: template, what tells that it differs, values."""
+        if self._device:
+            return {
+                f"now-{device.id}": ("now.html", signature(device), {"device": device})
+                for device in status.devices
+                if device.id == self._device
+            }
+        told = overview(status)
         parts: dict[str, tuple[str, object, dict[str, Any]]] = {
             f"device-{device.id}": ("device.html", signature(device), {"device": device})
             for device in status.devices
         }
         for name in ("summary", "ways"):
             template = f"{name}.html"
-            parts[name] = template, pages.render(template, self._language, **told), told
-        changed = {}
-        for id_, (template, mark, values) in parts.items():
-            if seen.get(id_) != mark:
-                seen[id_] = mark
-                changed[id_] = pages.render(template, self._language, **values)
-        if not changed:
-            return b""
-        return f"data: {json.dumps(changed)}\n\n".encode()
+            parts[name] = template, self._live.pages.render(template, self._language, **told), told
+        return parts
 
 
 async def _gone(receive: Receive) -> None:

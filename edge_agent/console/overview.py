@@ -1,5 +1,6 @@
 """The one screen that says whether everything is all right."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
@@ -23,7 +24,8 @@ def overview(status: Status) -> dict[str, Any]:
     """Return what the template shows."""
     ordered = sorted(status.devices, key=lambda device: (device.place, device.id))
     groups = [Group(place, tuple(devices)) for place, devices in groupby(ordered, key=lambda one: one.place)]
-    return {"status": status, "groups": groups, "wrong": list(wrong(status))}
+    counts = Counter(device.availability for device in status.devices)
+    return {"status": status, "groups": groups, "wrong": list(wrong(status)), "counts": counts}
 
 
 def signature(device: DeviceStatus) -> tuple[object, ...]:
@@ -32,6 +34,7 @@ def signature(device: DeviceStatus) -> tuple[object, ...]:
         device.availability,
         device.seq,
         device.problem,
+        device.reason,
         tuple(device.values.items()),
         tuple(device.quality.items()),
         tuple(device.faults.items()),

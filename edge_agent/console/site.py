@@ -72,6 +72,7 @@ class _Site:
             Route("/password", seen(door.show_password)),
             Route("/password", changing(door.set_password), methods=["POST"]),
             Route("/language", self._language, methods=["POST"]),
+            Route("/device/{id}", seen(self._device)),
             Route("/api/status", seen(self._status)),
             Route("/api/live", seen(self._changes)),
             Route("/healthz", self._health),
@@ -114,12 +115,22 @@ class _Site:
         told = overview(await self._live.status())
         return self._pages.answer(request, "overview.html", session=session, **told)
 
+    async def _device(self, request: Request, session: Session) -> Response:
+        status = await self._live.status()
+        for device in status.devices:
+            if device.id == request.path_params["id"]:
+                return self._pages.answer(
+                    request, "one_device.html", session=session, device=device, status=status
+                )
+        raise HTTPException(404)
+
     async def _status(self, _request: Request, _session: Session) -> Response:
         return JSONResponse(as_json(await self._live.status()))
 
     async def _changes(self, request: Request, _session: Session) -> Response:
         door = self._door
-        return self._live.answer(language_of(request), lambda: door.session(request) is not None)
+        device = request.query_params.get("device", "")
+        return self._live.answer(language_of(request), lambda: door.session(request) is not None, device)
 
     async def _language(self, request: Request) -> Response:
         chosen = (await read_form(request)).get("language", "")

@@ -16,16 +16,24 @@ PASSWORD = "a park in the rain"
 
 @asynccontextmanager
 async def console(folder: Path, *, password: str = PASSWORD, more: str = "") -> AsyncIterator[Browser]:
-    """Run it; yield a browser once its page answers. Without a password nobody may log in yet."""
+    """Run it with a sensor; yield a browser once its page answers. Without a password nobody has one."""
+    async with sensor(folder) as tty, console_at(folder, tty, password=password, more=more) as browser:
+        yield browser
+
+
+@asynccontextmanager
+async def console_at(
+    folder: Path, tty: Path, *, password: str = PASSWORD, more: str = "", before: str = ""
+) -> AsyncIterator[Browser]:
+    """Run it on a wire of one's own. ``before``: what is done in its process first."""
     port = free_port()
     if password:
         users.set_password(folder / "console.json", "admin", password, "operator")
-    async with sensor(folder) as tty:
-        file = config(folder, tty, f'{more}\n[console]\nlisten = "127.0.0.1:{port}"\n')
-        async with running(file):
-            browser = Browser(f"http://127.0.0.1:{port}")
-            await _answers(browser)
-            yield browser
+    file = config(folder, tty, f'{more}\n[console]\nlisten = "127.0.0.1:{port}"\n')
+    async with running(file, before):
+        browser = Browser(f"http://127.0.0.1:{port}")
+        await _answers(browser)
+        yield browser
 
 
 async def _answers(browser: Browser) -> None:

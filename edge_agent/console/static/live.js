@@ -24,7 +24,7 @@ function put(id, html) {
   old.replaceWith(fresh);
 }
 
-const source = new EventSource("/api/live");
+const source = new EventSource(`/api/live${document.body.dataset.live ?? ""}`);
 source.addEventListener("message", (event) => {
   lost.hidden = true;
   for (const [id, html] of Object.entries(JSON.parse(event.data))) put(id, html);

@@ -1,0 +1,73 @@
+"""A real browser: Debian's Chromium, led by Playwright. It draws, runs scripts, and judges with axe."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from playwright.async_api import Browser, Page, ViewportSize, async_playwright
+
+from tests.console.rig import PASSWORD
+from tests.peers.npm import HERE, needs, node
+
+PHONE: ViewportSize = {"width": 360, "height": 740}
+DESK: ViewportSize = {"width": 1280, "height": 800}
+_WITHIN_MS = 15_000
+_SERIOUS = {"serious", "critical"}
+
+
+@asynccontextmanager
+async def chromium() -> AsyncIterator[Browser]:
+    """Run it, without a window."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=needs("chromium", "chromium"), args=["--disable-gpu"]
+        )
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+@asynccontextmanager
+async def logged_in(
+    browser: Browser, base: str, *, language: str = "en-GB", phone: bool = False, dark: bool = False
+) -> AsyncIterator[Page]:
+    """Open the overview in a window of its own. What its scripts complain of fails the test."""
+    context = await browser.new_context(
+        base_url=base,
+        locale=language,
+        viewport=PHONE if phone else DESK,
+        color_scheme="dark" if dark else "light",
+    )
+    context.set_default_timeout(_WITHIN_MS)
+    page = await context.new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    try:
+        await page.goto("/login")
+        await page.fill("[name=name]", "admin")
+        await page.fill("[name=password]", PASSWORD)
+        await page.keyboard.press("Enter")
+        await page.wait_for_url(f"{base}/")
+        yield page
+        assert complaints == []
+    finally:
+        await context.close()
+
+
+async def findings(page: Page) -> list[str]:
+    """Return what axe finds in a page that keeps somebody out."""
+    node()  # its packages are installed with this
+    script = (HERE / "node_modules/axe-core/axe.min.js").read_text("utf-8")
+    await page.evaluate(script)  # not as a tag: the page's policy allows none
+    told = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{found['id']}: {found['help']} at {', '.join(str(node['target']) for node in found['nodes'])}"
+        for found in told["violations"]
+        if found["impact"] in _SERIOUS
+    ]
+
+
+async def is_wider_than_its_window(page: Page) -> bool:
+    """Say whether somebody must scroll sideways."""
+    return bool(await page.evaluate("document.documentElement.scrollWidth > window.innerWidth"))
