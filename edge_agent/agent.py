@@ -3,14 +3,16 @@
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import Any
 
 from edge_agent import __version__, board
 from edge_agent.bus.serial import BusError
 from edge_agent.clock import Clock, SystemClock, told_of_steps
 from edge_agent.collect.device import Device
+from edge_agent.configuring import Configured, Configuring
 from edge_agent.difference import refused
 from edge_agent.event import GATEWAY, Event
 from edge_agent.layout import Layout, lay_out
@@ -73,6 +75,9 @@ class Agent:
         self._carried = Carried()
         self._remembered: Mapping[str, bytes] = {}  # what devices did in an outbox that fell
         self._volatile = False
+        self.configuring = (
+            Configuring(source.path, config.outbox.path, self.reload, self._now) if source else None
+        )
 
     @property
     def config(self) -> model.Config:
@@ -238,6 +243,23 @@ class Agent:
             for problem in loaded.left_out:
                 log.error("%s; the agent runs without this device", problem)
             return reloaded
+
+    async def configure(self, change: Callable[[Configuring], Coroutine[Any, Any, Configured]]) -> Configured:
+        """Change the configuration's files, and go on with them. It goes on when its caller does not."""
+        if self._running is None or not self.started.is_set() or self._stopping.is_set():
+            return Configured(problems=_CANNOT_NOW.problems)
+        if self.configuring is None:
+            return Configured(problems=_NO_SOURCE.problems)
+        task = self._running.beside(change(self.configuring), "configure")
+        await asyncio.wait((task,))
+        return Configured(problems=_CANNOT_NOW.problems) if task.cancelled() else task.result()
+
+    def _now(self) -> int | None:
+        """Return the time in ms, None where it is not known."""
+        outbox = self._outbox
+        if outbox is None or not outbox.clock_known():
+            return None
+        return outbox.timeline.moment(outbox.timeline.boot, self._clock.mono_ms()).ts
 
     def _applied(self, config: model.Config) -> None:
         if isinstance(self._clock, SystemClock) and config.clock.trust != self._clock.trust:

@@ -239,7 +239,7 @@ def _given(lines: list[str]) -> "list[Wanted]":
 
 
 def _write(config: Path, text: str) -> None:
-    from edge_agent.settings.edit import replace_file  # noqa: PLC0415 - as above
+    from edge_agent.settings.replace import replace_file  # noqa: PLC0415 - as above
 
     try:
         if config.exists():

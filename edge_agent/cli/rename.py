@@ -34,6 +34,7 @@ def rename(
     from edge_agent.outbox.store import DamagedError, OutboxError  # noqa: PLC0415
     from edge_agent.settings import edit  # noqa: PLC0415
     from edge_agent.settings.load import load  # noqa: PLC0415
+    from edge_agent.settings.replace import replace_file  # noqa: PLC0415
 
     try:
         found = load(config)
@@ -69,7 +70,7 @@ def rename(
         if not owed[0].nothing:
             stop(_what_is_owed(owed[0]))
         text = edit.changed(config.read_text("utf-8"), "gateway", {"site": to.site, "id": to.gateway})
-        edit.replace_file(config, text)
+        replace_file(config, text)
     except DamagedError:
         stop(f"{found.outbox.path} is damaged; start the agent, which salvages it, and rename then")
     except OutboxError as error:

@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edge_agent.agent import Agent
 from edge_agent.bus.serial import BusError
+from edge_agent.configuring import Configuring
 from edge_agent.control.server import Carry, Tell
 from edge_agent.control.wire import LEASE_S, RefusedError
+from edge_agent.settings.console_file import LARGEST
 from edge_agent.status import as_json
 
 
@@ -60,10 +63,75 @@ async def _lend(agent: Agent, args: LendArgs, tell: Tell) -> Mapping[str, Any]:
     return {"bus": bus}
 
 
+class ChangeArgs(BaseModel):
+    """Who changes the console's file, and from which text of it; without ``apply`` it is only judged."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    made_from: Annotated[str, Field(max_length=64)]
+    by: Annotated[str, Field(max_length=100, pattern=r"^[\x20-\x7e]+$")]  # it stands in the log
+    apply: bool = False
+
+
+class ConfigureArgs(ChangeArgs):
+    """The whole text of the file."""
+
+    text: Annotated[str, Field(max_length=LARGEST)]
+
+
+class UndoArgs(ChangeArgs):
+    """Which change, by its number in the history."""
+
+    number: int
+
+
+async def _configuration(agent: Agent, _args: NoArgs, _tell: Tell) -> Mapping[str, Any]:
+    configuring = _configuring(agent)
+    written = await asyncio.to_thread(configuring.read)
+    changes = await asyncio.to_thread(lambda: list(configuring.history.all()))
+    return {
+        "file": written.file,
+        "text": written.text,
+        "mark": written.mark,
+        "problems": [asdict(problem) for problem in written.problems],
+        "places": [
+            {"table": table, "id": id_, "file": file, "line": line}
+            for (table, id_), (file, line) in written.places.items()
+        ],
+        "changes": [
+            {"number": one.number, "ts": one.ts, "by": one.by, "words": one.words, "outcome": one.outcome}
+            | {"can_undo": one.outcome == "applied" and one.before is not None}
+            for one in changes
+        ],
+    }
+
+
+async def _configure(agent: Agent, args: ConfigureArgs, _tell: Tell) -> Mapping[str, Any]:
+    if not args.apply:
+        return asdict(await _configuring(agent).judge(args.text, args.made_from))
+    return asdict(await agent.configure(lambda to: to.change(args.text, args.made_from, args.by)))
+
+
+async def _undo(agent: Agent, args: UndoArgs, _tell: Tell) -> Mapping[str, Any]:
+    if not args.apply:
+        undone = await _configuring(agent).undo(args.number, args.made_from, args.by, apply=False)
+        return asdict(undone)
+    return asdict(await agent.configure(lambda to: to.undo(args.number, args.made_from, args.by, apply=True)))
+
+
+def _configuring(agent: Agent) -> Configuring:
+    if agent.configuring is None:
+        raise RefusedError("this agent was started without a file; restart it with one")
+    return agent.configuring
+
+
 VERBS: Mapping[str, Verb] = {
     "status": Verb(_status),
     "reload": Verb(_reload),
     "lend": Verb(_lend, LendArgs),
+    "configuration": Verb(_configuration),
+    "configure": Verb(_configure, ConfigureArgs),
+    "undo": Verb(_undo, UndoArgs),
 }
 
 

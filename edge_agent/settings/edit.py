@@ -1,9 +1,7 @@
-"""Change a configuration file as its owner would: comments and order stay, and never half of it is there."""
+"""Change a configuration file as its owner would: comments and order stay."""
 
-import os
-import shutil
 from collections.abc import Mapping
-from pathlib import Path
+from typing import Any
 
 import tomlkit
 
@@ -16,22 +14,50 @@ def changed(text: str, table: str, values: Mapping[str, str]) -> str:
     return tomlkit.dumps(document)
 
 
-def replace_file(path: Path, text: str) -> None:
-    """Write a file anew, at once and for good, with the mode and the owner that it had.
+def with_table(text: str, place: tuple[str, str], values: Mapping[str, Any]) -> str:
+    """Return the text of a file with one table of two names, such as device and its id, saying just this."""
+    document = tomlkit.parse(text)
+    kind, id_ = place
+    fresh = _table(values)
+    if kind not in document:
+        document.add(kind, tomlkit.table(is_super_table=True))
+    document[kind][id_] = fresh
+    return tomlkit.dumps(document)
 
-    Raises:
-        OSError: it cannot be written; then it is as it was.
-    """
-    fresh = path.with_name(path.name + ".new")
-    try:
-        with fresh.open("w", encoding="utf-8") as file:
-            if path.exists():
-                shutil.copymode(path, fresh)
-                was = path.stat()
-                os.chown(file.fileno(), was.st_uid, was.st_gid)
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
+
+def without_table(text: str, place: tuple[str, str]) -> str:
+    """Return the text of a file without one table of two names, if it is there."""
+    document = tomlkit.parse(text)
+    kind, id_ = place
+    if id_ in document.get(kind, {}):
+        del document[kind][id_]
+        if not document[kind]:
+            del document[kind]
+    return tomlkit.dumps(document)
+
+
+def _table(values: Mapping[str, Any]) -> Any:
+    """Return a table as a person would write it: tables of numbers and texts in one line, others below."""
+    table = tomlkit.table()
+    for key, value in sorted(values.items(), key=lambda item: _is_below(item[1])):
+        if _is_below(value):
+            table.add(key, _table(value))
+        elif isinstance(value, Mapping):
+            table.add(key, _inline(value))
+        else:
+            table.add(key, value)
+    return table
+
+
+def _is_below(value: object) -> bool:
+    """Say whether a value has tables in its tables, and so lines of its own."""
+    return isinstance(value, Mapping) and any(
+        isinstance(inner, Mapping) and inner.keys() != {"secret"} for inner in value.values()
+    )
+
+
+def _inline(values: Mapping[str, Any]) -> Any:
+    table = tomlkit.inline_table()
+    for key, value in values.items():
+        table.add(key, _inline(value) if isinstance(value, Mapping) else value)
+    return table

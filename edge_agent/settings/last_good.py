@@ -43,7 +43,7 @@ def keep(path: Path, loaded: Loaded) -> None:
         OSError: it cannot be written.
     """
     raw = json.loads(json.dumps(loaded.written.raw, default=str))  # dates have a text of their own
-    for place in _in_clear(loaded):
+    for place in in_clear(loaded):
         _put(raw, place, _IN_CLEAR)
     text = json.dumps({"of": str(path.absolute()), "config": raw}, indent=1)
     file = beside(loaded.config.outbox.path)
@@ -110,7 +110,7 @@ def _outboxes(path: Path) -> Iterator[Path]:
     yield Outbox().path
 
 
-def _in_clear(loaded: Loaded) -> Iterator[tuple[str, ...]]:
+def in_clear(loaded: Loaded) -> Iterator[tuple[str, ...]]:
     """Return where secrets are written in clear."""
     raw = loaded.written.raw
     for name, uplink in loaded.config.uplink.items():

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -44,16 +45,17 @@ class Loaded:
         return self.written.problem(finding)
 
 
-def load_what_runs(path: Path) -> Loaded:
+def load_what_runs(path: Path, instead: Mapping[Path, str] = MappingProxyType({})) -> Loaded:
     """Read a configuration without the devices whose profile is broken.
 
     A profile is a file of its own, which somebody may have changed since the configuration was checked. Files
     of conf.d beside ``path`` add to it; the environment overrides it.
+    ``instead`` are texts that stand for what some of these files say now.
 
     Raises:
         SettingsError: it cannot be used. The error holds every problem that was found.
     """
-    return judged(read_files(path, os.environ))
+    return judged(read_files(path, os.environ, instead))
 
 
 def judged(written: Written) -> Loaded:

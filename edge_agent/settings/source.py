@@ -19,7 +19,7 @@ class Source:
 
     def __init__(self, path: Path, *, strict: bool = False) -> None:
         self.problems: Sequence[Problem] = ()
-        self._path, self._strict = path, strict
+        self.path, self._strict = path, strict
         self._read: Loaded | None = None
 
     def begin(self) -> Loaded:
@@ -33,7 +33,7 @@ class Source:
         except SettingsError as error:
             if self._strict:
                 raise
-            found = last_good.find(self._path)
+            found = last_good.find(self.path)
             if found is None:
                 raise
             self.problems = error.problems
@@ -41,7 +41,7 @@ class Source:
 
     def read(self) -> Loaded:
         """Return what the files say now. Raises SettingsError when they cannot be used."""
-        self._read = load_what_runs(self._path)
+        self._read = load_what_runs(self.path)
         return self._read
 
     def ran(self) -> None:
@@ -49,6 +49,6 @@ class Source:
         if self._read is None:
             return
         try:
-            last_good.keep(self._path, self._read)
+            last_good.keep(self.path, self._read)
         except OSError as error:
             log.warning("the last good configuration cannot be kept (%s)", error)

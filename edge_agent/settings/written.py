@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 from edge_agent.settings import environment, wording
@@ -44,17 +45,21 @@ class Written:
         return Problem(*self.place(finding.path), wording.dotted(finding.path), finding.wrong, finding.remedy)
 
 
-def read_files(path: Path, variables: Mapping[str, str]) -> Written:
+def read_files(
+    path: Path, variables: Mapping[str, str], instead: Mapping[Path, str] = MappingProxyType({})
+) -> Written:
     """Read agent.toml, what is beside it in conf.d, and the variables that override it.
+
+    ``instead`` are texts of files of conf.d that stand for what is there.
 
     Raises:
         SettingsError: one cannot be read, or they do not make one. The error holds every problem.
     """
     problems: list[Problem] = []
     written = Written(str(path), {})
-    for file in (path, *_beside(path)):
+    for file in (path, *sorted({*_beside(path), *instead})):
         try:
-            text = _text(file)
+            text = instead[file] if file in instead else text_of(file)
             raw = _parsed(file, text)
         except SettingsError as error:
             problems += error.problems
@@ -110,7 +115,12 @@ def _add(
     return problems
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """Return what stands in a file of a configuration.
+
+    Raises:
+        SettingsError: it cannot be read, or is none.
+    """
     if path.exists() and not path.is_file() and not path.is_dir():  # a pipe would be waited for
         _refuse(path, 0, "is no file, but a pipe or a device", "give the file with --config")
     try:
