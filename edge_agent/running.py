@@ -164,7 +164,6 @@ class Running:
         made.expect_s = settings.expect or settings.interval
         made.on_availability = self._availability_changed
         made.ways.keep_now = partial(self._outbox.keep, immediate=True)
-        made.ways.tell = self.telling.tell
         made.ways.remember = partial(self._outbox.memory.remember, part.id)
         made.ways.tell = self.telling.tell
         made.recall(self._outbox.memory.of(part.id))

@@ -146,13 +146,12 @@ class Outbox:
             except sqlite3.Error as error:
                 raise DiskError(f"cannot be written now ({error}); free space, and try again") from None
             self._policy, self._selections = policy, uplinks
-            self._handover.most = policy.memory
+            self._handover.most, self._capacity.max_size = policy.memory, policy.max_size
             self._retention.limit(policy.replay, policy.max_size)
-            self._capacity.max_size = policy.max_size
-            self._roster = Roster(devices, enrolled)
             for (stream, _), of in zip(enrolled, devices, strict=True):
                 self.streams.setdefault(stream, Stream(stream, self.epoch, of.device, 1))
             await self._recipients.change(now, uplinks)
+            self._roster = Roster(devices, enrolled)  # last: until then somebody may ask about those that go
             self._testify()
             return self._roster.descriptions
 
@@ -260,12 +259,13 @@ class Outbox:
         with suppress(sqlite3.Error):  # the next commit tells what is wrong with the disk
             if not await self._capacity.is_over():
                 return
-            known = await self._with_marks(Batch([]))  # rows go only on the strength of what the file knows
+            # Rows go only on the strength of what the file knows; else the next commit repeats this.
+            known = self._unsure = await self._with_marks(Batch([]))
             await self._db.run(transactions.write, known, {}, capacity.told(self._recipients))
+            self._unsure = None
             self._written(known, [])
-            gone, first_id = await self._capacity.make_room(
-                tuple(self._recipients), self.streams, self._roster.cares
-            )
+            recipients, cares = tuple(self._recipients), self._roster.cares
+            gone, first_id = await self._capacity.make_room(recipients, self.streams, cares)
             self.lost += gone
             self._retention.dropped(self._next_id if first_id is None else first_id)
 

@@ -1,5 +1,6 @@
 """Several uplinks, each with its own devices: what is not for one is neither owed nor counted for it."""
 
+import asyncio
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -256,3 +257,18 @@ async def test_salvage_brings_nothing_unwanted_back(path: Path, forgotten: bool)
             for name, delivery in outbox.deliveries.items()
         }
         assert told == {"city": ["d1"], "park": ["d1", "d2"]}
+
+
+async def test_a_device_that_goes_may_be_asked_about_until_it_is_gone(path: Path) -> None:
+    """A status that was asked for in the middle of a reload found a device that the outbox did not know."""
+    clock = FakeClock()
+    async with opened(path, clock, {"city": Selection()}) as outbox:
+        await keep(outbox, 3)
+        both = {"city": Selection(), "park": Selection(begin="oldest")}
+        stays = next(one for one in outbox._roster.devices if one.device == "d1")
+        change = asyncio.create_task(outbox.change(policy(), both, [stays]))
+        while not change.done():
+            assert outbox.last_seq("d2") == 3
+            await asyncio.sleep(0)
+        await change
+        assert await owed_by(outbox, "park") == {"d1": [1, 2, 3], "d2": [1, 2, 3]}

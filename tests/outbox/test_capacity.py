@@ -11,8 +11,9 @@ from edge_agent.kept import Declared, Run
 from edge_agent.outbox import capacity, transactions
 from edge_agent.outbox.delivery import Delivery
 from edge_agent.outbox.outbox import Outbox
+from edge_agent.outbox.rows import Batch
 from edge_agent.outbox.stages import Care
-from tests.outbox.world import NAMES, FakeClock, ask, open_outbox, owed, policy, reading
+from tests.outbox.world import NAMES, FakeClock, ask, crash, open_outbox, opened, owed, policy, reading
 
 _CAP = 122_000  # bytes: about 2,500 readings
 _MANY = 4_000  # readings of each device
@@ -227,3 +228,30 @@ async def test_the_file_is_looked_at_before_many_readings_have_come(path: Path) 
         assert most < _CAP * 1.2
     finally:
         await outbox.close()
+
+
+async def test_numbers_stay_known_where_marks_fail_before_room_is_made(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash after the next marks gave the numbers of a device that was silent since once more."""
+    write = transactions.write
+
+    def failing(db: sqlite3.Connection, batch: Batch, *others: Any) -> Any:
+        if not batch.rows:
+            raise sqlite3.OperationalError("database or disk is full")
+        return write(db, batch, *others)
+
+    clock = FakeClock()
+    async with opened(path, clock, kept_by=policy(max_size=_CAP)) as outbox:
+        with monkeypatch.context() as patch:
+            patch.setattr(transactions, "write", failing)
+            for number in range(3_000):
+                outbox.keep(reading("d1", number))
+            await outbox.flush()
+        clock.wait(60_000)  # marks are due
+        outbox.keep(reading("d2", 1))
+        assert await outbox.flush()
+        left = crash(path, tmp_path / "crash")
+        last = {device: outbox.last_seq(device) for device in ("d1", "d2")}
+    async with opened(left, clock) as outbox:
+        assert {device: outbox.last_seq(device) for device in last} == last == {"d1": 3_000, "d2": 1}
