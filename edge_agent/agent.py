@@ -156,6 +156,8 @@ class Agent:
             None if self._volatile else volatile.left(config.gateway.id),
         )
         outbox.memory.carry(self._remembered)
+        if self._volatile:
+            await outbox.commands.recall(stored.path)
         try:
             await self._run(outbox, layout)
         finally:

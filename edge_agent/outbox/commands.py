@@ -1,12 +1,17 @@
 """Which commands were taken, and how they were answered: kept before they are carried out."""
 
+import logging
 import sqlite3
+from contextlib import closing
+from pathlib import Path
 
 from edge_agent.clock import Clock
 from edge_agent.kept import Command
-from edge_agent.outbox.store import Store
+from edge_agent.outbox.store import DamagedError, Store
 from edge_agent.outbox.timeline import Timeline
 from edge_agent.outbox.transactions import transaction
+
+log = logging.getLogger(__name__)
 
 _MOST = 10_000
 _REMEMBERED_MS = 86_400_000  # running time
@@ -29,6 +34,13 @@ class Commands:
 
     def _running_ms(self) -> int:
         return self._timeline.running_ms(self._timeline.boot, self._clock.mono_ms())
+
+    async def recall(self, card: Path) -> None:
+        """Remember also what a card knows that takes nothing any more, as far as it can be read."""
+        try:
+            await self._db.run(_recall, card)
+        except (DamagedError, sqlite3.Error) as error:
+            log.warning("outbox: the commands that %s knows cannot be read (%s)", card, error)
 
     async def take(self, id_: str, name: str, reply_to: str, correlation: bytes | None) -> Command | None:
         """Keep a new command. Returns what is known of it where it is not new.
@@ -65,6 +77,19 @@ class Commands:
     async def untold(self, within_ms: float) -> list[Command]:
         """Return those of so long ago whose answer no broker has taken, and all that have none."""
         return await self._db.run(_untold, self._running_ms() - within_ms, self._uplink)
+
+
+def _recall(db: sqlite3.Connection, card: Path) -> None:
+    """Read the card as it is: without its log where that cannot be opened on a disk that takes nothing."""
+    for how in ("mode=ro", "mode=ro&immutable=1"):
+        with closing(sqlite3.connect(f"{card.absolute().as_uri()}?{how}", uri=True)) as old:
+            try:
+                with transaction(db):
+                    carry_over(old, db)
+            except (sqlite3.Error, UnicodeDecodeError):  # the card may be damaged, too
+                continue
+            return
+    raise sqlite3.OperationalError("unable to open database file")
 
 
 def carry_over(old: sqlite3.Connection, new: sqlite3.Connection) -> None:

@@ -138,3 +138,18 @@ async def test_each_uplink_answers_what_came_over_it(tmp_path: Path) -> None:
         assert {name: [one.id for one in untold] for name, untold in asked.items()} == {
             "city": ["a"], "park": ["b"], "other": [],
         }  # fmt: skip
+
+
+async def test_an_outbox_in_memory_knows_what_the_card_knew(tmp_path: Path) -> None:
+    card, memory = tmp_path / "card.db", tmp_path / "memory.db"
+    async with opened(card) as outbox:
+        assert await outbox.commands.take("a", "ping", "to/a", None) is None
+        await outbox.commands.answer("a", b"{}")
+    async with opened(memory) as outbox:
+        await outbox.commands.recall(card)
+        known = await outbox.commands.take("a", "ping", "to/a", None)
+        assert known is not None
+        assert known.answer == b"{}"
+        await outbox.commands.recall(tmp_path / "no.db")
+        assert await outbox.commands.take("b", "ping", "to/b", None) is None
+    assert not (tmp_path / "no.db").exists()
