@@ -16,6 +16,7 @@ from edge_agent.outbox.store import DamagedError
 
 AVAILABILITY = frozenset({"online", "late", "offline"})
 _LOOK_BACK = 200  # events
+_TOLD = "INSERT OR REPLACE INTO told (device, event) VALUES (?, ?)"
 
 Mine = Callable[[Row], bool]
 Retired = dict[str, tuple[int, int]]  # by device: stream and number of the event that tells it
@@ -36,7 +37,7 @@ def note(db: sqlite3.Connection, rows: Iterable[Row]) -> None:
     for row in rows:
         said = orjson.loads(row.body)
         if said["event"] in AVAILABILITY:
-            db.execute("INSERT OR REPLACE INTO told VALUES (?, ?)", (said["device"], said["event"]))
+            db.execute(_TOLD, (said["device"], said["event"]))
         elif said["event"] == "retired":
             db.execute("DELETE FROM told WHERE device = ?", (said["device"],))
             db.execute(
@@ -60,6 +61,23 @@ def known(db: sqlite3.Connection) -> tuple[dict[str, str], dict[int, Retired]]:
     for uplink, device, stream, seq in db.execute("SELECT uplink, device, stream, seq FROM retired"):
         gone.setdefault(uplink, {})[device] = stream, seq
     return told, gone
+
+
+def carry_over(
+    old: sqlite3.Connection,
+    new: sqlite3.Connection,
+    streams: Mapping[int, int],
+    uplinks: Mapping[int, int],
+) -> None:
+    """Remember what was told last in a volatile outbox, whose streams and uplinks have new ids."""
+    if not old.execute("SELECT 1 FROM sqlite_schema WHERE name = 'told'").fetchone():
+        return  # an older agent made it
+    new.executemany(_TOLD, old.execute("SELECT device, event FROM told").fetchall())
+    for uplink, device, stream, seq in old.execute("SELECT uplink, device, stream, seq FROM retired"):
+        new.execute(
+            "INSERT OR REPLACE INTO retired (uplink, device, stream, seq) VALUES (?, ?, ?, ?)",
+            (uplinks[uplink], device, streams[stream], seq),
+        )
 
 
 def read(db: sqlite3.Connection, from_id: int, to_id: int, limit: int) -> tuple[list[Row], list[Row]]:
@@ -104,10 +122,12 @@ def for_one(rows: Iterable[Row], before: Sequence[Row], mine: Mine) -> Iterator[
 def is_for(row: Row, uplink: str, streams: Mapping[int, Stream], off: Collection[int]) -> bool:
     """Say whether an event goes to an uplink. ``off``: streams of devices that are not on it now."""
     said = orjson.loads(row.body)
+    if "uplink" in said:  # that a device is not on it any more
+        return bool(said["uplink"] == uplink)
     device = said["device"]
     # Of earlier epochs nothing says that a device has come back.
     latest = max((id_ for id_, of in streams.items() if of.device == device), default=0)
-    return said.get("uplink", uplink) == uplink and latest not in off
+    return latest not in off
 
 
 def retired(rows: Iterable[Row], uplink: str) -> Retired:

@@ -137,7 +137,8 @@ def reject(db: sqlite3.Connection, uplink: int, row: Row, why: str) -> Declared:
         ledger.count(db, 1, kept=True)
         db.execute("UPDATE loss SET detail = ? WHERE id = ?", (why, declared.id))
         db.execute(
-            "INSERT INTO quarantine VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO quarantine (loss, uplink, stream, seq, boot, mono, meta, body)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (declared.id, uplink, row.stream, row.seq, row.boot, row.mono_ms, row.meta, row.body),
         )
         db.execute("DELETE FROM quarantine WHERE loss <= ?", (declared.id - MOST_QUARANTINED,))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import orjson
 
+from edge_agent.event import Event, EventKind
 from edge_agent.outbox import volatile
 from edge_agent.outbox.apart import Selection
 from edge_agent.outbox.outbox import Outbox
@@ -171,3 +172,26 @@ async def test_a_damaged_one_stays_and_the_agent_runs(tmp_path: Path) -> None:
     assert outbox.deliveries["city"].backlog == 8
     assert memory.exists()
     await outbox.close()
+
+
+async def test_what_was_told_last_while_it_was_in_memory_is_known_on_the_card(tmp_path: Path) -> None:
+    """Else a device that fell silent meanwhile is taken for known to be online, and its return is no news."""
+    card, memory, clock = tmp_path / "outbox.db", tmp_path / "memory" / "outbox.db", FakeClock()
+    told: dict[Path, tuple[EventKind, ...]] = {card: ("online",), memory: ("online", "offline")}
+    for path, kinds in told.items():
+        async with opened(path, clock, ALL) as outbox:
+            await outbox.news.enroll()
+            for kind in kinds:
+                outbox.news.tell(Event(kind, "d1", clock.mono_ms()))
+            if path == memory:
+                outbox.news.tell(Event("retired", "d2", clock.mono_ms()), "park")
+            assert await outbox.flush()
+    outbox = await _on_the_card(card, clock, memory)
+    try:
+        assert outbox.news.told == {"d1": "offline"}
+        assert not outbox.deliveries["city"].retired
+        stream, seq = outbox.deliveries["park"].retired["d2"]
+        assert (outbox.streams[stream].kind, seq) == ("event", 3)
+        assert outbox.deliveries["park"].owes(stream, seq)
+    finally:
+        await outbox.close()

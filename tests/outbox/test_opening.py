@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.event import Event
 from edge_agent.outbox import store
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.rows import Identity
@@ -123,7 +124,13 @@ async def test_a_newer_minor_with_more_columns_and_tables_is_used(path: Path) ->
         delivery.settle_loss(loss)
         delivery.settle(loss.stream, 1, 4)
         assert delivery.backlog == 0
-        assert [row.seq for row in await delivery.read(1, 99, 99)] == [1, 4]
+        rows = await delivery.read(1, 99, 99)
+        assert [row.seq for row in rows] == [1, 4]
+        await outbox.deliveries["park"].reject(rows[-1], "too large")
+        await outbox.news.enroll()
+        for event in (Event("online", "d1", 1), Event("retired", "d3", 1)):
+            outbox.news.tell(event, "city" if event.kind == "retired" else "")
+            assert await outbox.flush()
     assert ask(path, "SELECT settled FROM delivery WHERE uplink = 1 AND stream = 1") == [(4,)]
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from edge_agent.contract.messages import EventMessage
 from edge_agent.event import Event
+from edge_agent.outbox.apart import Selection
 from edge_agent.outbox.outbox import Outbox
 from tests.faults.broker import running as broker_running
 from tests.faults.gateway import Gateway, config
@@ -130,6 +131,21 @@ async def test_what_is_retained_is_refreshed_behind_readings(
         await heard.until(
             lambda: all(sum(said.topic == topic for said in heard.heard) >= 3 for topic in topics)
         )
+
+
+async def test_a_device_that_is_on_other_uplinks_only_is_retired_on_this_one(tmp_path: Path) -> None:
+    async with broker_running(tmp_path / "broker") as served, listening(served.port) as heard:
+        async with running(tmp_path, settings(served.port)) as rig:
+            rig.keep(1, _METER)
+            rig.keep(1, _ROOM)
+            await rig.drained()
+            outbox = rig.outbox
+            known = await outbox.change(outbox._policy, {"city": Selection({_METER})}, outbox._roster.devices)
+            rig.uplink.describe({_METER: rig.gateway.metas[_METER]}, known)
+            _tell(rig, "late")
+            await heard.until(lambda: [said for said in heard.heard if said.payload == {}])
+        told = [(event["event"], event["device"], event["seq"]) for event in _events(heard)]
+        assert told == [("late", _METER, 1), ("retired", _ROOM, 2)]
 
 
 async def test_a_device_that_is_gone_is_retired_once_and_may_come_back(tmp_path: Path) -> None:
