@@ -59,28 +59,32 @@ class Door:
         code = self._code is not None
         return self._pages.answer(request, "login.html", status, wrong=wrong, code=code, **values)
 
+    def _too_often(self, request: Request, wait: float) -> Response:
+        answer = self._form(request, "too often", 429, minutes=math.ceil(wait / 60))
+        answer.headers["Retry-After"] = str(math.ceil(wait))
+        return answer
+
     async def enter(self, request: Request) -> Response:
         """Judge a name and a password, or the code."""
         told = await read_form(request)
         address = request.client.host if request.client else ""
         if wait := self._tries.wait(address):
-            answer = self._form(request, "too often", 429, minutes=math.ceil(wait / 60))
-            answer.headers["Retry-After"] = str(math.ceil(wait))
-            return answer
+            return self._too_often(request, wait)
         name, password = told.get("name", "").strip(), told.get("password", "")
-        known = self._users()
-        if known:
-            self._code = None  # somebody set a password meanwhile
-        if self._code is not None and name == FIRST and self._code.take(password):
-            self._code = None
-            log.warning("console: %s logged in with the code, from %s", name, address)
-            return self._let_in(name, "operator", "/password")
         async with self._hashing:
-            right = await asyncio.to_thread(users.verify, known, name, password)
-        if not right:
-            self._tries.wrong(address)
-            log.warning("console: a wrong name or password from %s", address)
-            return self._form(request, "wrong", 403)
+            if wait := self._tries.wait(address):  # he sent many at once
+                return self._too_often(request, wait)
+            known = self._users()
+            if known:
+                self._code = None  # somebody set a password meanwhile
+            if self._code is not None and name == FIRST and self._code.take(password):
+                self._code = None
+                log.warning("console: %s logged in with the code, from %s", name, address)
+                return self._let_in(name, "operator", "/password")
+            if not await asyncio.to_thread(users.verify, known, name, password):
+                self._tries.wrong(address)
+                log.warning("console: a wrong name or password from %s", address)
+                return self._form(request, "wrong", 403)
         log.info("console: %s logged in, from %s", name, address)
         return self._let_in(name, known[name].role, "/")
 

@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import socket
+import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import uvicorn
@@ -17,8 +19,9 @@ log = logging.getLogger(__name__)
 
 App = Callable[..., Any]
 
-_MOST_CONNECTIONS = 40
-_REQUEST_S = 10.0  # until a connection must have sent its first request
+_MOST_CONNECTIONS = 40  # also of those that have not come beyond their handshake; each takes a descriptor
+_REQUEST_S = 10.0  # for a handshake; for a request; and for a browser that does not read what is sent
+_FULL_S = 1.0  # until the next connection is looked at, where the machine has no descriptor for it
 _KEEP_ALIVE_S = 15
 _LARGEST_HEAD = 16_384  # bytes
 _GOODBYE_S = 2.0
@@ -57,7 +60,7 @@ async def _listen(settings: Console, app: App) -> None:
         log_level="critical",  # of what browsers do wrong; a hostile one must not fill the journal
         server_header=False,
         date_header=False,
-        limit_concurrency=_MOST_CONNECTIONS,
+        proxy_headers=False,  # anybody can write them: an address must be the one that asks
         timeout_keep_alive=_KEEP_ALIVE_S,
         h11_max_incomplete_event_size=_LARGEST_HEAD,
         ssl_certfile=settings.cert,
@@ -68,20 +71,16 @@ async def _listen(settings: Console, app: App) -> None:
     loop = asyncio.get_running_loop()
 
     def connection() -> H11Protocol:
-        made = H11Protocol(config=config, server_state=state, app_state={}, _loop=loop)
-        loop.call_later(_REQUEST_S, _drop_if_silent, made)
-        return made
+        return H11Protocol(config=config, server_state=state, app_state={}, _loop=loop)
 
     host, port = settings.address
-    server = await loop.create_server(
-        connection, host, port, ssl=config.ssl, family=socket.AF_UNSPEC, reuse_address=True
-    )
-    scheme = "https" if config.ssl else "http"
-    log.info("console: %s://%s", scheme, settings.listen)
+    listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listening.setblocking(False)
+    log.info("console: %s://%s", "https" if config.ssl else "http", settings.listen)
     try:
-        await asyncio.Event().wait()
+        await _accept(listening, connection, config.ssl, state)
     finally:
-        server.close()
+        listening.close()
         for each in list(state.connections):
             each.shutdown()
         if state.tasks:
@@ -92,8 +91,52 @@ async def _listen(settings: Console, app: App) -> None:
             task.cancel()
 
 
-def _drop_if_silent(connection: H11Protocol) -> None:
-    """End a connection that has not sent the head of a request yet."""
-    request: object = connection.cycle
-    if request is None:
+async def _accept(
+    listening: socket.socket,
+    connection: Callable[[], H11Protocol],
+    tls: ssl.SSLContext | None,
+    state: ServerState,
+) -> None:
+    """Take connections, and no more than there may be: asyncio's own server has no such limit."""
+    loop = asyncio.get_running_loop()
+    beginning = set[asyncio.Task[None]]()
+
+    async def begin(taken: socket.socket) -> None:
+        with suppress(OSError):  # it went, is too slow, or speaks no TLS
+            _, made = await loop.connect_accepted_socket(
+                connection, taken, ssl=tls, ssl_handshake_timeout=_REQUEST_S if tls else None
+            )
+            loop.call_later(_REQUEST_S, _drop_if_slow, made, state, None, False)
+
+    async with asyncio.TaskGroup() as tasks:
+        while True:
+            try:
+                taken, _ = await loop.sock_accept(listening)
+            except OSError:  # no descriptor is left, or it went before it was here
+                await asyncio.sleep(_FULL_S)
+                continue
+            if len(beginning) + len(state.connections) >= _MOST_CONNECTIONS:
+                taken.close()
+                continue
+            task = tasks.create_task(begin(taken), name="console.connection")
+            beginning.add(task)
+            task.add_done_callback(beginning.discard)
+
+
+def _drop_if_slow(connection: H11Protocol, state: ServerState, answered: object, stuck: bool) -> None:  # noqa: FBT001 - what was seen the last time
+    """End a connection that has sent no further request since we looked, or does not read.
+
+    ``answered``: the last request, where it was answered by then, None where none had come; ``stuck``: it had
+    not read what was sent.
+    """
+    if connection not in state.connections:
+        return
+    cycle: object = connection.cycle
+    done = cycle is None or connection.cycle.response_complete
+    paused = connection.flow.write_paused
+    if (done and cycle is answered) or (stuck and paused):
         connection.transport.abort()
+        return
+    asyncio.get_running_loop().call_later(
+        _REQUEST_S, _drop_if_slow, connection, state, cycle if done else connection, paused
+    )

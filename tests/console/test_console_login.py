@@ -72,7 +72,7 @@ async def test_a_slow_request_is_dropped_and_others_are_served(tmp_path: Path) -
                 "POST",
                 "/login",
                 body=b"a=" + b"b" * 100_000,
-                headers={"Content-Type": "application/x-www-form-urlencoded"},
+                headers={"Content-Type": "application/x-www-form-urlencoded", "Origin": browser.base},
             )
             assert connection.getresponse().status == 413
         assert (await browser.get("/api/status")).status == 200

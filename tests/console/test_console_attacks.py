@@ -1,0 +1,184 @@
+"""Those who are not let in: they cannot guess faster than allowed, hold connections, or fill the log."""
+
+import asyncio
+import socket
+import ssl
+import time
+import urllib.parse
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import ExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+
+from edge_agent.console import server, site, users
+from edge_agent.settings.console import Console
+from tests.console.rig import PASSWORD
+from tests.faults.broker import free_port
+from tests.uplink import keys
+
+_FORM = "Content-Type: application/x-www-form-urlencoded"
+_SOON = 30.0  # seconds
+
+
+async def _no_agent(_verb: str, _args: Mapping[str, Any]) -> NoReturn:
+    raise AssertionError("nobody who is not logged in asks the agent")
+
+
+class Served:
+    """A console in this process; what is sent to it is written by hand."""
+
+    def __init__(self, port: int, tls: ssl.SSLContext | None) -> None:
+        self.port, self._tls = port, tls
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+        async with asyncio.timeout(_SOON):
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=self._tls)
+            try:
+                yield reader, writer
+            finally:
+                writer.close()
+                with suppress(OSError):
+                    await writer.wait_closed()
+
+    async def ask(self, head: str, *lines: str, body: bytes = b"") -> bytes:
+        """Send a request of these lines; return all that comes until the connection is closed."""
+        host = f"127.0.0.1:{self.port}"
+        first = (f"{head} HTTP/1.1", f"Host: {host}", f"Content-Length: {len(body)}", "Connection: close")
+        async with self.open() as (reader, writer):
+            writer.write("\r\n".join((*first, *lines, "", "")).encode() + body)
+            return await reader.read()
+
+    async def log_in(self, password: str, *lines: str) -> bytes:
+        """Send the form of the page; return the status."""
+        body = urllib.parse.urlencode({"name": "admin", "password": password}).encode()
+        origin = f"Origin: http://127.0.0.1:{self.port}"
+        return (await self.ask("POST /login", _FORM, *(lines or (origin,)), body=body))[9:12]
+
+
+@asynccontextmanager
+async def serving(folder: Path, *, tls: bool = False) -> AsyncIterator[Served]:
+    told, context = {"listen": f"127.0.0.1:{free_port()}"}, None
+    if tls:
+        keys.authority(folder, "ca")
+        keys.signed(folder, "server")
+        told |= {"cert": str(folder / "server.pem"), "key": str(folder / "server.key")}
+        context = ssl.create_default_context(cafile=folder / "ca.pem")
+    settings = Console.model_validate(told)
+    users.set_password(folder / "console.json", "admin", PASSWORD, "operator")
+    app = site.make(settings, folder / "console.json", _no_agent, time.monotonic)
+    task = asyncio.create_task(server.serve(settings, app))
+    made = Served(settings.address[1], context)
+    try:
+        async with asyncio.timeout(_SOON):
+            while True:
+                with suppress(OSError):
+                    async with made.open():
+                        break
+                await asyncio.sleep(0.05)
+        yield made
+    finally:
+        task.cancel()
+        await asyncio.wait((task,))
+
+
+async def test_many_guesses_at_once_are_no_more_than_one_after_the_other(tmp_path: Path) -> None:
+    async with serving(tmp_path) as console:
+        found = Counter(await asyncio.gather(*(console.log_in(f"guess {number}") for number in range(20))))
+        assert found == {b"403": 5, b"429": 15}
+        assert await console.log_in(PASSWORD) == b"429"
+
+
+async def test_an_address_cannot_be_made_up(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with serving(tmp_path) as console:
+        for number in range(6):
+            said = await console.ask(
+                "POST /login",
+                _FORM,
+                f"Origin: http://127.0.0.1:{console.port}",
+                f"X-Forwarded-For: 10.0.0.{number}",
+                body=b"name=admin&password=x",
+            )
+        assert said[9:12] == b"429"
+    assert "10.0.0." not in caplog.text
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://[", ""])
+async def test_no_other_site_can_log_in_or_use_up_the_tries(tmp_path: Path, origin: str) -> None:
+    async with serving(tmp_path) as console:
+        for _ in range(6):
+            assert await console.log_in("a guess", f"Origin: {origin}") == b"403"
+        assert await console.log_in(PASSWORD) == b"303"
+
+
+async def test_who_hangs_up_in_the_middle_fills_no_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(tmp_path) as console:
+        for _ in range(3):
+            host = f"127.0.0.1:{console.port}"
+            head = (
+                "POST /login HTTP/1.1", f"Host: {host}", f"Origin: http://{host}", _FORM, "Content-Length: 9",
+            )  # fmt: skip
+            async with console.open() as (_, writer):
+                writer.write("\r\n".join((*head, "", "name=")).encode())
+        assert await console.log_in(PASSWORD) == b"303"
+    assert [one for one in caplog.records if one.levelname == "ERROR"] == []
+
+
+async def test_half_a_second_request_holds_no_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "_REQUEST_S", 0.3)
+    async with serving(tmp_path) as console, console.open() as (reader, writer):
+        writer.write(f"GET /login HTTP/1.1\r\nHost: 127.0.0.1:{console.port}\r\n\r\n".encode())
+        assert (await reader.readuntil(b"</html>")).startswith(b"HTTP/1.1 200")
+        writer.write(b"GET / HT")
+        await reader.read()  # until it is dropped
+
+
+async def test_who_reads_no_answer_is_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "_REQUEST_S", 0.3)
+    async with serving(tmp_path) as console:
+        with socket.socket() as deaf:
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            deaf.connect(("127.0.0.1", console.port))
+            deaf.setblocking(False)
+            asked = (
+                f"GET /static/console.css HTTP/1.1\r\nHost: 127.0.0.1:{console.port}\r\n\r\n".encode() * 100
+            )
+            with pytest.raises(ConnectionError):
+                await _send_for_ever(deaf, asked)
+
+
+async def _send_for_ever(to: socket.socket, said: bytes) -> NoReturn:
+    async with asyncio.timeout(_SOON):
+        while True:
+            await asyncio.get_running_loop().sock_sendall(to, said)
+
+
+async def test_connections_that_say_nothing_take_no_more_than_their_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before TLS has begun, too: each takes a descriptor from the agent, which needs them for its work."""
+    monkeypatch.setattr(server, "_MOST_CONNECTIONS", 5)
+    monkeypatch.setattr(server, "_REQUEST_S", 1.0)
+    loop = asyncio.get_running_loop()
+    async with serving(tmp_path, tls=True) as console, asyncio.timeout(_SOON):
+        with ExitStack() as stack:
+            ends = []
+            for _ in range(12):
+                silent = stack.enter_context(socket.create_connection(("127.0.0.1", console.port)))
+                silent.setblocking(False)
+                ends.append(asyncio.create_task(loop.sock_recv(silent, 1)))
+            first = asyncio.as_completed(ends)
+            for _ in range(7):
+                with suppress(ConnectionError):
+                    assert await next(first) == b""
+            heard = [end for end in ends if not end.done()]
+            assert heard, "some wait for their handshake"
+            await asyncio.wait(heard)  # which they are not given for ever
+        assert b"200 OK" in await console.ask("GET /login")
