@@ -23,7 +23,7 @@ _START = """\
 Every device that the installed drivers read. The serial format is the factory's, where the source tells it.
 Quality: bronze has vectors, a sample and a page; silver was captured from hardware; gold was in a park for 90
 days. What a source leaves open is on the driver's page, as "Not confirmed". A Modbus device that is not here
-needs [one TOML file](../CONTRIBUTING.md).
+needs [one TOML file](driver.md).
 
 This page is generated: `make pages`.
 """

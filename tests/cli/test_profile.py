@@ -21,9 +21,9 @@ def run(*words: str) -> Any:
 
 @pytest.fixture
 def good(tmp_path: Path) -> Path:
-    """The profile that CONTRIBUTING.md shows."""
+    """The profile that docs/driver.md shows."""
     (text,) = re.findall(
-        r"^```toml\n(.*?)^```", (ROOT / "CONTRIBUTING.md").read_text("utf-8"), re.MULTILINE | re.DOTALL
+        r"^```toml\n(.*?)^```", (ROOT / "docs" / "driver.md").read_text("utf-8"), re.MULTILINE | re.DOTALL
     )
     file = tmp_path / "acme_m1.toml"
     file.write_text(text, "utf-8")
@@ -49,8 +49,8 @@ def test_every_profile_is_in_order(driver: str, name: str) -> None:
 
 
 def test_a_good_one_is_told_with_its_cost(good: Path) -> None:
-    """As CONTRIBUTING.md shows it."""
-    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    """As docs/driver.md shows it."""
+    text = (ROOT / "docs" / "driver.md").read_text("utf-8")
     (shown,) = re.findall(
         r"^   \$ edge-agent profile test acme_m1\.toml\n(.*?)^   ```", text, re.MULTILINE | re.DOTALL
     )

@@ -31,9 +31,12 @@ _NOT_LINES = {
     "rows up to \0 cannot be reached": "the same",
     "outbox: \0; \0 readings wait in memory": "puts together what others say",
     "console: \0": "the same",
+    "uplink \0: \0": "the same",
     "outbox: \0; \0 waits until it can be written": "the same",
     "\0; nothing is given up": "the same",
     "the broker does not speak this MQTT version": "3.1.1 is tried then, and that is told",
+    "starting": "of the first moments, and of a status only",
+    "dialout": "is no sentence",
     "not connected yet": "of the first moments, and of a status only",
     "is closed; nothing asks it until the agent opens the bus anew": "of an end or a reload",
 }
@@ -111,9 +114,7 @@ def lines() -> Iterator[tuple[str, str]]:
         tree = ast.parse(path.read_text("utf-8"))
         for text in said(tree, returns=path.name in _WORDED_IN):
             # the short ones only put together what others say
-            if len(max(text.split("\0"), key=len).strip(" :;.,")) >= len(
-                "it is tried again"
-            ) or text.startswith("console: "):
+            if len(max(text.split("\0"), key=len).strip(" :;.,")) >= _LEAST:
                 yield name, text
 
 
@@ -137,11 +138,10 @@ def test_what_is_explained_is_what_the_agent_says() -> None:
 
 
 def test_the_exceptions_are_there() -> None:
-    everything = "\n".join(
-        text for path in ROOT.glob("edge_agent/**/*.py") for text in said(ast.parse(path.read_text()))
-    )
+    trees = (ast.parse(path.read_text("utf-8")) for path in ROOT.glob("edge_agent/**/*.py"))
+    everything = tuple(text for tree in trees for text in said(tree, returns=True))
     assert [name for name in _NOT_SAID if not (ROOT / name).is_file()] == []
-    assert [text for text in _NOT_LINES if text not in everything] == []
+    assert [end for end in _NOT_LINES if not any(text.endswith(end) for text in everything)] == []
 
 
 @pytest.mark.parametrize(

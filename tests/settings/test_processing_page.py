@@ -14,9 +14,6 @@ gateway = { site = "east-park", id = "gw-01" }
 port = "/dev/ttyUSB0"
 [bus.gate]
 port = "contact:///dev/ttyUSB1?line=cts"
-[device.gate]
-driver = "contact"
-bus = "gate"
 """
 
 

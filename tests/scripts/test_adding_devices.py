@@ -1,4 +1,4 @@
-"""What CONTRIBUTING.md tells to do works: the profile it shows, and what ``make new-driver`` makes."""
+"""What docs/driver.md tells to do works: the profile it shows, and what ``make new-driver`` makes."""
 
 import os
 import re
@@ -75,7 +75,7 @@ def test_a_new_driver_passes_the_tests_of_all_drivers(tree: Path) -> None:
 
 
 def test_the_profile_that_is_shown_passes_the_tests_of_all_profiles(tree: Path) -> None:
-    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    text = (ROOT / "docs" / "driver.md").read_text("utf-8")
     (profile,) = re.findall(r"^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     (tree / "drivers" / "modbus" / "profiles" / "acme_m1.toml").write_text(profile, "utf-8")
     tests = run(
