@@ -10,7 +10,7 @@ from edge_agent.contract.messages import Id, Seq
 class Args(BaseModel):
     """What all arguments share: one that is not known is a mistake, and none is guessed."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
 class NoArgs(Args):
@@ -49,7 +49,7 @@ class ReplayResult(BaseModel):
     ``unavailable``: ranges that never come, each with its reason.
     """
 
-    model_config = ConfigDict(strict=True, frozen=True)
+    model_config = ConfigDict(strict=True, frozen=True, defer_build=True)
 
     to_seq: Seq
     queued: int

@@ -24,7 +24,12 @@ class Message(BaseModel):
     """What all messages share."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, populate_by_name=True, serialize_by_alias=True, protected_namespaces=()
+        extra="forbid",
+        frozen=True,
+        populate_by_name=True,
+        serialize_by_alias=True,
+        protected_namespaces=(),
+        defer_build=True,  # an agent uses few of them: a validator for each would stay in its memory
     )
 
     def payload(self) -> bytes:

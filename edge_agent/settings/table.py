@@ -6,4 +6,5 @@ from pydantic import BaseModel, ConfigDict
 class Table(BaseModel):
     """One table of the file. Its errors never show what was written: it might be a secret."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    # deferred: the whole file's model has the validators of its tables within, and is the one that is asked
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)

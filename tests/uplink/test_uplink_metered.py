@@ -69,8 +69,7 @@ async def test_a_message_that_is_full_waits_for_nothing(broker: Broker, tmp_path
     async with running(tmp_path, settings(broker.port, send={"batch": "1h"})) as rig:
         await rig.connected()
         rig.keep(2_500)
-        await rig.until(lambda: rig.acknowledged)
-        assert len(rig.numbers()) > 100
+        await rig.until(lambda: len(rig.numbers()) > 500)  # fewer than a message holds wait again
 
 
 @contextmanager
@@ -117,10 +116,11 @@ async def test_a_backlog_and_a_replay_go_packed_and_the_follower_reads_them(
 
             def all_came() -> bool:
                 nonlocal read
-                for message in heard[read:]:
+                came = heard[read:]  # a thread adds to them meanwhile
+                for message in came:
                     told = follower.hear(message.topic, bytes(message.payload), NOW)
                     assert not told.refused
-                read = len(heard)
+                read += len(came)
                 return follower.counts.readings == 5_000 and follower.counts.again == 100
 
             await rig.until(all_came)
