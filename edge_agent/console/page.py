@@ -1,5 +1,6 @@
 """A page's HTML: a template, in the reader's language."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ class Pages:
             "languages": LANGUAGES,
             "with_unit": shown.with_unit,
             "duration": shown.duration,
+            "moment": _moment,
         }
 
     def render(self, name: str, language: str, **told: Any) -> str:
@@ -42,6 +44,11 @@ class Pages:
         """Return a template as the answer to a request."""
         values = {"session": None, "path": request.url.path} | told
         return HTMLResponse(self.render(name, language_of(request), **values), code)
+
+
+def _moment(ts: int) -> str:
+    """Write a time, given in ms, as all logs do: in UTC."""
+    return datetime.fromtimestamp(ts / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def language_of(request: Request) -> str:

@@ -16,6 +16,8 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from edge_agent.console.change import Change
+from edge_agent.console.device_form import DeviceForm
 from edge_agent.console.form import read_form
 from edge_agent.console.live import Live
 from edge_agent.console.login import Door
@@ -59,6 +61,8 @@ class _Site:
         self._pages = Pages()
         self._door = Door(users, self._pages, now, secure=settings.cert is not None)
         self._live = Live(ask, self._pages)
+        self._change = Change(self._pages, ask)
+        self._device_form = DeviceForm(self._change, self._live)
 
     def app(self) -> ASGIApp:
         """Return the application of these pages."""
@@ -72,6 +76,7 @@ class _Site:
             Route("/password", changing(door.set_password), methods=["POST"]),
             Route("/language", self._language, methods=["POST"]),
             Route("/device/{id}", seen(self._device)),
+            *self._of_change(),
             Route("/api/status", seen(self._status)),
             Route("/api/live", seen(self._changes)),
             Route("/healthz", self._health),
@@ -83,6 +88,37 @@ class _Site:
         return Starlette(
             routes=routes, middleware=[Middleware(_WithHeaders), *names], exception_handlers=refused
         )
+
+    def _of_change(self) -> list[Route]:
+        """Return the pages that change the configuration: all may look, operators may change."""
+        change, device, may = self._change, self._device_form, self._operators
+        changing = self._changing
+        return [
+            Route("/change", self._seen(change.show)),
+            Route("/change/history", self._seen(change.history)),
+            Route("/change/remove", changing(may(change.remove)), methods=["POST"]),
+            Route("/change/undo", changing(may(change.undo)), methods=["POST"]),
+            *(
+                route
+                for path in ("/change/device", "/change/device/{id}")
+                for route in (
+                    Route(path, self._seen(may(device.show))),
+                    Route(path, changing(may(device.save)), methods=["POST"]),
+                )
+            ),
+            Route("/change/device/{id}/{channel}", self._seen(may(device.show_channel))),
+            Route("/change/device/{id}/{channel}", changing(may(device.save_channel)), methods=["POST"]),
+        ]
+
+    def _operators(self, endpoint: Endpoint) -> Endpoint:
+        """Let only operators do something."""
+
+        async def guarded(request: Request, session: Session) -> Response:
+            if session.role != "operator":
+                raise HTTPException(403)
+            return await endpoint(request, session)
+
+        return guarded
 
     def _seen(self, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
         """Let only those in who are logged in; a page sends the others to the login."""

@@ -69,7 +69,7 @@ class ChangeArgs(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     made_from: Annotated[str, Field(max_length=64)]
-    by: Annotated[str, Field(max_length=100, pattern=r"^[\x20-\x7e]+$")]  # it stands in the log
+    by: Annotated[str, Field(max_length=100, pattern=r"^[\w. -]+$")]  # it stands in the log
     apply: bool = False
 
 

@@ -24,7 +24,7 @@ _PIECE = re.compile(
 def locate(text: str) -> Lines:
     """Return the line, from 1, of every key path. Keys in an inline table share the line of its key."""
     found: dict[Path, int] = {}
-    for whole, line, header in _statements(text):
+    for whole, line, header in statements(text):
         for size in range(1, len(whole) + 1):
             found.setdefault(whole[:size], line)
         if header:
@@ -35,7 +35,7 @@ def locate(text: str) -> Lines:
 def element_lines(text: str, key: str) -> list[int]:
     """Return the line of each table in a top-level list of tables, in either way of writing one."""
     found: list[int] = []
-    for whole, line, header in _statements(text):
+    for whole, line, header in statements(text):
         if whole == (key,) and header:
             found.append(line)
         elif whole == (key,):
@@ -61,14 +61,14 @@ def _inline_tables(text: str, line: int) -> Iterator[int]:
 def statement_at(text: str, line: int) -> Path:
     """Return the key path of the statement that a line belongs to."""
     found: Path = ()
-    for whole, begins, _ in _statements(text):
+    for whole, begins, _ in statements(text):
         if begins > line:
             break
         found = whole
     return found
 
 
-def _statements(text: str) -> Iterator[tuple[Path, int, bool]]:
+def statements(text: str) -> Iterator[tuple[Path, int, bool]]:
     """Return every statement's whole key path, the line it begins on, and whether it heads a table."""
     table: Path = ()
     at, line = 0, 1

@@ -1,0 +1,15 @@
+// What a calibration makes of the value that was read last, while somebody writes it.
+const preview = document.getElementById("preview");
+const form = document.querySelector("form.fields");
+
+function show() {
+  const scale = Number(form.elements["calibrate.scale"].value || 1);
+  const offset = Number(form.elements["calibrate.offset"].value || 0);
+  const value = Number(preview.dataset.raw) * scale + offset;
+  preview.querySelector("b").textContent = Number.isFinite(value) ? `${Number(value.toPrecision(6))}${preview.dataset.unit}` : "?";
+}
+
+if (preview) {
+  form.addEventListener("input", show);
+  show();
+}

@@ -1,0 +1,212 @@
+"""Operators change the configuration over real HTTP: forms, difference, apply, undo. Viewers may not."""
+
+import asyncio
+import html
+import re
+from pathlib import Path
+
+from edge_agent.console import users
+from tests.console.browser import Browser, Page
+from tests.console.rig import PASSWORD, console
+
+
+def mark_of(page: Page) -> str:
+    found = re.search(r'name="mark" value="([^"]+)"', page.text)
+    assert found is not None, page.text
+    return found[1]
+
+
+def said(page: Page) -> str:
+    """What a person reads."""
+    text = re.sub(r"<(?:script|style).*?</(?:script|style)>|<[^>]+>", " ", page.text, flags=re.DOTALL)
+    return " ".join(html.unescape(text).split())
+
+
+def form(page: Page, **fields: str) -> dict[str, str]:
+    return {"csrf": page.csrf, "mark": mark_of(page)} | {
+        key.replace("__", "."): value for key, value in fields.items()
+    }
+
+
+async def confirmed(browser: Browser, path: str, page: Page, fields: dict[str, str]) -> Page:
+    """Press the button of the page that shows the difference: it sends what its form has."""
+    hidden = dict(
+        re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', page.text.split("<main")[1])
+    )
+    sent = {key: html.unescape(value) for key, value in hidden.items()}
+    assert {
+        key: value for key, value in fields.items() if key not in {"csrf", "mark"}
+    }.items() <= sent.items()
+    return await browser.post(path, {**sent, "apply": "yes"})
+
+
+async def runs(browser: Browser, *ids: str) -> None:
+    """Wait until these devices run: what a page shows is at most a second old."""
+    async with asyncio.timeout(20):
+        while True:
+            status = (await browser.get("/api/status")).json
+            if [device["id"] for device in status["devices"]] == list(ids):
+                return
+            await asyncio.sleep(0.2)
+
+
+async def test_a_device_is_added_edited_removed_and_all_of_it_undone(tmp_path: Path) -> None:
+    own = tmp_path / "conf.d" / "50-console.toml"
+    async with console(tmp_path) as browser:
+        await browser.log_in(PASSWORD)
+        assert "Modbus device, by register map" in said(await browser.get("/change/device"))
+        page = await browser.get("/change/device?driver=modbus&settings.address=8")
+        assert 'value="8"' in page.text
+        assert "1 to 247, as set at the device" in said(page), "the driver's own words"
+        assert "xy_md02" in page.text
+
+        wrong = form(page, driver="modbus", id="second", bus="cabinet", settings__address="seven")
+        answer = await browser.post("/change/device", wrong)
+        assert answer.status == 422
+        assert "is not a whole number" in said(answer)
+        assert "is missing" in said(answer)
+        assert 'value="seven"' in answer.text, "what was written stays"
+        assert not own.exists()
+
+        right = wrong | {"settings.address": "8", "settings.profile": "xy_md02", "name": "<b>2</b>"}
+        answer = await browser.post("/change/device", right)
+        assert answer.status == 200
+        assert "+[device.second]" in said(answer)
+        assert "&lt;b&gt;2" in answer.text
+        assert "<b>2" not in answer.text
+        assert not own.exists(), "it was only shown"
+        answer = await confirmed(browser, "/change/device", answer, right)
+        assert answer.at == "/change"
+        assert "device second added" in said(answer)
+        await runs(browser, "air", "second")
+
+        page = await browser.get("/change/device/second")
+        assert 'value="&lt;b&gt;2&lt;/b&gt;"' in page.text
+        edited = form(page, bus="cabinet", settings__address="9", settings__profile="xy_md02", interval="1m")
+        answer = await confirmed(
+            browser, "/change/device/second", await browser.post("/change/device/second", edited), edited
+        )
+        assert "device second changed" in said(answer)
+        assert "address = 9" in own.read_text()
+        assert 'interval = "1m"' in own.read_text()
+        assert "name" not in own.read_text(), "an empty field takes its key away"
+
+        page = await browser.get("/change/history")
+        assert said(page).count("applied") == 2
+        assert "admin" in said(page)
+        first = re.findall(r'name="number" value="(\d+)"', page.text)[-1]
+        undoing = form(page, number=first)
+        answer = await confirmed(
+            browser, "/change/undo", await browser.post("/change/undo", undoing), undoing
+        )
+        assert answer.at == "/change"
+        assert not own.exists()
+        await runs(browser, "air")
+
+
+async def test_the_installers_device_is_left_alone_and_said_so(tmp_path: Path) -> None:
+    async with console(tmp_path) as browser:
+        await browser.log_in(PASSWORD)
+        page = await browser.get("/change/device/air")
+        assert "agent.toml:" in said(page)
+        assert "50-console.toml" in said(page)
+        page = await browser.get("/change/device?driver=modbus")
+        for path in ("/change/device/air", "/change/device/air/temperature"):
+            answer = await browser.post(path, form(page, bus="cabinet"))
+            assert "What would change" not in said(answer)
+        assert (await browser.post("/change/remove", form(page, table="device", id="air"))).status == 404
+        again = form(
+            page, driver="modbus", id="air", bus="cabinet", settings__address="8", settings__profile="xy_md02"
+        )
+        assert "device of this id already" in said(await browser.post("/change/device", again))
+        assert not (tmp_path / "conf.d").exists()
+
+
+async def test_a_second_operators_change_is_noticed(tmp_path: Path) -> None:
+    async with console(tmp_path) as browser:
+        await browser.log_in(PASSWORD)
+        page = await browser.get("/change/device?driver=modbus")
+        mine = form(
+            page,
+            driver="modbus",
+            id="mine",
+            bus="cabinet",
+            settings__address="8",
+            settings__profile="xy_md02",
+        )
+        shown = await browser.post("/change/device", mine)
+        other = mine | {"id": "other", "settings.address": "9"}
+        await confirmed(browser, "/change/device", await browser.post("/change/device", other), other)
+        answer = await confirmed(browser, "/change/device", shown, mine)
+        assert answer.status == 409
+        assert "somebody else" in said(answer)
+        await runs(browser, "air", "other")
+        again = await browser.post("/change/device", mine | {"mark": mark_of(answer), "csrf": answer.csrf})
+        assert again.status == 200
+        assert "+[device.mine]" in said(again)
+        await confirmed(browser, "/change/device", again, mine)
+        await runs(browser, "air", "other", "mine")
+
+
+async def test_calibration_limits_and_alarms_of_a_channel(tmp_path: Path) -> None:
+    own = tmp_path / "conf.d" / "50-console.toml"
+    async with console(tmp_path) as browser:
+        await browser.log_in(PASSWORD)
+        page = await browser.get("/change/device?driver=modbus")
+        bus = form(
+            page,
+            driver="modbus",
+            id="far",
+            bus="+",
+            bus__id="far-bus",
+            bus__port="/dev/no-such-port",
+            settings__address="8",
+            settings__profile="xy_md02",
+        )
+        await confirmed(browser, "/change/device", await browser.post("/change/device", bus), bus)
+        assert "[bus.far-bus]" in own.read_text()
+        path = "/change/device/far/temperature"
+        page = await browser.get(path)
+        fields = form(
+            page,
+            calibrate__scale="1.5",
+            calibrate__offset="-2",
+            plausible__1="60",
+            alarm="too-warm",
+            alarm__new__above="30",
+            alarm__new__delay="soon",
+        )
+        answer = await browser.post(path, fields)
+        assert answer.status == 422
+        assert "is not a duration" in said(answer)
+        fields["alarm.new.delay"] = "5m"
+        await confirmed(browser, path, await browser.post(path, fields), fields)
+        text = own.read_text()
+        assert "calibrate = {scale = 1.5, offset = -2}" in text
+        assert "plausible = [-inf, 60]" in text
+        assert 'too-warm = {above = 30, delay = "5m"}' in text
+        page = await browser.get(path)
+        assert 'name="plausible.0" value=""' in page.text
+        assert 'name="alarm.too-warm.above" value="30"' in page.text
+
+
+async def test_a_viewer_looks_and_changes_nothing(tmp_path: Path) -> None:
+    users.set_password(tmp_path / "console.json", "eve", PASSWORD, "viewer")
+    async with console(tmp_path) as browser:
+        page = await browser.log_in(PASSWORD, "eve")
+        looked = await browser.get("/change")
+        assert looked.status == 200
+        assert "Remove" not in said(looked)
+        for path in (
+            "/change/device",
+            "/change/device/air",
+            "/change/device/air/temperature",
+        ):
+            assert (await browser.get(path)).status == 403
+        for path in (
+            *("/change/device", "/change/device/air", "/change/device/air/temperature", "/change/remove"),
+            "/change/undo",
+        ):
+            fields = {"csrf": page.csrf, "mark": "", "apply": "yes", "number": "1", "driver": "modbus"}
+            assert (await browser.post(path, fields)).status == 403
+        assert not (tmp_path / "conf.d").exists()
