@@ -4,6 +4,7 @@ Nothing is judged here but what makes it one: each thing stands in one place, an
 may write, holds nothing that could send readings or secrets elsewhere.
 """
 
+import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -87,6 +88,10 @@ def _beside(path: Path) -> list[Path]:
         _refuse(folder, 0, f"cannot be read ({error.strerror})", "let the agent's user read it")
     if len(found) > _MOST_FILES:
         _refuse(folder, 0, f"has more than {_MOST_FILES} files", "put several devices into one")
+    for file in found:
+        name = os.fsencode(file.name).decode("utf-8", "backslashreplace")
+        if name != file.name:  # no log, JSON or MQTT could name it
+            _refuse(folder, 0, f"has a file whose name is not UTF-8 ({name})", "give it another name")
     return found
 
 

@@ -151,7 +151,7 @@ class Downlink:
                 judged = _refused(judged, "busy")
         try:
             if isinstance(judged, Refused):
-                known = await self._memory.find(judged.id) if judged.status == "expired" else None
+                known = await self._memory.find(judged.id) if judged.may_be_known else None
             else:
                 known = await self._memory.take(judged.id, judged.name, *judged.reply_to)
         except sqlite3.Error as error:
@@ -159,7 +159,10 @@ class Downlink:
                 judged = _refused(judged, f"disk: {error}")
             known = None
         if known is not None:
-            await self._repeat(known, judged)
+            self.counts["repeated"] += 1
+            of_rate = isinstance(judged, Order) and judged.id not in self._running
+            if of_rate or self._rates.answers(loop_time):
+                await self._repeat(known, judged)
             return None
         if isinstance(judged, Refused):
             self._refuse(judged, loop_time)
@@ -181,7 +184,6 @@ class Downlink:
 
     async def _repeat(self, known: Command, again: Order | Refused) -> None:
         """A command came before: it has its answer, or gets one now, where it asked this time."""
-        self.counts["repeated"] += 1
         if known.name != again.name:
             said = self._said(again.id, again.name, "duplicate", f"id: was given to {known.name} before")
         elif known.id in self._running:

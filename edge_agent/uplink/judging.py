@@ -13,6 +13,7 @@ from edge_agent.contract.messages import CmdMessage
 from edge_agent.uplink.message import Incoming
 
 MOST_BYTES = 16 * 1024
+MOST_BESIDE = 1024  # bytes of Response Topic and correlation data, which are kept with the id
 MOST_AHEAD_S = 86_400  # ids are remembered for as long
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
@@ -59,6 +60,11 @@ class Refused:
     name: str
     reply_to: ReplyTo
 
+    @property
+    def may_be_known(self) -> bool:
+        """Whether it would have been carried out earlier: then it has the answer that it had."""
+        return self.status == "expired" or self.reason in {"rate", "busy"}
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -75,7 +81,8 @@ def judge(message: Incoming, rules: Rules, now_ms: int | None) -> Order | Refuse
     if not _NAME.fullmatch(named):
         named = _UNKNOWN
     reply_to = ReplyTo(f"{rules.base}/reply/{named}", message.correlation)
-    if len(message.payload) > MOST_BYTES:
+    beside = len((message.response_topic or "").encode()) + len(message.correlation or b"")
+    if len(message.payload) > MOST_BYTES or beside > MOST_BESIDE:
         return Refused("rejected", "too_large", "", named, reply_to)
     asked = message.response_topic
     allowed = asked is None or any(matches(asked, filter_) for filter_ in rules.reply_filters)

@@ -7,6 +7,9 @@ from edge_agent.uplink.message import Outgoing
 
 _SESSION_EXPIRY_S = 86_400  # only so that commands wait for us
 _WILL_DELAY_S = 15
+_LARGEST_TAKEN = (
+    65_536  # bytes of a packet; a broker drops for us what is larger, which would fill the memory
+)
 _JSON = b"\x03\x00\x10application/json"  # content type
 _LOW_BITS, _MORE = 0x7F, 0x80
 
@@ -16,6 +19,7 @@ def of_connect(receive_maximum: int) -> Properties:
     made = _none(PacketTypes.CONNECT)
     made.SessionExpiryInterval = _SESSION_EXPIRY_S
     made.ReceiveMaximum = receive_maximum
+    made.MaximumPacketSize = _LARGEST_TAKEN
     return made
 
 

@@ -1,5 +1,6 @@
 """One configuration of several places: agent.toml, conf.d beside it, and the environment."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,14 @@ def test_files_beside_add_buses_and_devices(file: Path) -> None:
     config = load(file)
     assert list(config.device) == ["meter"]
     assert list(config.bus) == ["a", "b"]
+
+
+def test_a_file_whose_name_is_no_text_is_told_as_text(file: Path) -> None:
+    """Or the answer of a reload, and what MQTT says of it, could not be written."""
+    _also(file, os.fsdecode(b"50-\xff.toml"), METER % 7)
+    assert _refused(file) == [
+        "conf.d: has a file whose name is not UTF-8 (50-\\xff.toml); give it another name"
+    ]
 
 
 def test_one_id_in_two_files_names_both(file: Path) -> None:

@@ -136,6 +136,43 @@ async def test_what_must_not_be_carried_out_is_refused_with_its_reason(
         assert counts["rejected: malformed"] == 2
 
 
+async def test_what_is_repeated_has_its_answer_also_beyond_the_rate(broker: Broker, tmp_path: Path) -> None:
+    work = Work()
+    async with (
+        running(tmp_path, _options(broker.port), carry_out=work.all),
+        asking(broker.port) as asker,
+    ):
+        await asker.online()
+        for number in range(21):
+            asker.ask("ping", f"p{number}")
+        assert (await asker.answer("p20")).said["reason"] == "rate"
+        asker.answers.clear()
+        asker.ask("ping", "p0")
+        said = (await asker.answer("p0")).said
+        assert (said["status"], said["result"]) == ("ok", {"time": 1}), (
+            "it was done, and is not called rejected"
+        )
+        assert work.did == 20
+
+
+async def test_what_is_far_too_large_neither_fills_the_memory_nor_stands_in_the_way(
+    broker: Broker, tmp_path: Path
+) -> None:
+    work = Work()
+    async with (
+        running(tmp_path, _options(broker.port), carry_out=work.all) as rig,
+        asking(broker.port) as asker,
+    ):
+        await asker.online()
+        asker.say("cmd/ping", b" " * 1_000_000)  # the broker drops it: it is not even counted
+        asker.ask("ping", "beside", correlation=b"c" * 1_100)
+        asker.ask("ping", "elsewhere", response_topic=f"{BASE}/reply/{'a' * 1_100}")
+        asker.ask("ping", "small")
+        await asker.answer("small")
+        assert rig.uplink._remembered.downlink.counts == {"rejected: too_large": 2, "ok": 1}  # type: ignore[union-attr]
+        assert rig.uplink.status().connected
+
+
 async def test_nothing_malformed_is_carried_out_and_all_of_it_is_answered_or_counted(
     broker: Broker, tmp_path: Path
 ) -> None:
