@@ -23,3 +23,13 @@ class Event:
     channel: str = ""
     alarm: str = ""
     value: float | None = None
+
+    @property
+    def about(self) -> str:
+        """Of what it is the latest news: a device, or one of its alarms."""
+        return about(self.device, self.channel, self.alarm)
+
+
+def about(device: str, channel: str = "", alarm: str = "") -> str:
+    """Name a device, or one of its alarms, such that no two have the same name."""
+    return f"{device}/{channel}.{alarm}" if alarm else device

@@ -92,6 +92,8 @@ class Running:
         except DiskError:
             self._build(old, ended, difference.uplinks.ended, {})
             raise
+        for id_ in difference.devices.removed:
+            self.telling.forget(id_)
         begun = (*difference.devices.begun, *difference.restarted)
         self._build(new, begun, difference.uplinks.begun, known)
         return difference
@@ -165,7 +167,7 @@ class Running:
         made.on_availability = self._availability_changed
         made.ways.keep_now = partial(self._outbox.keep, immediate=True)
         made.ways.remember = partial(self._outbox.memory.remember, part.id)
-        made.ways.tell = self.telling.tell
+        made.ways.tell, made.ways.stands = self.telling.tell, self.telling.stands
         made.recall(self._outbox.memory.of(part.id))
         return made
 

@@ -13,6 +13,7 @@ MOST = 6
 
 _HOUR_MS = 3_600_000
 _AVAILABILITY = frozenset({"online", "late", "offline"})
+_LASTING = _AVAILABILITY | {"alarm", "alarm_cleared"}
 
 
 @dataclass(slots=True)
@@ -28,16 +29,17 @@ class _Source:
 class Telling:
     """Passes events on to ``keep``. What is too much for an hour waits: its latest is told when that is over.
 
-    ``known`` is kept up: it says what was told last of each device's availability, also before this run.
+    ``known`` is kept up: it says what was told last of each device's availability and of each alarm, also
+    before this run.
     """
 
     def __init__(self, clock: Clock, keep: Callable[[Event], None], known: dict[str, str]) -> None:
         self._clock, self._keep, self._known = clock, keep, known
-        self._sources: dict[tuple[str, str, str], _Source] = {}
+        self._sources: dict[str, _Source] = {}
 
     def tell(self, event: Event) -> None:
         """Take an event. A device that does as was told last is no news."""
-        source = self._sources.setdefault((event.device, event.channel, event.alarm), _Source())
+        source = self._sources.setdefault(event.about, _Source())
         if source.waiting is not None:
             source.left_out += 1
             source.waiting = event
@@ -52,6 +54,20 @@ class Telling:
         pause_s = (_HOUR_MS - (now - source.told_ms[0])) / 1000
         source.timer = asyncio.get_running_loop().call_later(pause_s, self._late, source)
 
+    def stands(self, event: Event) -> None:
+        """Take how an alarm stands at a start. It is news where it waited when the last run was killed."""
+        source = self._sources.get(event.about)
+        waits = source is not None and source.waiting is not None
+        if not waits and self._known.get(event.about, "alarm_cleared") != event.kind:
+            self.tell(event)
+
+    def forget(self, device: str) -> None:
+        """A device is gone: what waits of it and of its alarms is not told any more."""
+        for of in [of for of in self._sources if of.partition("/")[0] == device]:
+            source = self._sources.pop(of)
+            if source.timer is not None:
+                source.timer.cancel()
+
     def _late(self, source: _Source) -> None:
         event, source.waiting = source.waiting, None
         assert event is not None
@@ -63,8 +79,8 @@ class Telling:
 
     def _pass(self, source: _Source, event: Event) -> None:
         source.told_ms.append(self._clock.mono_ms())
-        if event.kind in _AVAILABILITY:
-            self._known[event.device] = event.kind
+        if event.kind in _LASTING:
+            self._known[event.about] = event.kind
         self._keep(event)
 
     def close(self) -> None:

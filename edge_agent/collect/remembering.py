@@ -18,11 +18,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Ways:
-    """Where it all goes: readings, whether at once; events; what is to outlive a restart, as bytes."""
+    """Where it all goes: readings, whether at once; events; what is to outlive a restart, as bytes.
+
+    ``stands`` takes how each alarm is remembered to stand, as an event that may have been told already.
+    """
 
     keep: Callable[[Reading], None]
     keep_now: Callable[[Reading], None]
     tell: Callable[[Event], None] = lambda _event: None
+    stands: Callable[[Event], None] = lambda _event: None
     remember: Callable[[bytes], None] = lambda _body: None
 
 
@@ -42,6 +46,10 @@ class Remembering:
             channel, _, name = key.partition(".")
             detail = "its limit was removed from the configuration"
             self._ways.tell(Event("alarm_cleared", self._device, now_ms, detail, channel, name))
+        for limit in self._steps.limits:
+            kind: EventKind = "alarm" if limit.key in self.course.standing else "alarm_cleared"
+            detail = "told late: it was so before the agent was started"
+            self._ways.stands(Event(kind, self._device, now_ms, detail, limit.channel, limit.name))
         self._remember()
 
     def take(self, reading: Reading) -> Reading:

@@ -9,14 +9,15 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 
 import orjson
 
-from edge_agent.event import Event
+from edge_agent.event import Event, about
 from edge_agent.kept import EVENT_META, Row, Stream, intact
 from edge_agent.outbox.rows import LOG_COLUMNS
 from edge_agent.outbox.store import DamagedError
 
-AVAILABILITY = frozenset({"online", "late", "offline"})
+_LASTING = frozenset({"online", "late", "offline", "alarm", "alarm_cleared"})  # until the next one
 _LOOK_BACK = 200  # events
 _TOLD = "INSERT OR REPLACE INTO told (device, event) VALUES (?, ?)"
+_UNTOLD = "DELETE FROM told WHERE ?1 IN (device, substr(device, 1, instr(device, '/') - 1))"
 
 Mine = Callable[[Row], bool]
 Retired = dict[str, tuple[int, int]]  # by device: stream and number of the event that tells it
@@ -36,10 +37,11 @@ def note(db: sqlite3.Connection, rows: Iterable[Row]) -> None:
     """Remember what these say of devices, in the transaction that writes them."""
     for row in rows:
         said = orjson.loads(row.body)
-        if said["event"] in AVAILABILITY:
-            db.execute(_TOLD, (said["device"], said["event"]))
+        if said["event"] in _LASTING:
+            of = about(said["device"], said.get("channel", ""), said.get("alarm", ""))
+            db.execute(_TOLD, (of, said["event"]))
         elif said["event"] == "retired":
-            db.execute("DELETE FROM told WHERE device = ?", (said["device"],))
+            db.execute(_UNTOLD, (said["device"],))
             db.execute(
                 "INSERT OR REPLACE INTO retired (uplink, device, stream, seq)"
                 " SELECT id, ?, ?, ? FROM uplink WHERE name = ?",
@@ -55,7 +57,7 @@ def is_back(db: sqlite3.Connection, device: str, uplinks: Iterable[int]) -> None
 
 
 def known(db: sqlite3.Connection) -> tuple[dict[str, str], dict[int, Retired]]:
-    """Return what was told last of each device, and by uplink in which event a device was retired."""
+    """Return what was told last of each device and alarm, and by uplink which event retired a device."""
     told = dict(db.execute("SELECT device, event FROM told"))
     gone: dict[int, Retired] = {}
     for uplink, device, stream, seq in db.execute("SELECT uplink, device, stream, seq FROM retired"):

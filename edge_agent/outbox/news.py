@@ -16,7 +16,7 @@ from edge_agent.outbox.witness import Known
 
 
 class News:
-    """What people are to be told of. ``told`` is by device what was told last of its availability."""
+    """What people are to be told of. ``told``: by device and alarm (``Event.about``) what was told last."""
 
     def __init__(
         self,
@@ -44,7 +44,8 @@ class News:
         """Take an event over, for all uplinks or for one. It is kept and numbered as readings are."""
         self._handover.add(self.stream, event.mono_ms, EVENT_META, events.body(event, uplink))
         if event.kind == "retired":
-            self.told.pop(event.device, None)
+            for of in [of for of in self.told if of.partition("/")[0] == event.device]:
+                del self.told[of]
         if event.kind == "retired" and uplink in self._recipients.configured:
             self._recipients.configured[uplink].retiring(event.device, self.stream)
         self._on_news()

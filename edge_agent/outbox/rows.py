@@ -125,5 +125,5 @@ class Opened:
     delivery: dict[tuple[int, int], Written] = field(default_factory=dict)
     again: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # by uplink: runs of log ids
     memory: dict[str, bytes] = field(default_factory=dict)  # by device: what it remembers
-    told: dict[str, str] = field(default_factory=dict)  # by device: what was told last of its availability
+    told: dict[str, str] = field(default_factory=dict)  # by device and alarm: what was told last
     retired: dict[int, dict[str, tuple[int, int]]] = field(default_factory=dict)  # by uplink, device: event

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from edge_agent.event import Event
+from edge_agent.event import Event, EventKind
 from edge_agent.telling import MOST, Telling
+from tests.outbox.world import FakeClock, ask, crash, opened
 
 _HOUR_MS = 3_600_000
 
@@ -76,3 +78,53 @@ async def test_a_flapping_device_tells_little_and_where_it_ended(monkeypatch: py
     telling.tell(Event("online", "d1", clock.now))
     assert told[-1].kind == "online"
     telling.close()
+
+
+async def test_an_alarm_that_waited_when_the_agent_was_killed_is_told_at_the_next_start(
+    tmp_path: Path,
+) -> None:
+    path, clock = tmp_path / "outbox.db", FakeClock()
+
+    def alarm(kind: EventKind) -> Event:
+        return Event(kind, "d1", clock.mono_ms(), channel="power", alarm="overload")
+
+    async with opened(path, clock) as outbox:
+        await outbox.news.enroll()
+        telling = Telling(clock, outbox.news.tell, outbox.news.told)
+        for _ in range(MOST // 2):
+            telling.tell(alarm("alarm"))
+            telling.tell(alarm("alarm_cleared"))
+        telling.tell(alarm("alarm"))
+        assert outbox.waiting == MOST, "this one waits"
+        telling.stands(alarm("alarm"))
+        assert await outbox.flush()
+        left = crash(path, tmp_path / "killed")
+        telling.forget("d1")  # and its timer
+    for told in (1, 0):
+        async with opened(left, clock) as outbox:
+            await outbox.news.enroll()
+            telling = Telling(clock, outbox.news.tell, outbox.news.told)
+            telling.stands(alarm("alarm"))
+            telling.stands(Event("alarm_cleared", "d1", 1, channel="power", alarm="never-raised"))
+            assert outbox.waiting == told
+            assert outbox.news.told == {"d1/power.overload": "alarm"}
+            telling.close()
+    async with opened(left, clock) as outbox:
+        await outbox.news.enroll()
+        outbox.news.tell(Event("retired", "d1", 1), "city")
+        assert not outbox.news.told
+    assert ask(left, "SELECT * FROM told") == []
+
+
+async def test_what_waits_of_a_device_that_is_removed_is_never_told() -> None:
+    told: list[Event] = []
+    telling = Telling(_Clock(), told.append, {})
+    for n in range(MOST + 1):
+        for device in ("d1", "d10"):
+            telling.tell(
+                Event("alarm_cleared" if n % 2 else "alarm", device, n, channel="power", alarm="over")
+            )
+    assert len(told) == 2 * MOST
+    telling.forget("d1")
+    telling.close()  # tells the alarms that wait
+    assert [event.device for event in told[2 * MOST :]] == ["d10"]

@@ -28,12 +28,13 @@ class Meter:
         self.kept: list[Reading] = []
         self.at_once: list[Reading] = []
         self.events: list[Event] = []
+        self.stood: list[Event] = []
         self.remembered = 0
         settings = Settings.model_validate({"driver": "d", "bus": "b", **told})
         plan = plan_for(settings, CHANNELS, False)
         self.device = Device("meter-7", CHANNELS, plan, clock, self.kept.append)
         self.device.ways.keep_now = self.at_once.append
-        self.device.ways.tell = self.events.append
+        self.device.ways.tell, self.device.ways.stands = self.events.append, self.stood.append
         self.device.ways.remember = self._remember
         self.device.recall(body)
 
@@ -219,3 +220,14 @@ def test_a_device_that_is_offline_says_why(trouble: Any, reason: str) -> None:
     meter.clock.mono += 300_000
     meter.device.look()
     assert (meter.device.availability, meter.device.reason) == ("offline", reason)
+
+
+def test_after_a_restart_it_is_said_how_alarms_stand() -> None:
+    meter = limited()
+    assert not meter.stood, "nothing is remembered"
+    for power, kind in ((20_640, "alarm"), (0, "alarm_cleared")):
+        meter.says(power=power)
+        meter.after(30, power=power)
+        meter = limited(meter.clock, meter.body)
+        assert [(event.kind, event.about) for event in meter.stood] == [(kind, "meter-7/power.overload")]
+        assert not meter.events

@@ -31,7 +31,8 @@ def _events(heard: Listener) -> list[dict[str, Any]]:
 
 def _tell(rig: Rig, *kinds: str, device: str = _METER) -> None:
     for kind in kinds:
-        rig.outbox.news.tell(Event(kind, device, rig.outbox._clock.mono_ms(), "why"))  # type: ignore[arg-type]
+        of = ("power", "high") if kind.startswith("alarm") else ("", "")
+        rig.outbox.news.tell(Event(kind, device, rig.outbox._clock.mono_ms(), "why", *of))  # type: ignore[arg-type]
 
 
 def _owed(outbox: Outbox) -> int:
@@ -73,7 +74,7 @@ async def test_what_is_not_sent_survives_and_comes_with_its_own_number(tmp_path:
             _tell(rig, "alarm_cleared")
             await heard.until(lambda: len(_events(heard)) == 4)
             await rig.until(lambda: not _owed(rig.outbox))
-            assert rig.outbox.news.told == {_METER: "online"}
+            assert rig.outbox.news.told == {_METER: "online", f"{_METER}/power.high": "alarm"}, "at its start"
         assert [(event["seq"], event["event"], event["epoch"]) for event in _events(heard)] == [
             (1, "offline", epoch),
             (2, "online", epoch),
