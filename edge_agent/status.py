@@ -113,7 +113,7 @@ def wrong(status: Status) -> Iterator[str]:
     if status.problem:
         yield status.problem
     if status.clock != "synchronised":
-        yield "the clock is not known to be right"
+        yield "the clock is not known to be right; readings wait for it (clock.wait); see timedatectl"
     if status.board is not None:
         yield from status.board.wrong()
     for bus in status.buses:

@@ -50,7 +50,7 @@ _RAISED = {
     "SessionError",
     "UsersError",
 }
-_WORDED_IN = {"remedy.py", "tls.py", "refusals.py"}  # modules that return what others say
+_WORDED_IN = {"board.py", "refusals.py", "remedy.py", "status.py", "tls.py"}  # they return what others say
 
 
 def explained() -> list[str]:
@@ -101,7 +101,7 @@ def said(tree: ast.Module, *, returns: bool = False) -> Iterator[str]:
             case ast.Assign(targets=[ast.Name(id=name) | ast.Attribute(attr=name)], value=value):
                 if "problem" in name.lower() or name == "_READ_ONLY":
                     yield worded(value)
-            case ast.Return(value=value) if returns:
+            case ast.Return(value=value) | ast.Yield(value=value) if returns:
                 yield worded(value)
 
 

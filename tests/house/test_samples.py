@@ -111,8 +111,7 @@ def test_a_configuration_or_profile_is_taken(sample: Sample, tmp_path: Path) -> 
     file = tmp_path / "agent.toml"
     before = [one.text for one in samples(sample.page) if one.kind == "toml" and one.line < sample.line]
     file.write_text(whole(*before, sample.text), "utf-8")
-    config = load(file)
-    assert config.device or config.uplink or config.bus
+    load(file)
 
 
 def test_a_table_with_a_mistake_is_found(tmp_path: Path) -> None:
