@@ -68,7 +68,7 @@ class Agent:
         self.started, self._stopping = asyncio.Event(), asyncio.Event()
         self._started_ms = self._clock.mono_ms()
         self._outbox: Outbox | None = None
-        self._running: Running | None = None
+        self.running: Running | None = None
         self._changing = asyncio.Lock()
         self._source = source
         self._not_applied = _not_applied(source.problems) if source and source.problems else ""
@@ -118,9 +118,9 @@ class Agent:
         Raises:
             BusError: somebody else has it already, or the agent starts or reloads.
         """
-        if self._running is None or self._changing.locked():
+        if self.running is None or self._changing.locked():
             raise BusError("the agent is about to start, to stop or to reload; try again in a minute")
-        return self._running.buses.lent(port, to)
+        return self.running.buses.lent(port, to)
 
     async def answers(self, within: float) -> bool:
         """Say whether the outbox's writer answers within so many seconds; one that is not open need not."""
@@ -169,7 +169,7 @@ class Agent:
         await outbox.news.enroll()
         async with asyncio.TaskGroup() as group:
             writer = group.create_task(outbox.run(), name="outbox.writer")
-            self._running = running = Running(
+            self.running = running = Running(
                 group, outbox, self._clock, self._config, self.status, self._on_acknowledged
             )
             with told_of_steps(running.clock_set):
@@ -211,15 +211,15 @@ class Agent:
         It goes on when its caller does not. Called once more meanwhile, it waits. Until
         ``started`` is set it refuses.
         """
-        if self._running is None or not self.started.is_set() or self._stopping.is_set():
+        if self.running is None or not self.started.is_set() or self._stopping.is_set():
             return _CANNOT_NOW
-        task = self._running.beside(self._reload(loaded), "reload")
+        task = self.running.beside(self._reload(loaded), "reload")
         await asyncio.wait((task,))
         return _CANNOT_NOW if task.cancelled() or task.exception() else task.result()
 
     async def _reload(self, loaded: Loaded | None) -> Reloaded:
         async with self._changing:
-            if self._stopping.is_set() or self._running is None:
+            if self._stopping.is_set() or self.running is None:
                 return _CANNOT_NOW
             try:
                 if loaded is None:
@@ -229,7 +229,7 @@ class Agent:
                 if found := tuple(refused(self._config, loaded.config)):
                     return self._not_reloaded(*map(loaded.problem, found))
                 layout = await asyncio.to_thread(lay_out, loaded.config)
-                difference = await self._running.change(layout, self._policy(loaded.config))
+                difference = await self.running.change(layout, self._policy(loaded.config))
             except SettingsError as error:
                 return self._not_reloaded(*error.problems)
             except (DiskError, InUseError, UnknownDriverError, ValueError) as error:
@@ -248,11 +248,11 @@ class Agent:
 
     async def configure(self, change: Callable[[Configuring], Coroutine[Any, Any, Configured]]) -> Configured:
         """Change the configuration's files, and go on with them. It goes on when its caller does not."""
-        if self._running is None or not self.started.is_set() or self._stopping.is_set():
+        if self.running is None or not self.started.is_set() or self._stopping.is_set():
             return Configured(problems=_CANNOT_NOW.problems)
         if self.configuring is None:
             return Configured(problems=_NO_SOURCE.problems)
-        task = self._running.beside(change(self.configuring), "configure")
+        task = self.running.beside(change(self.configuring), "configure")
         await asyncio.wait((task,))
         return Configured(problems=_CANNOT_NOW.problems) if task.cancelled() else task.result()
 
@@ -280,7 +280,7 @@ class Agent:
 
     def status(self) -> Status:
         """Return how everything does now."""
-        outbox, running, gateway = self._outbox, self._running, self._config.gateway
+        outbox, running, gateway = self._outbox, self.running, self._config.gateway
         return Status(
             site=gateway.site,
             gateway=gateway.id,
@@ -311,8 +311,8 @@ class Agent:
 
     def _device_status(self, device: Device) -> DeviceStatus:
         assert self._outbox is not None
-        assert self._running is not None
-        settings = self._running.layout.parts[device.id].settings
+        assert self.running is not None
+        settings = self.running.layout.parts[device.id].settings
         return DeviceStatus(
             id=device.id,
             name=settings.name or device.id,

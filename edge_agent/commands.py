@@ -44,7 +44,7 @@ class Own:
             "ping": self._ping,
             "identify": self._identify,
             "log-level": self._log_level,
-            "read": self._read,
+            "read": self.read,
             "set-interval": self._set_interval,
         }
 
@@ -78,7 +78,12 @@ class Own:
             raise CannotError(f"{device} is not asked over a line; its state has what it said last")
         return self._asked[device]
 
-    async def _read(self, args: ReadArgs) -> dict[str, Any]:
+    async def read(self, args: ReadArgs) -> dict[str, Any]:
+        """Ask a device now, out of turn.
+
+        Raises:
+            CannotError: it is not one that is asked, or it does not answer.
+        """
         asking = self._asking(args.device)
         try:
             async with asyncio.timeout(_READ_WITHIN_S):

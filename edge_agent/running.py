@@ -14,6 +14,7 @@ from edge_agent.collect.device import Device
 from edge_agent.difference import Difference, between
 from edge_agent.driver import Over
 from edge_agent.event import Event
+from edge_agent.kept import Moment
 from edge_agent.layout import Layout, Part, nothing
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.rows import Policy
@@ -63,6 +64,11 @@ class Running:
         self.telling = Telling(clock, outbox.news.tell, outbox.news.told)
         self._status, self._on_acknowledged = status, on_acknowledged
         self._tasks: dict[str, asyncio.Task[None]] = {}  # by name
+
+    @property
+    def own_commands(self) -> commands.Own:
+        """What the agent itself does when it is asked to."""
+        return commands.Own(lambda: self.layout.config, self._status, self.devices, self.buses.asked)
 
     @property
     def layout(self) -> Layout:
@@ -190,7 +196,7 @@ class Running:
             epoch=outbox.epoch,
             version=__version__,
             metas=self._metas(name),
-            now=lambda: outbox.timeline.moment(outbox.timeline.boot, self._clock.mono_ms()),
+            now=self.now,
             moment=outbox.timeline.moment,
             offset=outbox.timeline.offset,
             clock_known=outbox.clock_known,
@@ -201,10 +207,14 @@ class Running:
         )
         uplink = Uplink(name, settings, gateway, outbox.deliveries[name], self._on_acknowledged)
         if settings.commands:
-            own = commands.Own(lambda: self.layout.config, self._status, self.devices, self.buses.asked)
-            carry_out = {**own.by_name(), **uplink.commands()}
+            carry_out = {**self.own_commands.by_name(), **uplink.commands()}
             uplink.take_commands(Downlink(settings, gateway, outbox.commands.over(name), carry_out))
         return uplink
+
+    def now(self) -> Moment:
+        """Return the time, as far as it is known."""
+        timeline = self._outbox.timeline
+        return timeline.moment(timeline.boot, self._clock.mono_ms())
 
     def clock_set(self) -> None:
         """Somebody set the clock."""

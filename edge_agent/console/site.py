@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from edge_agent.console.change import Change
 from edge_agent.console.device_form import DeviceForm
+from edge_agent.console.device_page import DevicePage
 from edge_agent.console.form import read_form
 from edge_agent.console.live import Live
 from edge_agent.console.login import Door
@@ -63,6 +64,7 @@ class _Site:
         self._live = Live(ask, self._pages)
         self._change = Change(self._pages, ask)
         self._device_form = DeviceForm(self._change, self._live)
+        self._devices = DevicePage(ask, self._live, self._pages)
 
     def app(self) -> ASGIApp:
         """Return the application of these pages."""
@@ -75,8 +77,10 @@ class _Site:
             Route("/password", seen(door.show_password)),
             Route("/password", changing(door.set_password), methods=["POST"]),
             Route("/language", self._language, methods=["POST"]),
-            Route("/device/{id}", seen(self._device)),
             *self._of_change(),
+            Route("/device/{id}", seen(self._devices.show)),
+            Route("/device/{id}/read", changing(self._operators(self._devices.read)), methods=["POST"]),
+            Route("/api/device/{id}/past", seen(self._devices.past)),
             Route("/api/status", seen(self._status)),
             Route("/api/live", seen(self._changes)),
             Route("/healthz", self._health),
@@ -147,15 +151,6 @@ class _Site:
     async def _overview(self, request: Request, session: Session) -> Response:
         told = overview(await self._live.status())
         return self._pages.answer(request, "overview.html", session=session, **told)
-
-    async def _device(self, request: Request, session: Session) -> Response:
-        status = await self._live.status()
-        for device in status.devices:
-            if device.id == request.path_params["id"]:
-                return self._pages.answer(
-                    request, "one_device.html", session=session, device=device, status=status
-                )
-        raise HTTPException(404)
 
     async def _status(self, _request: Request, _session: Session) -> Response:
         return JSONResponse(as_json(await self._live.status()))

@@ -10,10 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from edge_agent.agent import Agent
 from edge_agent.bus.serial import BusError
 from edge_agent.configuring import Configuring
+from edge_agent.contract.commands import ReadArgs
+from edge_agent.control.past import PastArgs, tell_past
 from edge_agent.control.server import Carry, Tell
 from edge_agent.control.wire import LEASE_S, RefusedError
 from edge_agent.settings.console_file import LARGEST
 from edge_agent.status import as_json
+from edge_agent.uplink.downlink import CannotError
 
 
 class NoArgs(BaseModel):
@@ -125,6 +128,15 @@ def _configuring(agent: Agent) -> Configuring:
     return agent.configuring
 
 
+async def _read(agent: Agent, args: ReadArgs, _tell: Tell) -> Mapping[str, Any]:
+    if agent.running is None:
+        raise RefusedError("the agent is about to start or to stop; try again in a minute")
+    try:
+        return await agent.running.own_commands.read(args)
+    except CannotError as error:
+        raise RefusedError(str(error)) from None
+
+
 VERBS: Mapping[str, Verb] = {
     "status": Verb(_status),
     "reload": Verb(_reload),
@@ -132,6 +144,8 @@ VERBS: Mapping[str, Verb] = {
     "configuration": Verb(_configuration),
     "configure": Verb(_configure, ConfigureArgs),
     "undo": Verb(_undo, UndoArgs),
+    "read": Verb(_read, ReadArgs),
+    "past": Verb(tell_past, PastArgs),
 }
 
 

@@ -4,6 +4,7 @@ All is as the file knows it: what was acknowledged in the last 10 s may still co
 """
 
 import sqlite3
+import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -12,16 +13,18 @@ from typing import NamedTuple
 
 import orjson
 
-from edge_agent.kept import EVENT_META, Declared, Moment, Row
+from edge_agent.kept import EVENT_META, Declared, Moment, Row, intact
 from edge_agent.outbox import apart, transactions
 from edge_agent.outbox.apart import Apart
 from edge_agent.outbox.beginning import streams
 from edge_agent.outbox.ledger import LOSS_COLUMNS
+from edge_agent.outbox.rows import LOG_COLUMNS
 from edge_agent.outbox.share import Share, Written
 from edge_agent.outbox.store import APPLICATION_ID, MAJOR, DamagedError, OutboxError, is_damage
 from edge_agent.outbox.timeline import Timeline
 
 _AT_A_TIME = 2_000  # rows; between them the agent may make its write-ahead log shorter
+_STEPS = 20_000  # of SQLite, between two looks at the time
 _MOST_LOOKED_AT = 500_000  # rows, for the oldest one that is owed
 
 
@@ -196,7 +199,7 @@ class Look:
             DamagedError: one is not as it was written; all before it are.
         """
         names = self._names()
-        described = {id_: orjson.loads(body) for id_, body in self._db.execute("SELECT id, body FROM meta")}
+        described = self._described()
         first, last = self._db.execute("SELECT ifnull(min(id), 1), ifnull(max(id), 0) FROM log").fetchone()
         at = first
         while rows := transactions.read(self._db, at, last, _AT_A_TIME):
@@ -206,9 +209,60 @@ class Look:
                     continue
                 when = self._timeline.moment(row.boot, row.mono_ms)
                 if (from_ms is None or when.ts >= from_ms) and (to_ms is None or when.ts < to_ms):
-                    yield _found(device, epoch, when, row, described[row.meta]["channels"])
+                    yield _found(device, epoch, when, row, described[row.meta])
             at = rows[-1].id + 1
             tell((at - first) / (last - first + 1))
+
+    def newest(self, device: str, from_ms: int, within: float) -> Iterator[Found]:
+        """Yield the readings of a device back to a time, the newest first; what is not intact is left out.
+
+        Raises:
+            TimeoutError: it took longer than ``within`` seconds.
+        """
+        names = {id_: name for id_, name in self._names().items() if name[0] == device}
+        described = self._described()
+        until = time.monotonic() + within
+        self._db.set_progress_handler(lambda: time.monotonic() > until, _STEPS)
+        try:
+            for row in self._backward(names, from_ms):
+                if time.monotonic() > until:
+                    raise TimeoutError
+                if intact(row):
+                    when = self._timeline.moment(row.boot, row.mono_ms)
+                    yield _found(*names[row.stream], when, row, described[row.meta])
+        except sqlite3.OperationalError:
+            if time.monotonic() > until:
+                raise TimeoutError from None
+            raise
+        finally:
+            self._db.set_progress_handler(None, 0)
+
+    def _backward(self, streams: Collection[int], from_ms: int) -> Iterator[Row]:
+        """Yield the rows of some streams, the newest first, until a whole piece of the log is older."""
+        marks = ",".join("?" * len(streams))
+        (top,) = self._db.execute("SELECT ifnull(max(id), 0) FROM log").fetchone()
+        while (newest := self._moment("id <= ? ORDER BY id DESC", top)) and newest >= from_ms:
+            yield from map(
+                Row._make,
+                self._db.execute(
+                    f"SELECT {LOG_COLUMNS} FROM log WHERE id > ? AND id <= ? AND stream IN ({marks})"  # noqa: S608 - our own names
+                    " ORDER BY id DESC",
+                    (top - _AT_A_TIME, top, *streams),
+                ).fetchall(),
+            )
+            top -= _AT_A_TIME
+
+    def newest_ms(self) -> int | None:
+        """Return when the newest row was made, as far as that is known; None without any."""
+        return self._moment("id > ? ORDER BY id DESC", 0)
+
+    def _moment(self, which: str, id_: int) -> int | None:
+        found = self._db.execute(f"SELECT boot, mono FROM log WHERE {which} LIMIT 1", (id_,)).fetchone()  # noqa: S608 - our own
+        return None if found is None else self._timeline.moment(*found).ts
+
+    def _described(self) -> dict[int, dict[str, dict[str, str]]]:
+        found = self._db.execute("SELECT id, body FROM meta")
+        return {id_: orjson.loads(body)["channels"] for id_, body in found}
 
     def devices(self) -> list[str]:
         """Return every device that has readings or losses."""

@@ -109,7 +109,7 @@ async def test_neighbours_on_a_bus_do_not_notice(tmp_path: Path, wires: list[Wir
     first = _head(tmp_path) + _bus("a", wires[0].near) + _device("one", "a", 1)
     async with _running(tmp_path, first + _device("two", "a", 2)) as agent:
         await _all_read_on(agent)
-        running = agent._running
+        running = agent.running
         assert running is not None
         neighbour, line, outbox = running.devices["one"], running.buses._lines["a"], agent._outbox
         assert await _reloaded(agent, tmp_path, first + _device("two", "a", 3, 'name = "x"')) == {
@@ -150,7 +150,7 @@ async def test_a_port_is_let_go_before_another_opens_it(tmp_path: Path, wires: l
 async def test_what_cannot_be_changes_nothing_and_is_said(tmp_path: Path, wires: list[Wire]) -> None:
     right = _head(tmp_path) + _bus("a", wires[0].near) + _device("one", "a", 1)
     async with _running(tmp_path, right) as agent:
-        running = agent._running
+        running = agent.running
         assert running is not None
         device = running.devices["one"]
         for wrong, said in (
@@ -206,7 +206,7 @@ async def test_a_disk_that_takes_nothing_lets_nothing_change(tmp_path: Path, wir
 async def test_what_is_another_without_a_restart_of_anything(tmp_path: Path, wires: list[Wire]) -> None:
     right = _head(tmp_path) + _bus("a", wires[0].near) + _device("one", "a", 1)
     async with _running(tmp_path, right) as agent:
-        running = agent._running
+        running = agent.running
         assert running is not None
         device = running.devices["one"]
         other = right.replace('window = "50ms"', 'window = "60ms", memory = "5 readings", max_size = "2MB"')

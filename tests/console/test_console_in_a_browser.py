@@ -1,5 +1,6 @@
 """What an operator sees and does, in a real browser."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Page, expect
 
 from edge_agent.demo.slave import Slaves, unit
 from edge_agent.demo.wire import Wire
@@ -15,7 +16,7 @@ from edge_agent.language import words
 from edge_agent.profile import profile_text
 from tests.cli.running import AIR
 from tests.console.rig import console_at
-from tests.console.screen import chromium, findings, is_wider_than_its_window, logged_in
+from tests.console.screen import PHONE, chromium, findings, is_wider_than_its_window, logged_in
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("chromium")]
 
@@ -89,6 +90,37 @@ async def test_on_a_phone_in_chinese(park: Park, *, dark: bool) -> None:
         assert await findings(page) == []
         await page.get_by_role("button", name="English").click()
         await expect(page.locator("#device-air .state")).to_have_text("online")
+
+
+async def something_kept(page: Page) -> None:
+    async with asyncio.timeout(30):
+        while not (await (await page.request.get("/api/device/air/past")).json())["channels"]:  # noqa: ASYNC110 - another process keeps it
+            await asyncio.sleep(0.2)
+
+
+async def test_the_page_of_a_device(park: Park) -> None:
+    async with logged_in(park.browser, park.base) as page:
+        await something_kept(page)
+        await page.goto("/device/air")
+        now = page.locator("#now-air")
+        await expect(now).to_contain_text("online", timeout=SOON_MS)
+        await expect(page.get_by_role("img", name="temperature")).to_be_visible()
+        assert await page.locator(".plot .line").count() >= 2
+        park.air["humidity"] = 71.5
+        await expect(now).to_contain_text("71.5 %", timeout=SOON_MS)
+        park.air["humidity"] = 22.5
+        await page.get_by_role("button", name="Read now").click()
+        await expect(page.get_by_role("status")).to_contain_text("22.5 %")
+        assert await findings(page) == []
+        await page.get_by_role("link", name="7 days").click()
+        await expect(page.locator(".lengths [aria-current]")).to_have_text("7 days")
+        await page.set_viewport_size(PHONE)
+        assert not await is_wider_than_its_window(page)
+        answer = await page.request.get("/api/device/air/past?length=24h")
+        told = await answer.json()
+        assert told["channels"]["humidity"]["unit"] == "%"
+        assert told["channels"]["humidity"]["spans"][-1][2] == 22.5, "the lowest"
+        assert told["channels"]["humidity"]["spans"][-1][3] >= 48.6, "the highest"
 
 
 async def test_by_keyboard_alone(park: Park) -> None:

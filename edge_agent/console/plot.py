@@ -1,0 +1,128 @@
+"""What a plot of one channel consists of: lines, ticks and marks, for a template to draw as SVG. Pure.
+
+Within each step of time the lowest and the highest value span a band, so that no peak is lost. Where nothing
+was read there is nothing: no line leads over a gap.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from edge_agent import shown
+from edge_agent.thinning import Span, runs
+
+WIDTH, HEIGHT = 640, 150
+"""Of the picture, in its own units."""
+LEFT, RIGHT, TOP, BOTTOM = 56, 8, 8, 24
+"""What its edges leave for words."""
+
+_HOUR = 3_600_000
+_STEPS = {_HOUR: timedelta(minutes=10), 24 * _HOUR: timedelta(hours=4), 168 * _HOUR: timedelta(days=1)}
+_MOST_TICKS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What is told of one step of time: where it is, and in words. ``doubt``: not all of it was good."""
+
+    x: float
+    width: float
+    text: str
+    doubt: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """One channel. ``lines`` and ``bands`` are SVG paths, one for each run without a gap.
+
+    ``down`` and ``along`` are ticks: where, and what stands there.
+    """
+
+    channel: str
+    lines: tuple[str, ...]
+    bands: tuple[str, ...]
+    marks: tuple[Mark, ...]
+    down: tuple[tuple[float, str], ...]
+    along: tuple[tuple[float, str], ...]
+    told: str
+
+
+def plots(past: Mapping[str, Any]) -> list[Plot]:
+    """Make a plot for each channel of what the verb ``past`` answers."""
+    return [
+        _plot(past, channel, str(found["unit"]), [Span(*span) for span in found["spans"]])
+        for channel, found in past["channels"].items()
+        if found["spans"]
+    ]
+
+
+def _plot(past: Mapping[str, Any], channel: str, unit: str, spans: Sequence[Span]) -> Plot:
+    from_ms, to_ms, zone = int(past["from_ms"]), int(past["to_ms"]), ZoneInfo(past["timezone"])
+    levels = _levels(min(span.low for span in spans), max(span.high for span in spans))
+    low, high = levels[0], levels[-1]
+
+    def across(ms: int) -> float:
+        return round(LEFT + (WIDTH - LEFT - RIGHT) * (ms - from_ms) / (to_ms - from_ms), 1)
+
+    def down(value: float) -> float:
+        return round(TOP + (HEIGHT - TOP - BOTTOM) * (high - value) / (high - low), 1)
+
+    lines, bands = [], []
+    for run in runs(list(spans), past["gap_ms"]):
+        lines.append("M" + "L".join(f"{across(span.last)} {down(span.value)}" for span in run))
+        above = [f"{across(span.last)} {down(span.high)}" for span in run]
+        below = [f"{across(span.last)} {down(span.low)}" for span in reversed(run)]
+        if len(run) == 1:  # a line of no length is not seen
+            lines[-1] += "h1.5"
+        bands.append("M" + "L".join(above + below) + "Z")
+    marks = []
+    for span in spans:
+        x = across(span.first)
+        marks.append(Mark(x, max(2.0, round(across(span.last) - x, 1)), _told(span, unit, zone), span.doubt))
+    least, most = min(span.low for span in spans), max(span.high for span in spans)
+    return Plot(
+        channel,
+        tuple(lines),
+        tuple(bands),
+        tuple(marks),
+        tuple((down(level), shown.value(level)) for level in levels),
+        tuple((across(ms), text) for ms, text in _times(from_ms, to_ms, zone)),
+        f"{shown.with_unit(least, unit)} … {shown.with_unit(most, unit)}",
+    )
+
+
+def _told(span: Span, unit: str, zone: ZoneInfo) -> str:
+    at = datetime.fromtimestamp(span.last / 1000, zone)
+    told = f"{at:%m-%d %H:%M}  {shown.with_unit(span.value, unit)}"
+    if span.low == span.high:
+        return told
+    return f"{told}  ({shown.value(span.low)} … {shown.with_unit(span.high, unit)})"
+
+
+def _levels(low: float, high: float) -> list[float]:
+    """Return round numbers below, between and above two values."""
+    if low == high:
+        around = max(0.5, abs(low) / 20)
+        low, high = low - around, high + around
+    rough = (high - low) / _MOST_TICKS
+    size = 10.0 ** math.floor(math.log10(rough))
+    step = next(size * factor for factor in (1, 2, 5, 10) if size * factor >= rough)
+    first, last = math.floor(low / step), math.ceil(high / step)
+    return [round(number * step, 9) for number in range(first, last + 1)]
+
+
+def _times(from_ms: int, to_ms: int, zone: ZoneInfo) -> list[tuple[int, str]]:
+    """Return round times of the site, and how they are written."""
+    step = _STEPS[to_ms - from_ms]
+    at = datetime.fromtimestamp(from_ms / 1000, zone).replace(minute=0, second=0, microsecond=0)
+    if step >= timedelta(hours=4):
+        at = at.replace(hour=0)
+    found = []
+    while (ms := round(at.timestamp() * 1000)) <= to_ms:
+        if ms >= from_ms:
+            found.append((ms, f"{at:%m-%d}" if step >= timedelta(days=1) else f"{at:%H:%M}"))
+        at += step  # the site's own time: across a change of its clock, too
+    return found

@@ -1,0 +1,59 @@
+"""Thin readings out to what a plot can show: the lowest and the highest value of each span stay. Pure."""
+
+from typing import NamedTuple
+
+
+class Span(NamedTuple):
+    """What a channel was in one span of time. Times in ms; ``doubt``: some value in it was not good.
+
+    ``first`` and ``last`` are when its first and its last reading were made, so that a gap stays one.
+    ``value`` is the last.
+    """
+
+    first: int
+    last: int
+    low: float
+    high: float
+    value: float
+    doubt: bool
+
+
+class Thinning:
+    """Takes the values of one channel in any order, between two times, and holds at most ``most`` spans."""
+
+    def __init__(self, from_ms: int, to_ms: int, most: int) -> None:
+        self._from, self._to, self._most = from_ms, to_ms, most
+        self._spans: dict[int, Span] = {}
+
+    def add(self, ts: int, value: float, *, doubt: bool) -> None:
+        """Take a value; one from another time is left out."""
+        if not self._from <= ts <= self._to:
+            return
+        at = min(self._most - 1, (ts - self._from) * self._most // max(1, self._to - self._from))
+        known = self._spans.get(at)
+        if known is None:
+            self._spans[at] = Span(ts, ts, value, value, value, doubt)
+            return
+        self._spans[at] = Span(
+            min(ts, known.first),
+            max(ts, known.last),
+            min(value, known.low),
+            max(value, known.high),
+            value if ts >= known.last else known.value,
+            doubt or known.doubt,
+        )
+
+    def spans(self) -> list[Span]:
+        """Return them, in the order of time; where nothing was read there is none."""
+        return [self._spans[at] for at in sorted(self._spans)]
+
+
+def runs(spans: list[Span], gap_ms: float) -> list[list[Span]]:
+    """Part them where there was nothing for longer than ``gap_ms``."""
+    found: list[list[Span]] = []
+    for span in spans:
+        if found and span.first - found[-1][-1].last <= gap_ms:
+            found[-1].append(span)
+        else:
+            found.append([span])
+    return found
