@@ -80,7 +80,10 @@ def _new(file: Path) -> Iterator[BinaryIO]:
     if file.exists():
         raise BackupError(f"{file} is there already; give another name, or remove it")
     try:
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        part.unlink(
+            missing_ok=True
+        )  # of one that was cut off, or laid there by somebody who wants the secrets
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as raw:
             yield raw
             raw.flush()

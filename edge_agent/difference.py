@@ -110,8 +110,6 @@ def refused(old: Config, new: Config) -> Iterator[Finding]:
                 "cannot change while the agent runs: what is kept is numbered under it",
                 f"set it back to {getattr(old.gateway, key)!r}; `edge-agent rename` changes it",
             )
-    if old.metrics != new.metrics:
-        yield Finding(("metrics", "listen"), "cannot change while the agent runs", "restart the agent")
     for table in Config.model_fields.keys() - {*_LIVE, *_BY_ID}:  # the console, the metrics
         if getattr(old, table) != getattr(new, table):
             yield Finding((table,), "cannot change while the agent runs", "restart the agent")

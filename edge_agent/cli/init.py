@@ -93,14 +93,15 @@ def init(  # noqa: PLR0913 - one parameter for each option
 
 
 def _check_target(config: Path, *, force: bool) -> None:
-    if config.exists() and not (force or _is_empty(config)):
-        stop(
-            f"{config} is there already; change it and run `edge-agent check`, or give --force to begin anew"
-        )
     try:
+        if config.exists() and not (force or _is_empty(config)):
+            remedy = "change it and run `edge-agent check`, or give --force to begin anew"
+            stop(f"{config} is there already; {remedy}")
         config.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        stop(f"{config.parent} cannot be made ({error.strerror}); run it with sudo, or name another --config")
+        stop(
+            f"{error.filename} cannot be used ({error.strerror}); run it with sudo, or name another --config"
+        )
     if not os.access(config.parent, os.W_OK):
         stop(f"{config.parent} may not be written; run it with sudo, or name another --config")
 

@@ -23,6 +23,7 @@ from edge_agent.settings import secret
 from edge_agent.settings.error import SettingsError
 from edge_agent.settings.load import load_what_runs
 from edge_agent.settings.model import Config
+from edge_agent.settings.written import text_of
 
 MOST_BYTES = 2_000_000
 """Of each piece."""
@@ -41,14 +42,16 @@ def secrets_of(config: Path) -> list[str]:
     found += values_called_secret(tables)
     handed = os.environ.get("CREDENTIALS_DIRECTORY")
     for folder in filter(None, (handed, str(secret.FOLDER))):
-        names = {*secret_names(tables), *_names(Path(folder))}
-        for name in names:
+        for name in {*filter(secret.is_name, secret_names(tables)), *_names(Path(folder))}:
             found += _lines(Path(folder, name))
     return [text for text in found if text.strip()]
 
 
 def _files(config: Path) -> list[Path]:
-    return [config, *sorted((config.parent / "conf.d").glob("*.toml"))]
+    try:
+        return [config, *sorted((config.parent / "conf.d").glob("*.toml"))]
+    except OSError:  # doctor says that it may not be read
+        return [config]
 
 
 def _names(folder: Path) -> list[str]:
@@ -60,7 +63,8 @@ def _names(folder: Path) -> list[str]:
 
 def _lines(file: Path) -> list[str]:
     try:
-        text = file.read_text("utf-8", "replace")[:MOST_BYTES]
+        with file.open("rb") as opened:
+            text = opened.read(MOST_BYTES).decode("utf-8", "replace")
     except OSError:
         return []
     return [text.strip(), *(line.strip() for line in text.splitlines())]
@@ -118,8 +122,8 @@ def _os_name() -> str:
 def _parsed(file: Path, *, strict: bool = False) -> dict[str, Any]:
     """Read a file without its comments, in which people leave passwords."""
     try:
-        return tomllib.loads(file.read_text("utf-8-sig"))
-    except (OSError, ValueError):
+        return tomllib.loads(text_of(file))
+    except (SettingsError, ValueError, RecursionError):
         if strict:
             raise ValueError(f"{file} cannot be read as TOML, and is left out") from None
         return {}

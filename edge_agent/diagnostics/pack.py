@@ -20,10 +20,14 @@ of the configuration are left out. Look through it before you hand it on.
 def pack(target: Path, found: Iterable[tuple[str, str]], scrub: Scrub, now: float) -> list[str]:
     """Write a tar.gz that only its owner may read, and return what is in it. ``now``: seconds since 1970.
 
+    A link of that name is refused: root would write wherever it leads.
+
     Raises:
         OSError: it cannot be written.
     """
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(target, flags, 0o600)
+    os.fchmod(descriptor, 0o600)  # one that is there already
     names = []
     with (
         open(descriptor, "wb") as file,  # noqa: PTH123 - a descriptor, with its mode

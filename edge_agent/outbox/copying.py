@@ -41,26 +41,42 @@ def put(copy: Path, path: Path, *, over: bool) -> None:
     ``over``: also where there is one, which is then beside it as ``.before``.
 
     Raises:
-        OutboxError: there is one, or an agent uses it.
+        OutboxError: there is one, or one that was set aside before, or an agent uses it.
         OSError: it cannot be put there.
     """
+    before = Path(f"{path}.before")
     if path.exists() and not over:
         raise OutboxError(
             f"{path}: there is an outbox; with --force it is set aside for the one of the backup"
         )
+    if path.exists() and before.exists():
+        raise OutboxError(
+            f"{before}: an outbox was set aside there before; look at it, and move it elsewhere"
+        )
     lock = store.lock(path)
     try:
         if path.exists():
-            for part in ("", "-wal"):
+            _fold(path)
+            for part in ("-wal", ""):  # cut off in between, the next try finds both
                 with suppress(FileNotFoundError):
-                    Path(f"{path}{part}").replace(f"{path}.before{part}")
+                    Path(f"{path}{part}").replace(f"{before}{part}")
         for part in ("-wal", "-shm", ".ballast"):
             Path(f"{path}{part}").unlink(missing_ok=True)
         folder = path.parent.stat()
-        os.chown(copy, folder.st_uid, folder.st_gid)  # the service's, also where root restores
-        os.chown(lock, folder.st_uid, folder.st_gid)
-        copy.chmod(0o640)
+        given = os.open(copy, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            for one in (given, lock):
+                os.chown(one, folder.st_uid, folder.st_gid)  # the service's, also where root restores
+            os.fchmod(given, 0o640)
+        finally:
+            os.close(given)
         os.ftruncate(lock, 0)
         copy.replace(path)
     finally:
         os.close(lock)
+
+
+def _fold(path: Path) -> None:
+    """Write what is in the log of an outbox into its file; a damaged one stays as it is."""
+    with suppress(sqlite3.Error), closing(sqlite3.connect(path, timeout=5)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()

@@ -108,13 +108,13 @@ def lock(path: Path) -> int:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(
-            path.with_name(path.name + ".witness"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640
-        )
+        # The folder is the service's: a link there would have root write, at a restore, wherever it leads.
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(path.with_name(path.name + ".witness"), flags, 0o640)
     except OSError as error:
         raise OutboxError(
-            f"{path}: {error.strerror}; give the agent's user write permission on {path.parent}, "
-            "or change outbox.path"
+            f"{error.filename}: {error.strerror}; give the agent's user write permission on {path.parent} "
+            "and the files in it, or change outbox.path"
         ) from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -16,7 +16,7 @@ def look_up(name: str) -> str:
     Raises:
         ValueError: there is none, or it cannot be used. The message names the places, never the secret.
     """
-    if not name or name.startswith(".") or "/" in name or "\0" in name:
+    if not is_name(name):
         raise ValueError("is not a secret's name; write the name of a file, without its folder")
     handed = os.environ.get("CREDENTIALS_DIRECTORY")
     folders = [Path(handed), FOLDER] if handed else [FOLDER]
@@ -33,6 +33,11 @@ def look_up(name: str) -> str:
         return _text(file, content)
     tried = f"{handed or '$CREDENTIALS_DIRECTORY (not set)'} and {FOLDER}"
     raise ValueError(f"there is no secret {name!r} in {tried}; put it there as a file of that name")
+
+
+def is_name(name: str) -> bool:
+    """Say whether it can be a secret's name: that of a file, and no way out of its folder."""
+    return bool(name) and not name.startswith(".") and "/" not in name and "\0" not in name
 
 
 def _text(file: Path, content: bytes) -> str:

@@ -78,7 +78,7 @@ def read_files(
 
 def _beside(path: Path) -> list[Path]:
     """Return the files of conf.d, in the order of their names."""
-    folder = path.with_name("conf.d")
+    folder = path.parent / "conf.d"
     try:
         # editors keep unfinished copies beside a file, under names that begin with a dot
         found = sorted(file for file in folder.iterdir() if file.suffix == ".toml" and file.name[0] != ".")
@@ -126,9 +126,9 @@ def text_of(path: Path) -> str:
     Raises:
         SettingsError: it cannot be read, or is none.
     """
-    if path.exists() and not path.is_file() and not path.is_dir():  # a pipe would be waited for
-        _refuse(path, 0, "is no file, but a pipe or a device", "give the file with --config")
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():  # a pipe would be waited for
+            _refuse(path, 0, "is no file, but a pipe or a device", "give the file with --config")
         with path.open("rb") as file:
             content = file.read(_LARGEST + 1)
     except OSError as error:

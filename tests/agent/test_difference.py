@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.difference import Difference, between
+from edge_agent.difference import Difference, between, refused
 from edge_agent.layout import lay_out
 from edge_agent.settings.load import load
 
@@ -129,3 +129,10 @@ def test_how_an_uplink_sends_does_not_make_it_choose(file: Path) -> None:
     assert lay_out(load(file)).selections["park"].devices is None
     file.write_text(TEXT, "utf-8")
     assert lay_out(load(file)).selections["park"].devices == {"meter", "mate"}
+
+
+def test_what_cannot_change_is_told_once(file: Path) -> None:
+    file.write_text(TEXT, "utf-8")
+    old = load(file)
+    file.write_text(TEXT + '[metrics]\nlisten = "127.0.0.1:9101"\n', "utf-8")
+    assert [found.path for found in refused(old, load(file))] == [("metrics",)]

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import stat
 import tarfile
 from pathlib import Path
@@ -140,3 +141,35 @@ def test_it_says_when_it_cannot_be_written(planted: Path) -> None:
         app, ["diagnostics", str(target), "-c", str(planted / "agent.toml"), "--offline"]
     )
     assert (said.exit_code, "cannot be written" in said.output) == (2, True)
+
+
+def test_a_pipe_or_a_device_in_conf_d_holds_nothing_up(planted: Path) -> None:
+    """The service writes conf.d, and root gathers: a pipe is not read, nor a way out of the secrets."""
+    folder = planted / "conf.d"
+    folder.mkdir()
+    os.mkfifo(folder / "10-pipe.toml")
+    (folder / "20-endless.toml").symlink_to("/dev/zero")
+    far = planted / "far.txt"
+    far.write_text("late: nothing heard")
+    (folder / "30-far.toml").write_text(
+        f'[device.a]\nsettings = {{ bindkey = {{ secret = "{far}" }} }}\n'
+        '[device.b]\nsettings = { bindkey = { secret = "../../../../../../../dev/zero" } }\n',
+        "utf-8",
+    )
+    found = gathered(planted, "--offline")
+    assert "is left out" in found["config/10-pipe.toml.json"]
+    assert "is left out" in found["config/20-endless.toml.json"]
+    assert "late: nothing heard" in found["log.txt"], "no file elsewhere counts as a secret"
+
+
+def test_one_that_is_there_is_closed_to_others_and_a_link_is_not_followed(planted: Path) -> None:
+    (planted / "it.tar.gz").touch(0o644)
+    (planted / "it.tar.gz").chmod(0o644)
+    gathered(planted, "--offline")
+    aim, link = planted / "aim", planted / "link.tar.gz"
+    aim.write_text("untouched")
+    link.symlink_to(aim)
+    words = ["diagnostics", str(link), "-c", str(planted / "agent.toml"), "--offline"]
+    said = CliRunner().invoke(app, words)
+    assert said.exit_code == 2
+    assert aim.read_text() == "untouched"

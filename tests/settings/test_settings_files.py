@@ -154,3 +154,9 @@ def test_a_secret_in_the_environment_is_not_shown(file: Path, monkeypatch: pytes
     monkeypatch.setenv("EDGE_AGENT__UPLINK__CITY__PASSWORD", "[hunter2-hunter2]")
     monkeypatch.setenv("EDGE_AGENT__UPLINK__CITY__SERVERS", '["mqtt://u:hunter2-hunter2@here"]')
     assert not [problem for problem in _refused(file) if "hunter2" in problem]
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "", "."])
+def test_a_name_that_no_file_can_have_is_told(name: str) -> None:
+    with pytest.raises(SettingsError, match="cannot be read"):
+        load(Path(name))
