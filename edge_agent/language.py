@@ -14,6 +14,9 @@ DOMAIN = "edge-agent"
 LANGUAGES = {"en": "English", "zh_CN": "简体中文"}
 """Those that there are, each by its own name."""
 
+TOLD = "told"
+"""The context, in a catalogue, of what is said in English first and put into words again: see retold.py."""
+
 
 @dataclass(frozen=True, slots=True)
 class Words:
@@ -30,6 +33,16 @@ class Words:
         """Return one of two texts, as the number asks for; ``{number}`` in it is the number itself."""
         return self.catalogue.ngettext(one, many, number).format(number=number, **values)
 
+    def within(self, context: str) -> dict[str, str]:
+        """Return all texts of a context with their translations."""
+        known: dict[object, str] = vars(self.catalogue).get("_catalog", {})  # gettext lists them nowhere else
+        begin = f"{context}\x04"
+        return {
+            text.removeprefix(begin): told
+            for text, told in known.items()
+            if isinstance(text, str) and text.startswith(begin)
+        }
+
 
 @cache
 def words(language: str) -> Words:
@@ -37,6 +50,6 @@ def words(language: str) -> Words:
     return Words(gettext.translation(DOMAIN, CATALOGUES, [language], fallback=True))
 
 
-_own = Words(gettext.translation(DOMAIN, CATALOGUES, fallback=True))
-tr, plural = _own.tr, _own.plural
+OWN = Words(gettext.translation(DOMAIN, CATALOGUES, fallback=True))
+tr, plural = OWN.tr, OWN.plural
 """In the language of the environment."""

@@ -1,11 +1,14 @@
 """The catalogues of translations, in step with the code: ``make words`` adds what is new and says what lacks.
 
-A text is either in ``tr(...)`` or ``plural(...)``, or it is the docstring of a verb of the command line.
+A text is in ``tr(...)`` or ``plural(...)``, in the code or in a page of the console; or it is the docstring
+of a verb of the command line; or the agent says it in English first (told_texts.py). A catalogue begins with
+a glossary, which stays as it is.
 """
 
 import sys
 from collections.abc import Iterator
 from inspect import cleandoc
+from io import BytesIO
 from pathlib import Path
 from string import Formatter
 from typing import Any
@@ -16,9 +19,12 @@ from babel.messages.pofile import read_po, write_po
 from typer.main import get_command
 
 from edge_agent.cli import app
-from edge_agent.language import CATALOGUES, DOMAIN
+from edge_agent.language import CATALOGUES, DOMAIN, TOLD
+from hatch_build import compile_catalogues
+from scripts.told_texts import told_texts
 
 _KEYWORDS = {"tr": None, "plural": (2, 3)}
+_METHODS = [("**.py", "python"), ("console/pages/**.html", "jinja2")]
 _SOURCE = Path(__file__).parents[1] / "edge_agent"
 
 
@@ -26,9 +32,11 @@ def template() -> Catalog:
     """Return all texts that people read, without a translation."""
     found = Catalog(project=DOMAIN, domain=DOMAIN, fuzzy=False)
     for _, _, text, _, _ in sorted(
-        extract_from_dir(_SOURCE, [("**.py", "python")], keywords=_KEYWORDS), key=lambda at: at[:2]
+        extract_from_dir(_SOURCE, _METHODS, keywords=_KEYWORDS), key=lambda at: at[:2]
     ):
         found.add(text)
+    for text in told_texts(_SOURCE):
+        found.add(text, context=TOLD)
     for text in _docstrings(get_command(app)):
         found.add(text)
     return found
@@ -48,22 +56,38 @@ def catalogues() -> dict[str, Path]:
 
 def read(language: str, path: Path) -> Catalog:
     """Read one catalogue."""
-    with path.open("rb") as file:
-        return read_po(file, locale=language, domain=DOMAIN)
+    return read_po(BytesIO(_parts(path)[1]), locale=language, domain=DOMAIN)
+
+
+def _parts(path: Path) -> tuple[bytes, bytes]:
+    """Return a catalogue's glossary, and the rest."""
+    glossary, _, rest = path.read_bytes().partition(b"\n\n")
+    return glossary, rest
+
+
+def write(path: Path, catalogue: Catalog) -> None:
+    """Write a catalogue, below the glossary that it has."""
+    glossary, texts = _parts(path)[0], BytesIO()
+    write_po(texts, catalogue, width=0, no_location=True, omit_header=True, sort_output=True)
+    path.write_bytes(glossary + b"\n\n" + texts.getvalue())
 
 
 def faults(catalogue: Catalog, wanted: Catalog) -> list[str]:
     """Say what is wrong with a catalogue: a text without translation, too many, or other ``{names}``."""
-    told = {message.id: message for message in catalogue if message.id}
+    told = {_key(message): message for message in catalogue if message.id}
+    known = {_key(message) for message in wanted}
     wrong = [
-        f"is not translated: {message.id!r}" for message in wanted if _lacks(told.get(message.id), message)
+        f"is not translated: {message.id!r}" for message in wanted if _lacks(told.get(_key(message)), message)
     ]
-    known = {message.id for message in wanted}
     wrong += [f"is in no code any more: {text!r}" for text in told if text not in known]
     wrong += [
-        f"has other names in braces: {text!r}" for text, message in told.items() if not _same_names(message)
+        f"has other names in braces: {message.id!r}" for message in told.values() if not _same_names(message)
     ]
     return wrong
+
+
+def _key(message: Message) -> tuple[object, str | None]:
+    return message.id, message.context
 
 
 def _lacks(message: Message | None, wanted: Message) -> bool:
@@ -93,17 +117,17 @@ def _names(text: str) -> Iterator[str]:
 
 
 def main() -> int:
-    """Bring each catalogue in step; return 1 while something in it is not translated."""
+    """Bring each catalogue in step, and compile it; return 1 while something in it is not translated."""
     wanted, lacking = template(), 0
     for language, path in catalogues().items():
         catalogue = read(language, path)
         catalogue.update(wanted, no_fuzzy_matching=True)
         catalogue.obsolete.clear()
-        with path.open("wb") as file:
-            write_po(file, catalogue, width=0, no_location=True, omit_header=True, sort_output=True)
+        write(path, catalogue)
         for wrong in faults(catalogue, wanted):
             print(f"{language}: {wrong}")
             lacking += 1
+    compile_catalogues(_SOURCE.parent)
     print(f"{len(wanted)} texts, {lacking} to be translated")
     return 1 if lacking else 0
 

@@ -10,6 +10,8 @@ from typing import TypeVar
 
 import pytest
 
+os.environ["LANGUAGE"] = "en"  # tests look for English, whatever the language of who runs them
+
 from tests.bluez import bluez, private_bus, sensor
 
 __all__ = ["bluez", "private_bus", "sensor"]  # fixtures of several rooms

@@ -77,11 +77,17 @@ for verb in (
     version,
 ):
     app.command(help=_words(verb))(verb)
-app.add_typer(scan, name="scan")
-app.add_typer(outbox, name="outbox")
-app.add_typer(console, name="console")
-app.add_typer(contract, name="contract")
-app.add_typer(profile, name="profile")
+for group, name in (
+    (scan, "scan"),
+    (outbox, "outbox"),
+    (console, "console"),
+    (contract, "contract"),
+    (profile, "profile"),
+):
+    for inner in group.registered_commands:
+        if inner.callback is not None:
+            inner.help = _words(inner.callback)
+    app.add_typer(group, name=name)
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from edge_agent.cli.ending import stop
 from edge_agent.cli.say import say
 from edge_agent.language import tr
+from edge_agent.retold import retold
 
 
 class Dialog:
@@ -49,7 +50,7 @@ class Dialog:
             try:
                 check(told)
             except ValueError as error:
-                say(f"  {error}", filled=True)
+                say(f"  {retold(str(error))}", filled=True)
                 continue
             self.remember(key, told)
             return told

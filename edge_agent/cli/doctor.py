@@ -9,6 +9,7 @@ import typer
 from edge_agent.cli.options import CONFIG, ConfigFile
 from edge_agent.cli.say import say, tell
 from edge_agent.language import tr
+from edge_agent.retold import retold
 
 if TYPE_CHECKING:
     from edge_agent.doctor.finding import Finding
@@ -37,10 +38,10 @@ def doctor(
             continue
         if finding.group != group:
             group = finding.group
-            say(group)
-        say(f"  {finding.level:4}  {finding.what}: {finding.says}", filled=True)
+            say(retold(group))
+        say(f"  {finding.level:4}  {retold(finding.what)}: {retold(finding.says)}", filled=True)
         if finding.remedy:
-            say(f"        -> {finding.remedy}", filled=True)
+            say(f"        -> {retold(finding.remedy)}", filled=True)
     counts = Counter(finding.level for finding in found)
     if as_json:
         tell({"ok": not counts["FAIL"], "findings": [asdict(finding) for finding in found]})

@@ -10,6 +10,7 @@ import typer
 
 from edge_agent import shown
 from edge_agent.cli.say import say, tell
+from edge_agent.retold import retold
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -46,9 +47,10 @@ def until_stopped(work: Coroutine[Any, Any, None], seconds: float | None = None)
 def stop(message: str, *, as_json: bool = False, code: int = 2) -> NoReturn:
     """Say why a verb cannot be carried out, and what to do instead; end with the code.
 
-    It is on stderr, and with ``as_json`` also on stdout, as ``{"error": ..}``.
+    It is on stderr, in the language of the environment, and with ``as_json`` also on stdout, in English, as
+    ``{"error": ..}``.
     """
-    say(message, error=True, filled=True)
+    say(retold(message), error=True, filled=True)
     if as_json:
         tell({"error": message})
     raise typer.Exit(code)

@@ -46,7 +46,7 @@ def healthy(
     if looks.unwell:
         say(tr("not healthy after {within}: {unwell}", within=within, unwell=looks.unwell), error=True)
         raise typer.Exit(1)
-    say("healthy")
+    say(tr("healthy"))
 
 
 class _Looks:

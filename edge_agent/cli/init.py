@@ -14,6 +14,7 @@ from edge_agent.cli.ending import stop
 from edge_agent.cli.options import CONFIG, ConfigFile, Yes
 from edge_agent.cli.say import say
 from edge_agent.language import tr
+from edge_agent.retold import retold
 
 if TYPE_CHECKING:
     from edge_agent.onsite.compose import Answers
@@ -189,11 +190,11 @@ def _tried(answers: "Answers", password: str) -> bool:
             base = f"{settings.root}/{answers.site}/{answers.gateway}"
             found = list(rights(Group("broker"), visit, base, f"{settings.root}/+/+/status"))
     except SessionError as error:
-        say(f"  {error}", error=True, filled=True)
+        say(f"  {retold(str(error))}", error=True, filled=True)
         return False
     for one in found:
         if one.level != "OK":
-            say(f"  {one.level}  {one.what}: {one.says}; {one.remedy}", error=True, filled=True)
+            say(f"  {one.level}  {retold(f'{one.what}: {one.says}; {one.remedy}')}", error=True, filled=True)
     well = all(one.level != "FAIL" for one in found)
     if well:
         say(
@@ -262,7 +263,7 @@ def _finish(config: Path, answers: "Answers") -> None:
         load(config)
     except SettingsError as error:
         stop(f"{error}\ncorrect that, then: edge-agent check{own}", code=os.EX_CONFIG)
-    say("next:")
+    say(tr("next:"))
     if answers.devices:
         say(tr("  edge-agent read {id}{own}    one reading of a device", id=answers.devices[0].id, own=own))
     else:

@@ -9,6 +9,7 @@ from edge_agent.cli.ending import INTERRUPTED, stop, until_stopped
 from edge_agent.cli.say import say, tell
 from edge_agent.cli.status import Socket
 from edge_agent.language import tr
+from edge_agent.retold import retold
 
 _WITHIN_S = 120.0  # on a small board, with 500 devices, behind another reload
 
@@ -43,9 +44,13 @@ def reload(
         tell(told)
     else:
         for problem in told["problems"]:
-            say(tr("not reloaded: {problem}", problem=problem), error=True, filled=True)
+            say(tr("not reloaded: {problem}", problem=retold(problem)), error=True, filled=True)
         for problem in told["left_out"]:
-            say(tr("{problem}; the agent runs without this device", problem=problem), error=True, filled=True)
+            say(
+                tr("{problem}; the agent runs without this device", problem=retold(problem)),
+                error=True,
+                filled=True,
+            )
         if not told["problems"]:
             say("\n".join(told["changes"]) or tr("nothing changed"))
     raise typer.Exit(os.EX_CONFIG if told["problems"] else 0)

@@ -101,11 +101,13 @@ def _table(radio: "Radio", senders: "Senders", rows: int) -> "RenderableType":
 
     from edge_agent.onsite.senders import best, nearest_first  # noqa: PLC0415 - as above
 
-    table = Table("address", "name", box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for title in ("signal", "age"):
+    table = Table(
+        tr("address"), tr("name"), box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0)
+    )
+    for title in (tr("signal"), tr("age")):
         table.add_column(title, justify="right")
-    table.add_column("driver")
-    table.add_column("values", overflow="ellipsis", no_wrap=True)
+    table.add_column(tr("driver"))
+    table.add_column(tr("values"), overflow="ellipsis", no_wrap=True)
     found = list(nearest_first(senders.known))
     for one in found[:rows]:
         known = best(one)
