@@ -59,9 +59,13 @@ def summary(out: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
 
 
 def kept(outbox: Path) -> dict[tuple[str, str], set[int]]:
-    """Return the numbers of the readings in an outbox file by device and epoch."""
+    """Return the numbers of the readings in an outbox file by device and epoch: none before it has a log."""
     found: dict[tuple[str, str], set[int]] = {}
+    if not outbox.exists():
+        return found
     with closing(sqlite3.connect(f"file:{outbox}?mode=ro", uri=True)) as db:
+        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'log'").fetchone():
+            return found
         rows = db.execute(
             "SELECT device, epoch.name, seq FROM log JOIN stream ON stream.id = log.stream"
             " JOIN epoch ON epoch.id = stream.epoch WHERE device <> ?",

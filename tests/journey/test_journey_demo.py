@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.contract.messages import DataMessage, HealthMessage, MetaMessage, StateMessage, StatusMessage
+from edge_agent.contract.messages import (
+    DataMessage,
+    EventMessage,
+    HealthMessage,
+    MetaMessage,
+    StateMessage,
+    StatusMessage,
+)
 from edge_agent.demo.config import SITE
 from tests.faults.broker import Broker
 from tests.faults.broker import running as broker_running
@@ -38,7 +45,7 @@ async def broker(tmp_path: Path) -> AsyncIterator[Broker]:
 def _validated(heard: Heard) -> None:
     models = {
         "status": StatusMessage, "meta": MetaMessage, "state": StateMessage, "data": DataMessage,
-        "history": DataMessage, "health": HealthMessage,
+        "history": DataMessage, "health": HealthMessage, "event": EventMessage,
     }  # fmt: skip
     models[heard.kind].model_validate(heard.payload)  # type: ignore[attr-defined]  # all are models
 
@@ -87,9 +94,9 @@ async def test_five_kills_lose_nothing_that_was_kept(broker: Broker, tmp_path: P
                 await asyncio.sleep(chance.uniform(2.5, 6))
                 program.process.kill()
                 await program.process.communicate()
-            for key, seqs in kept(tmp_path / "outbox.db").items():
-                assert seqs >= known.get(key, set()), "the disk forgot"
-                known[key] = seqs
+            now = kept(tmp_path / "outbox.db")
+            assert all(now.get(key, set()) >= seqs for key, seqs in known.items()), "the disk forgot"
+            known = now
         async with edge_agent(
             "demo", "--for", "4s", "--json", "--broker", url, "--dir", str(tmp_path)
         ) as program:
