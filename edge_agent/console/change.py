@@ -18,6 +18,7 @@ from edge_agent.settings.written import CONF_D
 
 _OWN_FIELDS = {"csrf", "apply", "mark"}
 _MOST_CHANGES = 100
+_LONGEST_NUMBER = 9  # digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ class Change:
     async def undo(self, request: Request, session: Session) -> Response:
         """Make it as it was before a change."""
         number = (await read_form(request)).get("number", "")
-        if not number.isdecimal():
+        if not number.isdecimal() or len(number) > _LONGEST_NUMBER:
             raise HTTPException(404)
         return await self.decide(request, session, "undo", {"number": int(number)})
 

@@ -98,6 +98,7 @@ def words(before: str, after: str) -> tuple[str, ...]:
 def _tables(text: str) -> dict[tuple[str, str], Any]:
     try:
         raw = tomllib.loads(text)
-    except ValueError:  # somebody else wrote it
+    except (ValueError, RecursionError):  # somebody else wrote it
         return {}
-    return {(kind, id_): one for kind in CONF_D for id_, one in raw.get(kind, {}).items()}
+    tables = ((kind, raw.get(kind)) for kind in CONF_D)
+    return {(kind, id_): one for kind, ids in tables if isinstance(ids, dict) for id_, one in ids.items()}

@@ -1,6 +1,7 @@
 """Turn what pydantic found into what is wrong and what to do, in the words of the configuration."""
 
 import difflib
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, get_args, get_origin
@@ -44,7 +45,9 @@ def dotted(path: Path) -> str:
         if isinstance(step, int):
             text += f"[{step}]"
         else:
-            text += ("." if text else "") + (step if re.fullmatch(r"[A-Za-z0-9_-]+", step) else f'"{step}"')
+            # JSON's escapes are a part of TOML's: a key has no line of its own in the log
+            quoted = step if re.fullmatch(r"[A-Za-z0-9_-]+", step) else json.dumps(step, ensure_ascii=False)
+            text += ("." if text else "") + quoted
     return text
 
 

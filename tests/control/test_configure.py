@@ -99,8 +99,21 @@ async def test_a_device_is_added_changed_and_all_of_it_undone(tmp_path: Path) ->
         (SECOND.replace("second]", "air]"), "device.air"),
         ('[uplink.mine]\nservers = ["mqtt://evil.example"]\n', "uplink"),
         (TAG, "device.tag.settings.bindkey"),
+        ("device = 1\n", "device"),
+        ("[[device]]\nid = 1\n", "device"),
+        ("device = " + "[" * 5_000, ""),
     ],
-    ids=["no TOML", "no such profile", "the same address", "the installer's", "not in conf.d", "a secret"],
+    ids=[
+        "no TOML",
+        "no such profile",
+        "the same address",
+        "the installer's",
+        "not in conf.d",
+        "a secret",
+        "no table",
+        "a list",
+        "nested without end",
+    ],
 )
 async def test_what_would_not_load_is_refused_with_its_place(tmp_path: Path, text: str, key: str) -> None:
     async with agent(tmp_path) as place:

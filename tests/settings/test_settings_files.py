@@ -62,6 +62,13 @@ def test_a_file_whose_name_is_no_text_is_told_as_text(file: Path) -> None:
     ]
 
 
+def test_a_key_with_a_line_end_makes_no_line_of_its_own(file: Path) -> None:
+    _also(file, "50-console.toml", '[device."a\\nERROR all is lost"]\ndriver = "modbus"\n')
+    told = _refused(file)
+    assert told[0].startswith('conf.d/50-console.toml:1: device."a\\nERROR all is lost": ')
+    assert not any("\n" in problem for problem in told)
+
+
 def test_one_id_in_two_files_names_both(file: Path) -> None:
     _also(file, "50-console.toml", METER % 7)
     _also(file, "60-more.toml", "\n" + METER % 8)
