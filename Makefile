@@ -80,7 +80,7 @@ clean: ## Take away .venv and all caches
 $(VENV)/.demo: pyproject.toml constraints.txt
 	@PYTHON="$(PYTHON)" scripts/venv.sh $(VENV) >&2
 	@echo "installing edge-agent and what its demo needs in $(VENV)" >&2
-	@$(BIN)/pip install -q -e '.[demo]' >&2
+	@$(BIN)/pip install -q -e '.[console,demo]' >&2
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt

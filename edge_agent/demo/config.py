@@ -14,15 +14,22 @@ _MARK = "# Written by `edge-agent demo` at each start"
 _PRIVATE = 0o700
 
 
+def outbox_file(directory: Path) -> Path:
+    """Return where the readings are kept."""
+    return directory / "outbox.db"
+
+
 def secrets_folder(directory: Path) -> Path:
     """Return the folder that ``CREDENTIALS_DIRECTORY`` must name for the agent."""
     return directory / "secrets"
 
 
-def write(directory: Path, login: Login, protocol: str = "auto", *, ble: bool = False) -> Path:
+def write(
+    directory: Path, login: Login, protocol: str = "auto", *, ble: bool = False, listen: str = ""
+) -> Path:
     """Write ``agent.toml`` and the secret it names into an absolute directory; return the file's path.
 
-    ``ble``: with the sensors that broadcast.
+    ``ble``: with the sensors that broadcast. ``listen``: where the operators' page is, "" for none.
 
     Raises:
         DemoError: there is an ``agent.toml`` already, and it is somebody's own.
@@ -35,7 +42,10 @@ def write(directory: Path, login: Login, protocol: str = "auto", *, ble: bool = 
     secret.unlink(missing_ok=True)
     secret.touch(0o600)
     secret.write_text(login.password, "utf-8")
-    file.write_text(_text(directory, login, protocol) + (_air(directory) if ble else ""), "utf-8")
+    text = _text(directory, login, protocol) + (_air(directory) if ble else "")
+    if listen:
+        text += f"\n[console]\nlisten = {_quoted(listen)}\n"
+    file.write_text(text, "utf-8")
     return file
 
 
@@ -70,7 +80,7 @@ id = "{GATEWAY}"
 name = "Simulated park"
 
 [outbox]
-path = {_quoted(directory / "outbox.db")}
+path = {_quoted(outbox_file(directory))}
 
 [clock]
 trust = "always"                          # in a container the kernel may not say whether its clock is right

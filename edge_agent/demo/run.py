@@ -16,7 +16,9 @@ from rich.console import Console
 from rich.live import Live
 
 from edge_agent.agent import Agent
-from edge_agent.demo import broker, config, on_air, park, report, screen
+from edge_agent.console import run as console
+from edge_agent.control.verbs import verbs
+from edge_agent.demo import broker, config, on_air, page, park, report, screen
 from edge_agent.demo.broken import DemoError
 from edge_agent.settings.load import load
 from edge_agent.settings.model import Config
@@ -90,12 +92,21 @@ async def run(options: Options) -> None:
             if theirs is None:
                 served = await stack.enter_async_context(broker.running(directory, login))
             title = served.title if served else "your own"
+            outbox = config.outbox_file(directory)
+            operators = page.OperatorsPage() if options.as_json else page.prepare(outbox)
             heading = screen.Heading(
-                title, login, directory, config.TOPICS, temporary=options.directory is None, no_air=no_air
+                title,
+                login,
+                directory,
+                config.TOPICS,
+                temporary=options.directory is None,
+                no_air=no_air,
+                page=str(operators),
             )
             if no_air and options.as_json:
                 logging.getLogger(__name__).warning("no BLE sensors: %s", no_air)
-            file = config.write(directory, login, served.protocol if served else "auto", ble=not no_air)
+            protocol = served.protocol if served else "auto"
+            file = config.write(directory, login, protocol, ble=not no_air, listen=operators.listen)
             os.environ["CREDENTIALS_DIRECTORY"] = str(config.secrets_folder(directory))
             settings = load(file)
             if ending.is_set():  # nothing was kept, and a program is told so, too
@@ -120,7 +131,8 @@ async def _run_agent(  # noqa: PLR0913, PLR0917 - what was made for it, one by o
         gone = group.create_task(_wait(park_ended), name="demo.park")
         asked = group.create_task(_wait(ending.wait), name="demo.ending")
         shown = group.create_task(_show(agent.status, options, heading, lines), name="demo.screen")
-        aside = [gone, asked, shown]
+        pages = console.run(settings.console, settings.outbox.path, verbs(agent))
+        aside = [gone, asked, shown, group.create_task(pages, name="console")]
         if served is not None and options.outage:
             outage = _outage(served, options.outage_after, options.outage, lines.remark)
             aside.append(group.create_task(outage, name="demo.outage"))
@@ -162,10 +174,10 @@ async def _show(
         while True:
             await asyncio.sleep(_LINE_EVERY)
             lines.plain(screen.line(status()))
-    console = Console()
-    with Live(console=console, auto_refresh=False) as live:
+    terminal = Console()
+    with Live(console=terminal, auto_refresh=False) as live:
         while True:
-            live.update(screen.fitted(status(), heading, console), refresh=True)
+            live.update(screen.fitted(status(), heading, terminal), refresh=True)
             await asyncio.sleep(_REFRESH)
 
 

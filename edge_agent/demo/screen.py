@@ -11,7 +11,7 @@ from edge_agent import shown
 from edge_agent.demo.login import Login
 from edge_agent.status import DeviceStatus, Status, UplinkStatus
 
-_AROUND = 12  # lines on the screen besides the table's rows
+_AROUND = 13  # lines on the screen besides the table's rows
 _STYLES = {"online": "green", "late": "yellow", "offline": "red", "suspect": "yellow", "bad": "red"}
 
 
@@ -19,7 +19,7 @@ _STYLES = {"online": "green", "late": "yellow", "offline": "red", "suspect": "ye
 class Heading:
     """What does not change while the demo runs: which broker, which files, how to watch.
 
-    ``no_air`` says why there are no BLE sensors, "" where there are.
+    ``no_air`` says why there are no BLE sensors, "" where there are; ``page`` where the operators' page is.
     """
 
     broker: str
@@ -28,6 +28,7 @@ class Heading:
     topics: str
     temporary: bool = False
     no_air: str = ""
+    page: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ def opening(heading: Heading) -> str:
         f"broker  {heading.broker} at {heading.login.url}\n"
         f"files   {heading.directory}  ({fate})\n"
         f"watch   {heading.login.watch_command(heading.topics)}"
+        + (f"\npage    {heading.page}" if heading.page else "")
         + (f"\nBLE     no sensors: {heading.no_air}" if heading.no_air else "")
     )
 

@@ -32,11 +32,12 @@ async def console_at(
     file = config(folder, tty, f'{more}\n[console]\nlisten = "127.0.0.1:{port}"\n')
     async with running(file, before):
         browser = Browser(f"http://127.0.0.1:{port}")
-        await _answers(browser)
+        await answers(browser)
         yield browser
 
 
-async def _answers(browser: Browser) -> None:
+async def answers(browser: Browser) -> None:
+    """Wait until its page does."""
     async with asyncio.timeout(30):
         while True:
             try:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,8 @@ from edge_agent.demo.broken import DemoError
 from edge_agent.demo.config import TOPICS
 from edge_agent.demo.login import Login
 from edge_agent.demo.run import Options, run
+from tests.console.browser import Browser
+from tests.console.rig import answers
 
 _VERB = "import typer; from edge_agent.cli.demo import demo; typer.run(demo)"
 _WIRED = {"meter-1", "meter-2", "climate-1", "radar-1"}
@@ -207,3 +210,21 @@ async def test_one_directory_takes_one_demo(tmp_path: Path) -> None:
     finally:
         first.terminate()
         await first.communicate()
+
+
+async def test_it_has_a_page_for_operators(tmp_path: Path) -> None:
+    process = await _start("--for", "30s", "--dir", str(tmp_path))
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(60):
+            while not (said := (await process.stdout.readline()).decode()).startswith("page "):
+                assert said, "it ended"
+            found = re.search(r"(http://127\.0\.0\.1:\d+)  \(user admin, password (\w+)\)", said)
+            assert found is not None, said
+            page = Browser(found[1])
+            await answers(page)
+            assert "Hall A feed" in (await page.log_in(found[2])).text
+    finally:
+        process.terminate()
+        await process.communicate()
+    assert process.returncode == 0
