@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 from unittest.mock import patch
 
+import orjson
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from edge_agent.event import GATEWAY, Event
 from edge_agent.kept import Declared, Row, Run
 from edge_agent.outbox import capacity, outbox, retention, share, transactions
+from edge_agent.outbox.apart import Selection
 from edge_agent.outbox.delivery import Delivery
 from edge_agent.outbox.outbox import Outbox
 from tests.outbox.world import (
@@ -24,7 +27,6 @@ from tests.outbox.world import (
     FakeClock,
     crash,
     lost,
-    numbers,
     open_outbox,
     policy,
     reading,
@@ -87,6 +89,7 @@ class OutboxMachine(RuleBasedStateMachine):
         self.outbox: Outbox = self.do(
             open_outbox(self.path, self.clock, names, kept_by=self.policy, devices=DEVICES[:2])
         )
+        self.do(self.outbox.news.enroll())
 
     @rule(
         device=st.sampled_from(DEVICES),
@@ -122,6 +125,21 @@ class OutboxMachine(RuleBasedStateMachine):
 
         with patch.object(transactions, "write", failing):
             assert self.do(self.outbox.flush()) is not (self.outbox.waiting > 0)
+
+    @rule(count=st.integers(1, 3))
+    def tell(self, count: int) -> None:
+        for _ in range(count):
+            self.outbox.news.tell(Event("restarted", GATEWAY, self.clock.mono_ms(), f"{self.number}"))
+            self.number += 1
+
+    @rule(names=configured)
+    def reload(self, names: Sequence[str]) -> None:
+        """Uplinks come and go while it runs."""
+        for name in self.sessions.keys() - set(names):
+            self.disconnect(name)
+        self.do(
+            self.outbox.change(self.policy, dict.fromkeys(names, Selection()), self.outbox._roster.devices)
+        )
 
     @rule(device=st.sampled_from(DEVICES[:2]))
     def room_that_is_made_and_not_heard_of(self, device: str) -> None:
@@ -243,7 +261,9 @@ class OutboxMachine(RuleBasedStateMachine):
         if not hasattr(self, "outbox"):
             return
         rows = self.do(self.outbox._db.run(transactions.read, 1, 10**9, 10**6))
-        for (stream, seq, number), row in zip(numbers(rows), rows, strict=True):
+        for row in rows:
+            said = orjson.loads(row.body)
+            stream, seq, number = row.stream, row.seq, said[0] if row.meta else int(said["detail"])
             if row.id <= self.outbox.last_id:
                 assert self.known.setdefault((stream, seq), number) == number, "a number names two readings"
         assert len(set(self.known.values())) == len(self.known), "a reading has two numbers"
@@ -253,7 +273,9 @@ class OutboxMachine(RuleBasedStateMachine):
         for name, part in self.outbox.deliveries.items():
             self.declared[name] |= set(lost(self.do(part.open_losses())))
             owed = {which for which in given if part.owes(*which)}
-            assert part.backlog == len(owed)
+            events = {of.id for of in self.outbox.streams.values() if of.kind == "event"}
+            assert part.backlog == sum(stream not in events for stream, _ in owed)
+            assert part.owed == len(owed)
             assert owed <= ids.keys(), "owed, and no longer there"
             assert all(ids[which] >= part.scan_from for which in owed), "owed, and never read again"
             apart = {which for which in given if part.apart.covers(*which)}  # kept while it was not there
