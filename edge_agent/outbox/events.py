@@ -76,6 +76,8 @@ def carry_over(
         return  # an older agent made it
     new.executemany(_TOLD, old.execute("SELECT device, event FROM told").fetchall())
     for uplink, device, stream, seq in old.execute("SELECT uplink, device, stream, seq FROM retired"):
+        if uplink not in uplinks or stream not in streams:
+            continue  # a salvage had no more of it
         new.execute(
             "INSERT OR REPLACE INTO retired (uplink, device, stream, seq) VALUES (?, ?, ?, ?)",
             (uplinks[uplink], device, streams[stream], seq),
