@@ -74,9 +74,12 @@ def _put(file: Path, label: "Label", folder: Path, *, force: bool) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             copy = path.with_name(f"{path.name}.restored")
             copy.unlink(missing_ok=True)
-            with opened(file) as (_, tar):
-                take_outbox(tar, copy)
-            copying.put(copy, path, over=force)
+            try:
+                with opened(file) as (_, tar):
+                    take_outbox(tar, copy)
+                copying.put(copy, path, over=force)
+            finally:
+                copy.unlink(missing_ok=True)
         if folder.exists():
             folder.rename(_aside(folder))
         fresh.rename(folder)

@@ -16,6 +16,7 @@ from edge_agent.contract.commands import COMMANDS
 from edge_agent.settings import secret, units
 
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_LONGEST = 100  # letters of a wrong id that are shown
 
 
 def _id(text: str) -> str:
@@ -23,8 +24,9 @@ def _id(text: str) -> str:
         return text
     near = re.sub(r"[^a-z0-9_-]+", "-", text.lower()).strip("-_")[:63]
     example = f", such as {near!r}" if near else ""
+    shown = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
     raise ValueError(
-        f"{text!r} is not an id; write at most 63 of a-z, 0-9, - and _, the first a letter or digit{example}"
+        f"{shown!r} is not an id; write at most 63 of a-z, 0-9, - and _, the first a letter or digit{example}"
     )
 
 

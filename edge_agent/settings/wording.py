@@ -38,12 +38,18 @@ def near(wrong: str, known: Iterable[str], what: str) -> str:
     return f"{what}: {', '.join(names)}" if names else f"{what}: none"
 
 
+_LONGEST = 100
+"""Letters of a key that are shown: what is wrong stands in the log and on MQTT, too."""
+
+
 def dotted(path: Path) -> str:
-    """Write a key path as it is written in TOML."""
+    """Write a key path as it is written in TOML; of a key that is too long, its beginning."""
     text = ""
     for step in path:
         if isinstance(step, int):
             text += f"[{step}]"
+        elif len(step) > _LONGEST:
+            text += ("." if text else "") + f'"{step[:_LONGEST]}..."'
         else:
             # JSON's escapes are a part of TOML's: a key has no line of its own in the log
             quoted = step if re.fullmatch(r"[A-Za-z0-9_-]+", step) else json.dumps(step, ensure_ascii=False)

@@ -3,7 +3,9 @@
 import io
 import json
 import os
+import sqlite3
 import tarfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -87,6 +89,19 @@ def _member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile
     member = tarfile.TarInfo(name)
     member.type, member.linkname = kind, link
     return member
+
+
+def test_an_outbox_that_may_not_be_replaced_leaves_no_copy_behind(etc: Path, tmp_path: Path) -> None:
+    path, saved = tmp_path / "lib" / "outbox.db", tmp_path / "gw.tar.gz"
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE log (id INTEGER)")
+    (etc / "agent.toml").write_text(FILE + f'outbox.path = "{path}"\n', "utf-8")
+    code, said = run("backup", "--outbox", "-c", etc / "agent.toml", saved)
+    assert code == 0, said
+    code, said = run("restore", "--folder", tmp_path / "back", saved)
+    assert (code, "is set aside" in said) == (2, True), said
+    assert list(path.parent.iterdir()) == [path]
 
 
 @pytest.mark.parametrize(

@@ -167,3 +167,14 @@ def test_a_secret_in_the_environment_is_not_shown(file: Path, monkeypatch: pytes
 def test_a_name_that_no_file_can_have_is_told(name: str) -> None:
     with pytest.raises(SettingsError, match="cannot be read"):
         load(Path(name))
+
+
+def test_what_is_wrong_is_told_shortly_of_a_file_that_somebody_filled(tmp_path: Path) -> None:
+    """It goes into the log and to the brokers."""
+    file, long = tmp_path / "agent.toml", "a" * 50_000
+    text = f'config = 1\ngateway = {{ site = "{long}", id = "gw-01" }}\n[device."{long}"]\n{long} = 1\n'
+    file.write_text(text, "utf-8")
+    with pytest.raises(SettingsError) as caught:
+        load(file)
+    assert len(caught.value.problems) > 2
+    assert max(len(str(problem)) for problem in caught.value.problems) < 1000
