@@ -1,19 +1,21 @@
 """What the agent takes while little happens: memory, CPU, wake-ups; and how long it takes to begin.
 
 Run it with ``python -m benchmarks.idle``. ``edge-agent run`` is measured from outside for a minute, once with
-the demo's configuration against the demo's simulated park, once with one device that is asked once a minute;
-both are connected to mosquitto.
+the demo's configuration against the demo's simulated park, the others with one device that is asked once a
+minute: alone, fed by a watchdog, with metrics, with the operators' page. All are connected to mosquitto.
 """
 
 import asyncio
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import starmap
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +24,7 @@ from edge_agent.demo import broker, child, config, park
 
 _PROGRAM = str(Path(sys.executable).with_name("edge-agent"))
 _WARM_S, _MEASURE_S, _DEMOS = 10, 60, 3
+_WATCHDOG_S = 60
 _STOP_WITHIN_S = 30
 _IMPORTED = re.compile(r"import time:\s+(\d+) \|\s+\d+ \| +(\S+)")
 _GROUPS = (
@@ -56,10 +59,13 @@ def used(pid: int) -> Used:
 
 
 @asynccontextmanager
-async def served(directory: Path, *, alone: bool) -> AsyncIterator[int]:
+async def served(
+    directory: Path, *, alone: bool, table: str = "", watched: bool = False
+) -> AsyncIterator[int]:
     """Run a park, a broker and, beside them, the agent; give the agent's process id.
 
-    ``alone``: only one device, asked each 60 s.
+    ``alone``: only one device, asked each 60 s. ``table``: one more of the configuration, which listens at a
+    free port. ``watched``: the agent feeds a watchdog, as under systemd.
     """
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(park.running(directory))
@@ -71,9 +77,27 @@ async def served(directory: Path, *, alone: bool) -> AsyncIterator[int]:
             meter = text.partition("[device.meter-1]")[2].partition("[device.")[0]
             slow = meter.replace('interval = "2s"', 'interval = "60s"')
             file.write_text(f"{text.partition('[bus.radar-1]')[0]}[device.meter-1]{slow}", "utf-8")
-        os.environ["CREDENTIALS_DIRECTORY"] = str(config.secrets_folder(directory))
+        if table:
+            with socket.create_server(("127.0.0.1", 0)) as free:
+                port = free.getsockname()[1]
+            with file.open("a", encoding="utf-8") as more:
+                more.write(f'\n[{table}]\nlisten = "127.0.0.1:{port}"\n')
+        variables = {
+            "CREDENTIALS_DIRECTORY": str(config.secrets_folder(directory)),
+            "EDGE_AGENT_SOCKET": str(directory / "control.sock"),
+        }
+        if watched:
+            variables |= {
+                "NOTIFY_SOCKET": str(directory / "notify.sock"),
+                "WATCHDOG_USEC": str(_WATCHDOG_S * 1_000_000),
+            }
+            systemd = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+            systemd.bind(variables["NOTIFY_SOCKET"])
         with (directory / "agent.log").open("wb") as log:
-            process = await child.start(_PROGRAM, "run", "--config", str(file), stderr=log.fileno())
+            process = await child.start(
+                "env", *starmap("{}={}".format, variables.items()), _PROGRAM, "run", "--config", str(file),
+                stderr=log.fileno(),
+            )  # fmt: skip
         try:
             yield process.pid
         finally:
@@ -81,10 +105,10 @@ async def served(directory: Path, *, alone: bool) -> AsyncIterator[int]:
             assert process.returncode == 0, (directory / "agent.log").read_text("utf-8")
 
 
-async def minute(*, alone: bool) -> measure.Told:
+async def minute(*, alone: bool, table: str = "", watched: bool = False) -> measure.Told:
     """Look at an agent for a minute, once it has begun."""
     with tempfile.TemporaryDirectory(dir=measure.FOLDER) as directory:
-        async with served(Path(directory), alone=alone) as pid:
+        async with served(Path(directory), alone=alone, table=table, watched=watched) as pid:
             await asyncio.sleep(_WARM_S)
             before = used(pid)
             await asyncio.sleep(_MEASURE_S)
@@ -97,8 +121,16 @@ async def minute(*, alone: bool) -> measure.Told:
             }
 
 
-async def both() -> tuple[measure.Told, measure.Told]:
-    return await asyncio.gather(minute(alone=False), minute(alone=True))
+async def agents() -> dict[str, measure.Told]:
+    """Look at all of them in the same minute."""
+    cases = {
+        "the demo's configuration": minute(alone=False),
+        "1 device, asked each 60 s": minute(alone=True),
+        "the same, with a watchdog of 60 s": minute(alone=True, watched=True),
+        "the same, with metrics": minute(alone=True, table="metrics"),
+        "the same, with the operators' page": minute(alone=True, table="console"),
+    }
+    return dict(zip(cases, await asyncio.gather(*cases.values()), strict=True))
 
 
 def imported() -> tuple[dict[str, float], float]:
@@ -137,8 +169,7 @@ def main() -> None:
     table = measure.Table(
         "agent", "RSS, MB", "of it its own, MB", "CPU, % of a core", "voluntary context switches/s"
     )
-    names = ("the demo's configuration", "1 device, asked each 60 s")
-    for name, one in zip(names, asyncio.run(both()), strict=True):
+    for name, one in asyncio.run(agents()).items():
         table.row(
             name, f"{one['rss']:.1f}", f"{one['own']:.1f}", f"{one['cpu']:.2f}", f"{one['switches']:.1f}"
         )
