@@ -1,15 +1,26 @@
 """The one screen that says whether everything is all right."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, Protocol
 
+from edge_agent.control.server import Tell
 from edge_agent.status import DeviceStatus, Status, wrong
 
-Ask = Callable[[str, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
-"""Has the agent carry out one of its verbs."""
+
+async def silent(_progress: Mapping[str, Any]) -> None:
+    """Hear how far a verb has come, and tell nobody."""
+
+
+class Ask(Protocol):
+    """Has the agent carry out one of its verbs. ``tell`` hears how far it has come."""
+
+    def __call__(
+        self, verb: str, args: Mapping[str, Any], tell: Tell = silent, /
+    ) -> Awaitable[Mapping[str, Any]]:
+        """Return its answer. Raises RefusedError when it will not do that."""
 
 
 @dataclass(frozen=True, slots=True)

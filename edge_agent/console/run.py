@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.backoff import Backoff
-from edge_agent.control.server import Carry
+from edge_agent.control.server import Carry, Tell
 from edge_agent.settings.console import Console
 
 log = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ async def run(settings: Console, outbox: Path, carry: Carry) -> None:
         return
     try:
         # Only here: without a console they are not in memory.
-        from edge_agent.console import server, site, users  # noqa: PLC0415
+        from edge_agent.console import overview, server, site, users  # noqa: PLC0415
     except ModuleNotFoundError as error:
         log.error(  # noqa: TRY400 - the name of what is missing says all
             "console: %s is missing; pip install 'smartpark-edge-agent[console]', or remove console.listen",
@@ -28,10 +28,7 @@ async def run(settings: Console, outbox: Path, carry: Carry) -> None:
         )
         return
 
-    async def tell(_progress: Mapping[str, Any]) -> None:
-        """Nothing that the console asks for so far takes long."""
-
-    async def ask(verb: str, args: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def ask(verb: str, args: Mapping[str, Any], tell: Tell = overview.silent) -> Mapping[str, Any]:
         return await carry(verb, args, tell)
 
     backoff = Backoff()

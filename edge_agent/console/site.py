@@ -24,6 +24,7 @@ from edge_agent.console.live import Live
 from edge_agent.console.login import Door
 from edge_agent.console.overview import Ask, overview
 from edge_agent.console.page import LANGUAGE, Pages, language_of
+from edge_agent.console.scan import Scans
 from edge_agent.console.sessions import Session
 from edge_agent.language import LANGUAGES
 from edge_agent.settings.console import Console
@@ -65,6 +66,7 @@ class _Site:
         self._change = Change(self._pages, ask)
         self._device_form = DeviceForm(self._change, self._live)
         self._devices = DevicePage(ask, self._live, self._pages)
+        self._scans = Scans(self._pages, ask, self._live)
 
     def app(self) -> ASGIApp:
         """Return the application of these pages."""
@@ -101,6 +103,9 @@ class _Site:
             Route("/change", self._seen(change.show)),
             Route("/change/history", self._seen(change.history)),
             Route("/change/remove", changing(may(change.remove)), methods=["POST"]),
+            Route("/change/scan", self._seen(may(self._scans.show))),
+            Route("/change/scan", changing(may(self._scans.begin)), methods=["POST"]),
+            Route("/change/scan/stop", changing(may(self._scans.end)), methods=["POST"]),
             Route("/change/undo", changing(may(change.undo)), methods=["POST"]),
             *(
                 route

@@ -12,6 +12,7 @@ from edge_agent.bus.serial import BusError
 from edge_agent.configuring import Configuring
 from edge_agent.contract.commands import ReadArgs
 from edge_agent.control.past import PastArgs, tell_past
+from edge_agent.control.scanning import ScanAirArgs, ScanArgs, scan_air, scan_port
 from edge_agent.control.server import Carry, Tell
 from edge_agent.control.wire import LEASE_S, RefusedError
 from edge_agent.settings.console_file import LARGEST
@@ -122,6 +123,14 @@ async def _undo(agent: Agent, args: UndoArgs, _tell: Tell) -> Mapping[str, Any]:
     return asdict(await agent.configure(lambda to: to.undo(args.number, args.made_from, args.by, apply=True)))
 
 
+async def _scan(agent: Agent, args: ScanArgs, tell: Tell) -> Mapping[str, Any]:
+    return await scan_port(agent.lent, args, tell)
+
+
+async def _scan_ble(_agent: Agent, args: ScanAirArgs, _tell: Tell) -> Mapping[str, Any]:
+    return await scan_air(args)
+
+
 def _configuring(agent: Agent) -> Configuring:
     if agent.configuring is None:
         raise RefusedError("this agent was started without a file; restart it with one")
@@ -141,6 +150,8 @@ VERBS: Mapping[str, Verb] = {
     "status": Verb(_status),
     "reload": Verb(_reload),
     "lend": Verb(_lend, LendArgs),
+    "scan": Verb(_scan, ScanArgs),
+    "scan_ble": Verb(_scan_ble, ScanAirArgs),
     "configuration": Verb(_configuration),
     "configure": Verb(_configure, ConfigureArgs),
     "undo": Verb(_undo, UndoArgs),

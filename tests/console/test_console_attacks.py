@@ -23,7 +23,7 @@ _FORM = "Content-Type: application/x-www-form-urlencoded"
 _SOON = 30.0  # seconds
 
 
-async def _no_agent(_verb: str, _args: Mapping[str, Any]) -> NoReturn:
+async def _no_agent(_verb: str, _args: Mapping[str, Any], *_tell: object) -> NoReturn:
     raise AssertionError("nobody who is not logged in asks the agent")
 
 

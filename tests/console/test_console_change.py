@@ -206,7 +206,49 @@ async def test_a_viewer_looks_and_changes_nothing(tmp_path: Path) -> None:
         for path in (
             *("/change/device", "/change/device/air", "/change/device/air/temperature", "/change/remove"),
             "/change/undo",
+            "/change/scan",
+            "/change/scan/stop",
         ):
             fields = {"csrf": page.csrf, "mark": "", "apply": "yes", "number": "1", "driver": "modbus"}
             assert (await browser.post(path, fields)).status == 403
         assert not (tmp_path / "conf.d").exists()
+
+
+async def test_a_device_that_a_scan_found_fills_the_form(tmp_path: Path) -> None:
+    async with console(tmp_path) as browser:
+        page = await browser.log_in(PASSWORD)
+        csrf = {"csrf": page.csrf}
+        scan = {**csrf, "kind": "serial", "port": str(tmp_path / "near"), "speeds": "9600 8N1"}
+        assert (await browser.post("/change/scan", {**scan, "first": "9", "last": "2"})).status == 422
+        begun = await browser.post("/change/scan", {**scan, "first": "7", "last": "7"})
+        assert begun.at == "/change/scan"
+        assert "data-running" in begun.text
+        page = await ended(browser)
+        assert "1 device found" in said(page)
+        assert "temperature 30.5" in said(page)
+        links = [html.unescape(link) for link in re.findall(r'href="(/change/device\?[^"]+)"', page.text)]
+        (link,) = [link for link in links if "profile=xy_md02&" in link]
+        filled = await browser.get(link)
+        assert re.search(r'<option value="cabinet" selected>', filled.text), "the bus that has this port"
+        assert re.search(r'<option value="xy_md02" selected>', filled.text)
+        assert 'name="settings.address" value="7"' in filled.text
+        status = (await browser.get("/api/status")).json
+        assert status["devices"][0]["problem"] == "", "the bus was given back"
+
+        await browser.post("/change/scan", {**scan, "first": "1", "last": "247"})
+        assert (await browser.post("/change/scan/stop", csrf)).at == "/change/scan"
+        assert "data-running" not in (await browser.get("/change/scan")).text
+        await browser.post("/change/scan", {**scan, "port": "/dev/no-such-port", "first": "1", "last": "2"})
+        page = await ended(browser)
+        assert "/dev/no-such-port" in said(page)
+        assert 'role="alert"' in page.text
+
+
+async def ended(browser: Browser) -> Page:
+    """Wait until no scan runs any more."""
+    async with asyncio.timeout(60):
+        while True:
+            page = await browser.get("/change/scan")
+            if "data-running" not in page.text:
+                return page
+            await asyncio.sleep(0.3)

@@ -1,0 +1,158 @@
+"""Find devices from the page: one scan at a time; what is found fills the form of a new device."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from edge_agent import shown
+from edge_agent.bus.ports import lasting, medium, serial_ports
+from edge_agent.console.fields import NEW_BUS
+from edge_agent.console.form import read_form
+from edge_agent.console.live import Live
+from edge_agent.console.overview import Ask
+from edge_agent.console.page import Pages
+from edge_agent.console.sessions import Session
+from edge_agent.control.wire import RefusedError
+from edge_agent.onsite.toml_text import id_of
+from edge_agent.status import BusStatus
+
+_MOST_VALUES = 8
+_LAST = 247
+_ADDRESS_END = 5  # of "A4:C1:38:00:11:22", which is on many labels
+
+
+@dataclass(slots=True)
+class _Scan:
+    """The one that runs, or ran last. ``where`` is a port or an adapter."""
+
+    where: str
+    air: bool
+    task: asyncio.Task[None] | None = None
+    progress: Mapping[str, Any] = field(default_factory=dict)
+    found: Sequence[Mapping[str, Any]] = ()
+    notes: Sequence[str] = ()
+    wrong: str = ""
+
+    @property
+    def runs(self) -> bool:
+        return self.task is not None and not self.task.done()
+
+
+@dataclass(frozen=True, slots=True)
+class Find:
+    """One thing that a scan found. ``links`` are what fits, each with its values and the way to its form."""
+
+    who: str
+    links: tuple[tuple[str, str, str], ...]
+
+
+class Scans:
+    """The page with a scan."""
+
+    def __init__(self, pages: Pages, ask: Ask, live: Live) -> None:
+        self._pages, self._ask, self._live = pages, ask, live
+        self._scan: _Scan | None = None
+
+    async def show(self, request: Request, session: Session) -> Response:
+        """Show how far it is, what was found, and a form for the next one."""
+        return await self._page(request, session)
+
+    async def _page(self, request: Request, session: Session, wrong: str = "") -> Response:
+        buses = (await self._live.status()).buses
+        scan = self._scan
+        return self._pages.answer(
+            request,
+            "change_scan.html",
+            422 if wrong else 200,
+            session=session,
+            scan=scan,
+            finds=[_find(scan, one, buses) for one in scan.found] if scan else [],
+            ports=[port.name for port in serial_ports()] + [bus.port for bus in buses if "/" in bus.port],
+            wrong=wrong,
+        )
+
+    async def begin(self, request: Request, session: Session) -> Response:
+        """Begin one."""
+        told = await read_form(request)
+        if self._scan is not None and self._scan.runs:
+            return RedirectResponse("/change/scan", 303)
+        if told.get("kind") == "ble":
+            scan = _Scan(told.get("adapter", "").strip(), air=True)
+            verb, args = "scan_ble", dict[str, Any](adapter=scan.where)
+            if (seconds := told.get("seconds", "").strip()).isdecimal():
+                args["seconds"] = int(seconds)
+        else:
+            scan = _Scan(told.get("port", "").strip(), air=False)
+            first, last = (told.get(key, "").strip() for key in ("first", "last"))
+            if not (first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last) <= _LAST):
+                return await self._page(request, session, "addresses")
+            speeds = [part.strip() for part in told.get("speeds", "").split(",") if part.strip()]
+            verb = "scan"
+            args = {"port": scan.where, "speeds": speeds, "by": session.user}
+            args["addresses"] = list(range(int(first), int(last) + 1))
+        if not scan.where:
+            raise HTTPException(400)
+        scan.task = asyncio.create_task(self._run(scan, verb, args), name="console.scan")
+        self._scan = scan
+        return RedirectResponse("/change/scan", 303)
+
+    async def end(self, _request: Request, _session: Session) -> Response:
+        """End it; what was found so far stays."""
+        if self._scan is not None and self._scan.task is not None:
+            self._scan.task.cancel()
+            await asyncio.wait((self._scan.task,))
+        return RedirectResponse("/change/scan", 303)
+
+    async def _run(self, scan: _Scan, verb: str, args: Mapping[str, Any]) -> None:
+        async def tell(progress: Mapping[str, Any]) -> None:
+            scan.progress, scan.found = progress, progress["found"]
+
+        try:
+            said = await self._ask(verb, args, tell)
+        except RefusedError as error:
+            scan.wrong = str(error)
+        else:
+            scan.found, scan.notes = said["found"], said.get("notes", ())
+
+
+def _find(scan: _Scan, one: Mapping[str, Any], buses: Sequence[BusStatus]) -> Find:
+    told = (one["address"], one["name"], f"{one['signal']} dBm") if scan.air else (one["serial"], one["who"])
+    return Find(" ".join(told), tuple(_link(scan, one, fit, buses) for fit in one["fits"]))
+
+
+def _link(
+    scan: _Scan, one: Mapping[str, Any], fit: Mapping[str, Any], buses: Sequence[BusStatus]
+) -> tuple[str, str, str]:
+    """Return what fits, what it says, and the address of a form that is filled with it."""
+    settings = {"address": one["address"]} if scan.air else fit["settings"]
+    end = one["address"][-_ADDRESS_END:].replace(":", "") if scan.air else str(one["who"]).rpartition(" ")[2]
+    what = str(settings.get("profile", fit["driver"]))
+    told = {"driver": fit["driver"], "id": id_of(f"{what}-{end}", "device")}
+    told |= {f"settings.{key}": str(value) for key, value in settings.items()}
+    if scan.air:
+        told["interval"] = "60s"
+    bus = next((bus for bus in buses if _is_at(bus, scan)), None)
+    if bus is not None:
+        told["bus"] = bus.id
+    elif scan.air:
+        told |= {"bus": NEW_BUS, "bus.id": "radio", "bus.ble": scan.where}
+    else:
+        port = lasting(scan.where)
+        name = id_of(port.rstrip("/").rpartition("/")[2], "bus")
+        told |= {"bus": NEW_BUS, "bus.id": name, "bus.port": port, "bus.serial": one["serial"]}
+    values = [f"{channel} {shown.with_unit(*said)}" for channel, said in fit["values"].items()]
+    doubts = [*fit.get("doubts", ()), *filter(None, [fit.get("problem", "")])]
+    title = f"{fit.get('model') or what} ({fit['driver']})"
+    return title, ", ".join([*values[:_MOST_VALUES], *doubts]), f"/change/device?{urlencode(told)}"
+
+
+def _is_at(bus: BusStatus, scan: _Scan) -> bool:
+    if scan.air or "/" not in bus.port:
+        return bus.port == scan.where
+    return medium(bus.port) == medium(scan.where)
