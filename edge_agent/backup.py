@@ -56,6 +56,8 @@ def write(
         BackupError: something of it cannot be read, or the file cannot be written, or is there already.
         OutboxError: the outbox cannot be read.
     """
+    if file.resolve().is_relative_to(folder.resolve()):
+        raise BackupError(f"{file}: would be in itself, and in each later one; write it outside of {folder}")
     with (
         _new(file) as raw,
         TemporaryDirectory(dir=file.absolute().parent) as beside,

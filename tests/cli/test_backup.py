@@ -91,6 +91,13 @@ def _member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile
     return member
 
 
+def test_a_backup_is_not_in_itself(etc: Path) -> None:
+    there = sorted(etc.iterdir())
+    code, said = run("backup", "-c", etc / "agent.toml", etc / "gw.tar.gz")
+    assert (code, "would be in itself" in said) == (2, True), said
+    assert sorted(etc.iterdir()) == there
+
+
 def test_an_outbox_that_may_not_be_replaced_leaves_no_copy_behind(etc: Path, tmp_path: Path) -> None:
     path, saved = tmp_path / "lib" / "outbox.db", tmp_path / "gw.tar.gz"
     path.parent.mkdir()
