@@ -187,7 +187,7 @@ install_it() {
         switch_to "$release"
         [ -n "$root" ] || ! command -v systemctl >/dev/null || systemctl -q enable edge-agent
         say "$release is installed, and not started yet. Make $root/etc/edge-agent/agent.toml with sudo edge-agent init, then:"
-        say "  edge-agent check && systemctl start edge-agent"
+        say "  sudo edge-agent check && sudo systemctl start edge-agent"
     elif [ "$was" = "$release" ]; then
         fit_system "$release"
         say "$release is what runs here; nothing was restarted"

@@ -1,0 +1,61 @@
+"""docs/security.md says what the code does: each figure of it stands there, too."""
+
+import re
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from edge_agent.bus import modbus
+from edge_agent.control.verbs import VERBS
+from edge_agent.driver import Read, Table
+
+ROOT = Path(__file__).parents[2]
+PAGE = " ".join((ROOT / "docs" / "security.md").read_text("utf-8").split())
+
+
+@pytest.mark.parametrize(
+    ("module", "code", "told"),
+    [
+        ("control/server.py", "_MODE = 0o660", "`/run/edge-agent/control.sock` (mode 0660,"),
+        ("control/server.py", "_MOST_CLIENTS = 16", "16 programs at once"),
+        ("control/server.py", "_IDLE_S = 60.0", "a minute of silence ends one"),
+        ("control/wire.py", "LEASE_S = 600", "lent for at most 10 min"),
+        ("console/users.py", "SHORTEST = 10", "passwords of 10 letters and more"),
+        ("console/users.py", "0o600", "`console.json` beside the outbox (mode 0600)"),
+        (
+            "console/sessions.py",
+            "_CODE_S = 3600.0",
+            "with a code that stands in the log, once, within an hour",
+        ),
+        (
+            "console/sessions.py",
+            "_TRIES, _TRIES_S = 5, 300.0",
+            "Five wrong passwords make an address wait for five",
+        ),
+        ("console/sessions.py", "_ALL_TRIES = 30", "thirty make all of them wait"),
+        ("console/server.py", "_MOST_CONNECTIONS = 40", "At most 40 connections"),
+        ("console/login.py", 'samesite="strict"', "SameSite=Strict"),
+        ("uplink/tls.py", "TLSVersion.TLSv1_2", "TLS 1.2 or newer"),
+    ],
+)
+def test_a_figure_is_the_codes(module: str, code: str, told: str) -> None:
+    assert code in (ROOT / "edge_agent" / module).read_text("utf-8"), f"{told}: docs/security.md"
+    assert told in PAGE
+
+
+def test_no_function_but_those_that_read_can_be_sent() -> None:
+    assert "only the functions 01 to 04 can be sent" in PAGE
+    asked = [modbus.asking(Read(7, table, 0, 1)) for table in get_args(Table)]
+    assert sorted(request[1] for request in asked) == [1, 2, 3, 4]
+
+
+def test_nobody_switches_anything_over_the_socket() -> None:
+    """A verb more here is a line more in the table of what listens."""
+    assert set(VERBS) == {"status", "reload", "lend", "configuration", "configure", "undo"}
+
+
+def test_the_unit_is_as_exposed_as_the_page_says() -> None:
+    unit_test = (ROOT / "tests" / "house" / "test_unit.py").read_text("utf-8")
+    (most,) = re.findall(r"^EXPOSED = ([0-9.]+)", unit_test, re.MULTILINE)
+    assert f"says {most} of 10" in PAGE
