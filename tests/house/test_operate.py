@@ -16,7 +16,7 @@ _EXAMPLE = re.compile(
     r"^(?:outbox|console|uplink city|bus\[hci0\]): |^\w+://"  # others put these before it
     r"|\.\.\.(?:/status)?|/dev/ttyUSB0|meter-7|cabinet-a|hci0|city|[0-9]+ s|late|offline:|\(|\)|[:;\]] "
 )
-_LEAST = 6  # letters that tell one line from another
+_LEAST = len("asks")  # letters that tell one line from another
 
 # Raised for people at a verb of the command line, or between the agent's own parts; none of it is logged.
 _NOT_SAID = {
@@ -39,6 +39,8 @@ _NOT_LINES = {
     "the broker does not speak this MQTT version": "3.1.1 is tried then, and that is told",
     "starting": "of the first moments, and of a status only",
     "dialout": "is no sentence",
+    "user \0": "the same",
+    "bus[\0]: \0": "puts together what others say",
     "not connected yet": "of the first moments, and of a status only",
     "is closed; nothing asks it until the agent opens the bus anew": "of an end or a reload",
 }
@@ -63,7 +65,7 @@ def explained() -> list[str]:
 
 def pieces(line: str) -> list[str]:
     """Return what of a line is no example."""
-    return [piece for part in _EXAMPLE.split(line) if len(piece := part.strip(" ,:;")) >= len("gone")]
+    return [piece for part in _EXAMPLE.split(line) if len(piece := part.strip(" ,:;")) >= _LEAST]
 
 
 def longest(line: str) -> str:

@@ -52,7 +52,7 @@ def test_no_function_but_those_that_read_can_be_sent() -> None:
 
 def test_nobody_switches_anything_over_the_socket() -> None:
     """A verb more here is a line more in the table of what listens."""
-    assert set(VERBS) == {"status", "reload", "lend", "configuration", "configure", "undo"}
+    assert set(VERBS) == {"status", "past", "read", "reload", "lend", "configuration", "configure", "undo"}
 
 
 def test_the_unit_is_as_exposed_as_the_page_says() -> None:
