@@ -70,8 +70,9 @@ pages: $(VENV)/.dev ## Write the generated parts of the drivers' pages, docs/dev
 words: $(VENV)/.dev ## Bring the translations in step with the code, and say what is not translated
 	@$(BIN)/python -m scripts.words
 
-picture: $(VENV)/.demo ## Record docs/demo.svg from a real demo
+picture: $(VENV)/.dev ## Record docs/demo.svg and docs/pictures from real demos
 	$(BIN)/python scripts/picture.py docs/demo.svg
+	EDGE_AGENT_PICTURES=$(CURDIR)/docs/pictures $(BIN)/pytest -q tests/console/test_console_pictures.py
 
 clean: ## Take away .venv and all caches
 	rm -rf $(VENV) $(VENV)-hass .mypy_cache .pytest_cache .ruff_cache .hypothesis tests/peers/node_modules

@@ -28,6 +28,7 @@ need systemd command -v systemd-analyze
 need shellcheck command -v shellcheck
 need faketime command -v faketime
 need chromium command -v chromium
+need "fonts-wqy-microhei fontconfig" sh -c 'fc-list :lang=zh | grep -q .'
 need nodejs command -v node
 need npm command -v npm
 need prometheus command -v promtool

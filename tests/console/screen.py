@@ -28,8 +28,14 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 @asynccontextmanager
-async def logged_in(
-    browser: Browser, base: str, *, language: str = "en-GB", phone: bool = False, dark: bool = False
+async def logged_in(  # noqa: PLR0913 - each is a window of another kind
+    browser: Browser,
+    base: str,
+    *,
+    language: str = "en-GB",
+    phone: bool = False,
+    dark: bool = False,
+    password: str = PASSWORD,
 ) -> AsyncIterator[Page]:
     """Open the overview in a window of its own. What its scripts complain of fails the test."""
     context = await browser.new_context(
@@ -46,7 +52,7 @@ async def logged_in(
     try:
         await page.goto("/login")
         await page.fill("[name=name]", "admin")
-        await page.fill("[name=password]", PASSWORD)
+        await page.fill("[name=password]", password)
         await page.keyboard.press("Enter")
         await page.wait_for_url(f"{base}/")
         yield page

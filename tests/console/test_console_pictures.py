@@ -1,0 +1,83 @@
+"""The pages of the demo, as anybody sees them who starts it: the pictures of README and docs are these."""
+
+import asyncio
+import os
+import re
+import time
+from pathlib import Path
+
+from playwright.async_api import ViewportSize, expect
+
+from edge_agent.demo.config import GATEWAY, SITE
+from edge_agent.outbox.outbox import Outbox
+from edge_agent.outbox.rows import Identity
+from edge_agent.reading import Grade, Quality, Reading
+from tests.cli.verb import started
+from tests.console.browser import Browser
+from tests.console.rig import answers
+from tests.console.screen import chromium, findings, is_wider_than_its_window, logged_in
+from tests.outbox.world import FakeClock, policy
+
+DAY_MS = 86_400_000
+EACH_MS = 30_000
+LARGEST = 150_000  # bytes
+ADDRESS = re.compile(r"(http://[\d.:]+)  \(user admin, password (\w+)")
+SIZE: ViewportSize = {"width": 1000, "height": 720}
+META = '{"channels":{"temperature":{"unit":"Cel"},"humidity":{"unit":"%"}}}'
+
+
+async def a_day(file: Path) -> None:
+    """Keep a day of the sensor of hall A, as an agent before would have: with a gap, a peak and a doubt."""
+    clock = FakeClock("boot-before", DAY_MS, round(time.time() * 1000) - DAY_MS)
+    identity = Identity(SITE, GATEWAY)
+    outbox = await Outbox.open(file, identity, policy(), clock, ["city"])
+    try:
+        await outbox.enroll("climate-1", "before", META, ("temperature", "humidity"))
+        for number in range(DAY_MS // EACH_MS):
+            clock.wait(EACH_MS)
+            if 1_200 < number < 1_500:
+                continue
+            swing = abs(number % 2_880 - 1_440) / 1_440
+            peak = 6.0 if number in {2_000, 2_001} else 0.0
+            values = {"temperature": 24.5 - 7 * swing + peak, "humidity": 48.0 + 9 * swing}
+            doubt = {"temperature": Quality(Grade.SUSPECT, "implausible")} if peak else {}
+            outbox.keep(Reading("climate-1", clock.mono, values, doubt))
+            if number % 500 == 0:
+                await outbox.flush()
+        await outbox.flush()
+    finally:
+        await outbox.close()
+
+
+async def test_the_pictures(tmp_path: Path) -> None:
+    into = Path(os.environ.get("EDGE_AGENT_PICTURES", tmp_path))
+    await a_day(tmp_path / "outbox.db")
+    async with started("demo", "--for", "100s", "--dir", str(tmp_path)) as demo:
+        assert demo.stdout is not None
+        async with asyncio.timeout(60):
+            while (found := ADDRESS.search(said(await demo.stdout.readline()))) is None:
+                pass
+        await answers(Browser(found[1]))
+        async with chromium() as browser:
+            async with logged_in(browser, found[1], password=found[2]) as page:
+                await expect(page.locator("#summary")).to_contain_text("9 devices online", timeout=30_000)
+                assert await findings(page) == []
+                await page.set_viewport_size(SIZE)
+                await page.screenshot(path=into / "overview.png")
+                await page.goto("/device/climate-1?length=24h")
+                runs = await page.locator(".plot").first.locator(".line").count()
+                assert runs >= 2, "the gap is one"
+                assert await page.locator(".plot .in-doubt").count() == 1
+                await page.screenshot(path=into / "device.png", full_page=True)
+            async with logged_in(browser, found[1], password=found[2], phone=True, dark=True) as page:
+                assert not await is_wider_than_its_window(page)
+                await page.screenshot(path=into / "phone.png")
+        demo.terminate()
+        await demo.communicate()
+    for name in ("overview", "device", "phone"):
+        assert 5_000 < (into / f"{name}.png").stat().st_size < LARGEST
+
+
+def said(line: bytes) -> str:
+    assert line, "the demo has ended"
+    return line.decode()
