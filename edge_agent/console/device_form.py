@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from edge_agent import registry
 from edge_agent.bus.ports import serial_ports
@@ -54,7 +54,12 @@ class DeviceForm:
         return self._change.pages.answer(request, "change_driver.html", session=session, entries=entries)
 
     def _not_ours(self, request: Request, session: Session, now: Known, id_: str) -> Response | None:
-        """Say kindly that a device is the installer's; None where it is not."""
+        """Say kindly that a device is the installer's; None where it is not.
+
+        While the files cannot be used their text is not known, and nothing is made from it.
+        """
+        if now.problems:
+            return RedirectResponse("/change", 303)
         place = now.place("device", id_)
         if not id_ or (place is not None and place.own):
             return None
@@ -116,12 +121,13 @@ class DeviceForm:
             return await self._change.configure(request, session, text)
         said = await self._change.judge(request, session, text)
         problems = list(said["problems"])
+        bus = next(field.value for field in fields if field.name == "bus.id")
         if not id_ and now.place("device", new) is not None:
-            wrong, remedy = "there is a device of this id already", "write another one"
-            problems.insert(0, {"file": "", "line": 0, "key": "", "wrong": wrong, "remedy": remedy})
+            problems.insert(0, _taken("device", f"device.{new}.id"))
+        if told.get("bus") == NEW_BUS and now.place("bus", bus) is not None:
+            problems.insert(0, _taken("bus", f"bus.{bus}.id"))
         if said["outdated"] or not problems:
             return await self._change.configure(request, session, text)
-        bus = next((field.value for field in fields if field.name == "bus.id"), "")
         for problem in problems:  # those of a new bus have fields here, too
             problem["key"] = problem["key"].replace(f"bus.{bus}.", f"device.{new}.bus.", 1)
         fields, others = forms.blamed(fields, problems, f"device.{new}")
@@ -208,6 +214,11 @@ async def _fields(driver: str, now: Known) -> list[Field]:
         raise HTTPException(404) from None
     bus = [Field(f"bus.{key}") for key in ("id", *_BUS)]
     return [*forms.device_fields(now.ids("bus")), *settings, *bus]
+
+
+def _taken(what: str, key: str) -> dict[str, Any]:
+    wrong = f"there is a {what} of this id already"
+    return {"file": "the form", "line": 0, "key": key, "wrong": wrong, "remedy": "write another one"}
 
 
 def _with_device(now: Known, id_: str, driver: str, fields: list[Field], before: Mapping[str, Any]) -> str:

@@ -119,6 +119,8 @@ async def test_the_installers_device_is_left_alone_and_said_so(tmp_path: Path) -
             page, driver="modbus", id="air", bus="cabinet", settings__address="8", settings__profile="xy_md02"
         )
         assert "device of this id already" in said(await browser.post("/change/device", again))
+        again |= {"id": "fresh", "bus": "+", "bus.id": "cabinet", "bus.port": "/dev/ttyS9"}
+        assert "bus of this id already" in said(await browser.post("/change/device", again))
         assert not (tmp_path / "conf.d").exists()
 
 
