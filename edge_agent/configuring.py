@@ -31,8 +31,9 @@ class Written:
 class Configured:
     """What became of a change, or would become of it.
 
-    ``difference`` is what differs between the texts, as a unified diff. With ``problems`` nothing changed;
-    ``outdated``: the file is another one by now than that which the change was made from.
+    ``difference`` is what differs between the texts, as a unified diff; "" where the text that is there
+    cannot be used, since there may be a secret in it. With ``problems`` nothing changed; ``outdated``: the
+    file is another one by now than that which the change was made from.
     """
 
     difference: str = ""
@@ -86,17 +87,25 @@ class Configuring:
             before = console_file.read(self._config)
             if console_file.mark(before) != made_from:
                 return before, self._outdated()
-            told = Configured(_difference(before, text), console_file.words(before, text))
+            told = Configured(self._shown(before, text), console_file.words(before, text))
             console_file.judged_with(self._config, text)
         except SettingsError as error:
             told = replace(told, problems=error.problems)
         return before, told
 
+    def _shown(self, before: str, after: str) -> str:
+        """Return the difference; "" where what is there cannot be used: there may be a secret in it."""
+        try:
+            console_file.judged_with(self._config, before)
+        except SettingsError:
+            return ""
+        return _difference(before, after)
+
     async def change(self, text: str, made_from: str, by: str) -> Configured:
         """Let the file say this text, made from the one with this mark, and go on with it; or as before."""
         async with self._changing:
             before, told = await asyncio.to_thread(self._judged, text, made_from)
-            if told.problems or not told.difference:
+            if told.problems or not told.words:
                 return told
             begun: Change | None = None
             try:

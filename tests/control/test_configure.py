@@ -193,3 +193,19 @@ async def test_where_it_cannot_be_written_it_says_so(tmp_path: Path) -> None:
         told = await configure(place, SECOND)
         assert "cannot be written" in told["problems"][0]["wrong"]
         assert await devices(place) == ["air"]
+
+
+async def test_a_file_with_a_secret_in_it_is_undone_without_being_shown(tmp_path: Path) -> None:
+    own = tmp_path / "conf.d" / "50-console.toml"
+    async with agent(tmp_path) as place:
+        assert (await configure(place, SECOND))["problems"] == []
+        own.write_text(TAG)
+        known = await ask("configuration", at=place)
+        assert known["text"] == ""
+        assert "secret in clear" in known["problems"][0]["wrong"]
+        undo = {"number": known["changes"][0]["number"], "made_from": known["mark"], "by": "ada"}
+        told = await ask("undo", undo, at=place)
+        assert told["words"]
+        assert "00112233" not in json.dumps([known, told])
+        assert (await ask("undo", undo | {"apply": True}, at=place))["problems"] == []
+        assert not own.exists()
