@@ -37,7 +37,6 @@ class Field:
     high: float | None = None
     choices: tuple[tuple[str, str], ...] = ()
     help: str = ""
-    unit: str = ""
     default: str = ""
     wrong: str = ""
 
