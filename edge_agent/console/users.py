@@ -1,5 +1,6 @@
 """Who may log in: a file of names, roles and argon2id hashes beside the outbox."""
 
+import ctypes
 import json
 import os
 import re
@@ -21,6 +22,10 @@ SHORTEST = 10
 
 _LONGEST = 200
 _NAME = re.compile(r"[\w.-]{1,32}")
+# Once argon2 has freed its 19 MiB, glibc would keep that much for itself from then on, and the agent would
+# stay as large as at its first login. With a fixed M_MMAP_THRESHOLD, mallopt(3), all goes back each time.
+if (_mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
+    _mallopt(-3, 1 << 20)
 # OWASP Password Storage Cheat Sheet: argon2id with 19 MiB, two passes, one lane.
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 _NOBODY = _HASHER.hash("nobody")  # so that an unknown name takes as long as a wrong password
