@@ -15,6 +15,9 @@ from edge_agent.language import OWN, TOLD, Words
 _ASIDES = ("; ", ": ")
 """What stands between a problem and its remedy, and between a place and what is wrong there."""
 
+_LONGEST, _MOST_ASIDES = 400, 6
+"""A line with more letters or asides is shown as it is: what a file may say could be made to take long."""
+
 _ANY, _WITHIN = r".+?", r"(?:(?![;:] ).)+?"
 """A value, and one in which no aside stands: that is what is looked for first."""
 
@@ -37,7 +40,12 @@ def retold(text: str, to: Words = OWN) -> str:
     """Return a text of the agent's, line by line, in a language; what is not known stays in English."""
     if not _known(to):
         return text
-    return "\n".join(_said(line, to) or line for line in text.split("\n"))
+    lines = text.split("\n")
+    return "\n".join((_is_short(line) and _said(line, to)) or line for line in lines)
+
+
+def _is_short(line: str) -> bool:
+    return len(line) <= _LONGEST and sum(map(line.count, _ASIDES)) <= _MOST_ASIDES
 
 
 def _said(text: str, to: Words) -> str | None:

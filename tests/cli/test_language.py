@@ -107,6 +107,8 @@ async def test_without_a_language_it_is_english(monkeypatch: pytest.MonkeyPatch,
         ("offline: not connected", "offline: 未连接"),  # the first is a name
         ("bus {a}: not connected", "总线 {a}：未连接"),
         ("whatever a driver says of itself", "whatever a driver says of itself"),
+        ("is missing; " + "x" * 500, "is missing; " + "x" * 500),
+        ("is missing; " * 40, "is missing; " * 40),
         ("", ""),
     ],
 )
