@@ -106,14 +106,16 @@ def lock(path: Path) -> int:
     Raises:
         OutboxError: another process holds it, or the folder cannot be written.
     """
+    place = path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        place = path.with_name(path.name + ".witness")
         # The folder is the service's: a link there would have root write, at a restore, wherever it leads.
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(path.with_name(path.name + ".witness"), flags, 0o640)
+        descriptor = os.open(place, flags, 0o640)
     except OSError as error:
         raise OutboxError(
-            f"{error.filename}: {error.strerror}; give the agent's user write permission on {path.parent} "
+            f"{place}: {error.strerror}; give the agent's user write permission on {path.parent} "
             "and the files in it, or change outbox.path"
         ) from None
     try:

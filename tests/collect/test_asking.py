@@ -52,7 +52,7 @@ async def test_a_device_is_read_out_of_turn_and_its_schedule_stays(own: Any, tmp
         wired(stack, tmp_path, climate())
         async with running(tasks.ask(heard.device, driver, Rtu(place, within=0.1), place, asking)):
             await heard.count(1)
-            told = await own(heard, asking)._read(ReadArgs(device="climate-1"))
+            told = await own(heard, asking).read(ReadArgs(device="climate-1"))
             assert told["device"] == "climate-1"
             assert set(told["values"]) == {"temperature", "humidity"}
             assert told["quality"] == {}
@@ -77,9 +77,9 @@ async def test_who_waits_hears_of_a_failure(own: Any, tmp_path: Path) -> None:
             with pytest.raises(NoAnswer):
                 await asking.answer()
             with pytest.raises(CannotError, match="NoAnswer: no answer"):
-                await own(heard, asking)._read(ReadArgs(device="climate-1"))
+                await own(heard, asking).read(ReadArgs(device="climate-1"))
     with pytest.raises(CannotError, match="no device nobody"):
-        await own(heard, asking)._read(ReadArgs(device="nobody"))
+        await own(heard, asking).read(ReadArgs(device="nobody"))
     with pytest.raises(CannotError, match="not asked over a line"):
-        await own(heard, asking)._read(ReadArgs(device="talker"))
+        await own(heard, asking).read(ReadArgs(device="talker"))
     await line.close()
