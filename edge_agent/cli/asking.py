@@ -84,7 +84,7 @@ class Dialog:
         if self.yes:
             return
         descriptor = os.open(self._memory, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor, with its mode
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             json.dump(self._known, file)
 
     def done(self) -> None:

@@ -8,10 +8,9 @@ import typer
 
 from edge_agent import __version__
 from edge_agent.cli.ending import stop
-from edge_agent.cli.options import CONFIG, ConfigFile
+from edge_agent.cli.options import CONFIG, ConfigFile, loaded
 from edge_agent.cli.say import say
 from edge_agent.language import tr
-from edge_agent.settings.error import SettingsError
 
 if TYPE_CHECKING:
     from edge_agent.settings.model import Config
@@ -32,12 +31,8 @@ def backup(
     from edge_agent.backup import BackupError, Label, write  # noqa: PLC0415
     from edge_agent.clock import SystemClock  # noqa: PLC0415
     from edge_agent.outbox.store import OutboxError  # noqa: PLC0415
-    from edge_agent.settings.load import load  # noqa: PLC0415
 
-    try:
-        found = load(config)
-    except SettingsError as error:
-        stop(str(error), code=os.EX_CONFIG)
+    found = loaded(config)
     clock = SystemClock(found.clock.trust)
     made = clock.wall_ms() if clock.trusted() else None
     label = Label(found.gateway.site, found.gateway.id, __version__, config.name, made, outbox)

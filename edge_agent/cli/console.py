@@ -1,17 +1,15 @@
 """``edge-agent console``: who may log in to the operators' page."""
 
 import getpass
-import os
 import sys
 from typing import Annotated, Literal
 
 import typer
 
 from edge_agent.cli.ending import stop
-from edge_agent.cli.options import CONFIG, ConfigFile
+from edge_agent.cli.options import CONFIG, ConfigFile, loaded
 from edge_agent.cli.say import say
 from edge_agent.language import tr
-from edge_agent.settings.error import SettingsError
 
 console = typer.Typer(no_args_is_help=True, help=tr("The operators' web page."))
 
@@ -34,16 +32,12 @@ def password(
     Example: sudo edge-agent console password wang --role viewer
     """
     # what only this verb needs
-    from edge_agent.settings.load import load  # noqa: PLC0415
 
     try:
         from edge_agent.console import users  # noqa: PLC0415 - the same
     except ModuleNotFoundError as error:
         stop(f"{error.name} is missing; pip install 'smartpark-edge-agent[console]'")
-    try:
-        found = load(config)
-    except SettingsError as error:
-        stop(str(error), code=os.EX_CONFIG)
+    found = loaded(config)
     file = users.place(found.outbox.path)
     try:
         users.set_password(file, name, _asked(), role)

@@ -1,11 +1,16 @@
 """Options that several verbs have."""
 
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edge_agent.cli.ending import stop
 from edge_agent.language import tr
+
+if TYPE_CHECKING:
+    from edge_agent.settings.model import Config
 
 CONFIG = Path("/etc/edge-agent/agent.toml")
 """Where the configuration of an installed agent is."""
@@ -15,3 +20,14 @@ ConfigFile = Annotated[
     typer.Option("--config", "-c", readable=False, help=tr("The configuration file."), show_default=True),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help=tr("Do not ask."))]
+
+
+def loaded(config: Path, *, as_json: bool = False) -> "Config":
+    """Read the configuration; end the verb with 78 and all that is wrong where it cannot be used."""
+    from edge_agent.settings.error import SettingsError  # noqa: PLC0415 - not for --help
+    from edge_agent.settings.load import load  # noqa: PLC0415 - as above
+
+    try:
+        return load(config)
+    except SettingsError as error:
+        stop(str(error), as_json=as_json, code=os.EX_CONFIG)

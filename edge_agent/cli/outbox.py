@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from edge_agent.cli.ending import stop
-from edge_agent.cli.options import CONFIG, ConfigFile
+from edge_agent.cli.options import CONFIG, ConfigFile, loaded
 from edge_agent.cli.say import say, tell
 from edge_agent.language import plural, tr
 from edge_agent.shown import duration, nobody_reads
@@ -160,15 +159,9 @@ def export(  # noqa: PLR0913 - one parameter for each option
 
 def _place(config: Path, file: Path | None, *, as_json: bool = False) -> tuple[Path, tzinfo]:
     """Return which outbox is meant, and the site's time zone."""
-    from edge_agent.settings.error import SettingsError  # noqa: PLC0415 - not for --help
-    from edge_agent.settings.load import load  # noqa: PLC0415 - as above
-
     if file is not None:
         return file, UTC
-    try:
-        found = load(config)
-    except SettingsError as error:
-        stop(str(error), as_json=as_json, code=os.EX_CONFIG)
+    found = loaded(config, as_json=as_json)
     return found.outbox.path, ZoneInfo(found.gateway.timezone)
 
 

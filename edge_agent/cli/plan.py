@@ -1,13 +1,12 @@
 """``edge-agent plan``: what a configuration will cost, before it runs."""
 
-import os
 from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
 
 from edge_agent.cli.ending import stop
-from edge_agent.cli.options import CONFIG, ConfigFile
+from edge_agent.cli.options import CONFIG, ConfigFile, loaded
 from edge_agent.cli.say import say, tell
 from edge_agent.language import tr
 
@@ -32,14 +31,9 @@ def plan(
     Example: edge-agent plan --config agent.toml --endurance 8000GB
     """
     from edge_agent.forecast.all_figures import figures  # noqa: PLC0415 - not for --help
-    from edge_agent.settings.error import SettingsError  # noqa: PLC0415 - as above
-    from edge_agent.settings.load import load  # noqa: PLC0415 - as above
 
     card = _card(endurance, as_json=as_json)
-    try:
-        told = figures(load(config), card)
-    except SettingsError as error:
-        stop(str(error), as_json=as_json, code=os.EX_CONFIG)
+    told = figures(loaded(config, as_json=as_json), card)
     if as_json:
         tell(told)
     else:

@@ -1,8 +1,6 @@
 """``edge-agent read``: read one device of a configuration once."""
 
-import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,6 +8,7 @@ import typer
 from edge_agent.cli.borrowing import having
 from edge_agent.cli.completion import device_ids
 from edge_agent.cli.ending import INTERRUPTED, duration_option, stop, until_stopped
+from edge_agent.cli.options import CONFIG, ConfigFile, loaded
 from edge_agent.cli.say import say, tell
 from edge_agent.language import tr
 
@@ -27,9 +26,7 @@ def read(
     device: Annotated[
         str, typer.Argument(help=tr("The device's name in the configuration."), autocompletion=device_ids)
     ],
-    config: Annotated[
-        Path, typer.Option("--config", "-c", readable=False, help=tr("The configuration file."))
-    ] = Path("/etc/edge-agent/agent.toml"),
+    config: ConfigFile = CONFIG,
     *,
     within: Annotated[
         str, typer.Option(metavar="DURATION", help=tr("How long to wait at most for what speaks unasked."))
@@ -37,7 +34,7 @@ def read(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help=tr("Show the bytes, too."))] = False,
     as_json: Annotated[bool, typer.Option("--json", help=tr("For programs."))] = False,
 ) -> None:
-    """Read a device once, without the agent, and show every channel.
+    """Read a device once, and show every channel. An agent that runs lends its port for that.
 
     Nothing is kept or sent. Ends with 0 when there is a reading, 1 when there is none, 2 when it cannot
     be done, 78 when the configuration is wrong.
@@ -47,16 +44,12 @@ def read(
     from edge_agent.bus.serial import BusError  # noqa: PLC0415 - `edge-agent --help` need not wait for it
     from edge_agent.driver import Fault, NoAnswer  # noqa: PLC0415 - as above
     from edge_agent.onsite.session import Session  # noqa: PLC0415 - as above
-    from edge_agent.settings.error import SettingsError  # noqa: PLC0415 - as above
-    from edge_agent.settings.load import load  # noqa: PLC0415 - as above
 
     limit = duration_option("--within", within, as_json=as_json)
     if not limit:
         stop("--within is no time at all; give more, such as 30s", as_json=as_json)
     try:
-        session = Session(load(config), device, _Passing() if verbose else None)
-    except SettingsError as error:
-        stop(str(error), as_json=as_json, code=os.EX_CONFIG)
+        session = Session(loaded(config, as_json=as_json), device, _Passing() if verbose else None)
     except LookupError as error:
         stop(str(error), as_json=as_json)
     heard: list[Reading] = []

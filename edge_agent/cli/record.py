@@ -1,7 +1,6 @@
 """``edge-agent record``: write down all that passes on a port, for a bug report."""
 
 import asyncio
-import os
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
@@ -13,6 +12,7 @@ import typer
 from edge_agent.bus.tap import Direction
 from edge_agent.cli.borrowing import having
 from edge_agent.cli.ending import duration_option, stop, until_stopped
+from edge_agent.cli.options import CONFIG, ConfigFile, loaded
 from edge_agent.cli.say import say
 from edge_agent.language import tr
 
@@ -36,9 +36,7 @@ def record(  # noqa: PLR0913 - one parameter for each option
     device: Annotated[
         str, typer.Option(help=tr("Read this device of the configuration at its interval."))
     ] = "",
-    config: Annotated[
-        Path, typer.Option("--config", "-c", readable=False, help=tr("The configuration file."))
-    ] = Path("/etc/edge-agent/agent.toml"),
+    config: ConfigFile = CONFIG,
     for_: Annotated[
         str, typer.Option("--for", metavar="DURATION", help=tr('End by itself, such as "1m"; else Ctrl-C.'))
     ] = "",
@@ -57,8 +55,6 @@ def record(  # noqa: PLR0913 - one parameter for each option
     from edge_agent.bus.serial import BusError, SerialFormat  # noqa: PLC0415 - as above
     from edge_agent.onsite.capture import Head, Recorder, told  # noqa: PLC0415 - as above
     from edge_agent.onsite.session import Session  # noqa: PLC0415 - as above
-    from edge_agent.settings.error import SettingsError  # noqa: PLC0415 - as above
-    from edge_agent.settings.load import load  # noqa: PLC0415 - as above
     from edge_agent.settings.units import size  # noqa: PLC0415 - as above
 
     if bool(port) == bool(device):
@@ -75,14 +71,12 @@ def record(  # noqa: PLR0913 - one parameter for each option
     work: Callable[[], Coroutine[Any, Any, None]]
     try:
         if device:
-            session = Session(load(config), device, tap)
+            session = Session(loaded(config), device, tap)
             head = Head(str(session.serial), session.settings.driver, told(session.chosen))
             port, work = session.port, partial(_ask, session)
         else:
             form = SerialFormat.parse(serial)
             head, work = Head(str(form)), partial(_listen, Address.parse(port), form, tap)
-    except SettingsError as error:
-        stop(str(error), code=os.EX_CONFIG)
     except (LookupError, ValueError) as error:
         stop(str(error))
     try:

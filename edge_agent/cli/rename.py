@@ -1,15 +1,13 @@
 """``edge-agent rename``: another site or gateway id."""
 
-import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edge_agent.cli.ending import stop, until_stopped
-from edge_agent.cli.options import CONFIG, ConfigFile, Yes
+from edge_agent.cli.options import CONFIG, ConfigFile, Yes, loaded
 from edge_agent.cli.say import say
 from edge_agent.language import tr
-from edge_agent.settings.error import SettingsError
 
 if TYPE_CHECKING:
     from edge_agent.outbox.renaming import Owed
@@ -33,13 +31,9 @@ def rename(
     from edge_agent.outbox.rows import Identity  # noqa: PLC0415
     from edge_agent.outbox.store import DamagedError, OutboxError  # noqa: PLC0415
     from edge_agent.settings import edit  # noqa: PLC0415
-    from edge_agent.settings.load import load  # noqa: PLC0415
     from edge_agent.settings.replace import replace_file  # noqa: PLC0415
 
-    try:
-        found = load(config)
-    except SettingsError as error:
-        stop(str(error), code=os.EX_CONFIG)
+    found = loaded(config)
     was = Identity(found.gateway.site, found.gateway.id)
     to = Identity(
         _id("--site", site) if site else was.site, _id("--gateway", gateway) if gateway else was.gateway

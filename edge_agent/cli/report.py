@@ -1,17 +1,15 @@
 """``edge-agent report``: the commissioning report for the customer's file."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from edge_agent.cli.ending import INTERRUPTED, stop, until_stopped
-from edge_agent.cli.options import CONFIG, ConfigFile
+from edge_agent.cli.options import CONFIG, ConfigFile, loaded
 from edge_agent.cli.say import say
 from edge_agent.cli.status import Socket
 from edge_agent.language import tr
-from edge_agent.settings.error import SettingsError
 
 if TYPE_CHECKING:
     from edge_agent.status import Status
@@ -34,12 +32,8 @@ def report(
     # what only this verb needs
     from edge_agent import commissioning  # noqa: PLC0415
     from edge_agent.clock import SystemClock  # noqa: PLC0415
-    from edge_agent.settings.load import load  # noqa: PLC0415
 
-    try:
-        found = load(config)
-    except SettingsError as error:
-        stop(str(error), code=os.EX_CONFIG)
+    found = loaded(config)
     clock = SystemClock(found.clock.trust)
     now = clock.wall_ms() if clock.trusted() else None
     title = tr("Commissioning report {site} / {gateway}", site=found.gateway.site, gateway=found.gateway.id)

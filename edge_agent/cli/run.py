@@ -5,13 +5,12 @@ from typing import Annotated
 
 import typer
 
+from edge_agent.cli.options import CONFIG, ConfigFile
 from edge_agent.language import tr
 
 
 def run(
-    config: Annotated[
-        Path, typer.Option("--config", "-c", readable=False, help=tr("The configuration file."))
-    ] = Path("/etc/edge-agent/agent.toml"),
+    config: ConfigFile = CONFIG,
     *,
     socket: Annotated[
         Path | None,

@@ -1,7 +1,6 @@
 """The broker of the demo: mosquitto if installed, else amqtt in this process, or one that the user names."""
 
 import secrets
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
@@ -11,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from edge_agent.demo import amqtt_broker, mosquitto
 from edge_agent.demo.broken import DemoError
+from edge_agent.demo.free_port import free_port
 from edge_agent.demo.login import Login
 
 SECRET = "demo-broker"  # noqa: S105 - the name of a file, not what is in it
@@ -67,7 +67,7 @@ def own_login(directory: Path) -> Login:
     So a subscriber that was left running is let in again.
     """
     kept = directory / "broker.port"
-    port = _free_port(int(kept.read_text("ascii")) if kept.exists() else 0)
+    port = free_port(int(kept.read_text("ascii")) if kept.exists() else 0)
     kept.write_text(f"{port}\n", "ascii")
     secret = directory / "secrets" / SECRET
     password = secret.read_text("utf-8").strip() if secret.exists() else secrets.token_hex(12)
@@ -91,15 +91,3 @@ def login_of(url: str) -> Login:
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     address = f"{parts.scheme}://{host}:{port}"
     return Login(address, unquote(parts.username or ""), unquote(parts.password or ""))
-
-
-def _free_port(wanted: int) -> int:
-    for port in (wanted, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise DemoError("no free port on 127.0.0.1; end some programs that listen there")

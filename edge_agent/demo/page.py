@@ -1,9 +1,10 @@
 """The operators' page of the demo: where it is, and who may log in."""
 
 import secrets
-import socket
 from dataclasses import dataclass
 from pathlib import Path
+
+from edge_agent.demo.free_port import free_port
 
 _USUAL = 8080
 
@@ -29,17 +30,4 @@ def prepare(outbox: Path) -> OperatorsPage:
         return OperatorsPage()
     password = secrets.token_hex(6)
     users.set_password(users.place(outbox), "admin", password, "operator")
-    return OperatorsPage(f"127.0.0.1:{_free_port()}", password)
-
-
-def _free_port() -> int:
-    """Return the usual port, or where another program has it any that is free."""
-    for port in (_USUAL, 0):
-        with socket.socket() as tried:
-            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                tried.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(tried.getsockname()[1])
-    return _USUAL
+    return OperatorsPage(f"127.0.0.1:{free_port(_USUAL)}", password)
