@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from edge_agent.kept import Stream
+from edge_agent.kept import EVENT_META, Stream
 from edge_agent.outbox import ledger
 from edge_agent.outbox.delivery import Delivery
 from edge_agent.outbox.ledger import Entry, Made, Told
@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 _LOW_MARK, _NO_LONGER_FULL = 0.95, 0.8  # of the limit
 _ROW_BYTES = 100  # about
 _LOOK_EVERY = 256  # rows
+_NO_END = 2**62  # a log id that is never reached
 _LEAST, _MOST = 256, 50_000  # rows that are looked through in one transaction
 
 
@@ -35,12 +36,16 @@ class Piece(NamedTuple):
 
 
 class Found(NamedTuple):
-    """A piece of the log, both ends included: how many rows it has, and which are to go."""
+    """A piece of the log, both ends included: how many rows it has, and which are to go.
+
+    Of history, events from ``events_from`` on stay: they may still be owed where no reading is.
+    """
 
     first_id: int
     last_id: int
     rows: int
     pieces: Sequence[Piece]
+    events_from: int
 
 
 class _Unsure(NamedTuple):
@@ -108,7 +113,8 @@ class Capacity:
         if held <= self.max_size:
             return gone
         left, self._appended = max(_MOST, 16 * self._appended), 0
-        floor = min((delivery.scan_from for delivery in deliveries), default=None)
+        floor = min((delivery.readings_from for delivery in deliveries), default=_NO_END)
+        owed = floor, min((delivery.scan_from for delivery in deliveries), default=_NO_END)
         for stage in (Stage("history", ()), *stages(streams.values(), cares)):
             history = stage.name == "history"  # nobody is owed it: it goes first
             while (excess := held - _LOW_MARK * self.max_size) > 0:
@@ -117,7 +123,7 @@ class Capacity:
                     return gone
                 rows = min(_MOST, left, max(_LEAST, int(excess / _ROW_BYTES)))
                 stood = self._stood.get(stage.name, 0)
-                found = await self._db.run(_look, stage, stood, floor if history else None, rows)
+                found = await self._db.run(_look, stage, stood, owed if history else (_NO_END, 0), rows)
                 if found is None:
                     break
                 gone += await self._give_up(stage, found, deliveries)
@@ -183,21 +189,25 @@ def _entry(piece: Piece, lost: Part, every: int | None) -> Entry:
     return Entry(piece.stream, *lost, *piece[3:], "capacity", every)
 
 
-def _look(db: sqlite3.Connection, stage: Stage, from_id: int, floor: int | None, rows: int) -> Found | None:
-    """Look through the next rows; None when there are none."""
+def _look(
+    db: sqlite3.Connection, stage: Stage, from_id: int, owed: tuple[int, int], rows: int
+) -> Found | None:
+    """Look through the next rows, None without any. ``owed``: from where on readings are, and events."""
     last, found = db.execute(
         "SELECT max(id), count(*) FROM (SELECT id FROM log WHERE id >= ? AND id < ? ORDER BY id LIMIT ?)",
-        (from_id, 2**62 if floor is None else floor, rows),
+        (from_id, owed[0], rows),
     ).fetchone()
     if not found:
         return None
-    where, arguments = _going(stage, from_id, last)
+    looked = Found(from_id, last, found, (), owed[1])
+    if stage.name == "history":
+        return looked
+    where, arguments = _going(stage, looked)
     ends = db.execute(
         f"SELECT stream, min(id), max(id) FROM log WHERE {where} GROUP BY stream ORDER BY stream",  # noqa: S608 - no input in it
         arguments,
     ).fetchall()
-    pieces = [] if stage.name == "history" else [_piece(db, *end) for end in ends]
-    return Found(from_id, last, found, pieces)
+    return looked._replace(pieces=[_piece(db, *end) for end in ends])
 
 
 def _piece(db: sqlite3.Connection, stream: int, first_id: int, last_id: int) -> Piece:
@@ -209,18 +219,19 @@ def _piece(db: sqlite3.Connection, stream: int, first_id: int, last_id: int) -> 
     return Piece(stream, first, last, *began, *ended)
 
 
-def _going(stage: Stage, first_id: int, last_id: int) -> tuple[str, list[int]]:
+def _going(stage: Stage, found: Found) -> tuple[str, list[int]]:
     """Return what a statement says of the rows in a piece that are to go."""
+    ends = [found.first_id, found.last_id]
     if stage.name == "history":
-        return "id BETWEEN ? AND ?", [first_id, last_id]
+        return f"id BETWEEN ? AND ? AND (id < ? OR meta != {EVENT_META})", [*ends, found.events_from]
     whole, thin = (f"stream IN ({','.join(map(str, streams))})" for streams in (stage.whole, stage.thin))
     which = f"({whole} OR ({thin} AND seq % {stage.every}))" if stage.thin else whole
-    return f"id BETWEEN ? AND ? AND {which}", [first_id, last_id]
+    return f"id BETWEEN ? AND ? AND {which}", ends
 
 
 def _write(db: sqlite3.Connection, unsure: _Unsure, now: Told) -> list[Made]:
     """Write the ledger and delete the rows, in one transaction. Written twice, it is done once."""
-    where, arguments = _going(unsure.stage, unsure.found.first_id, unsure.found.last_id)
+    where, arguments = _going(unsure.stage, unsure.found)
     with transaction(db):
         if db.execute(f"SELECT 1 FROM log WHERE {where} LIMIT 1", arguments).fetchone() is None:  # noqa: S608 - no input in it
             return [one for entry in unsure.entries for one in ledger.known(db, entry)]

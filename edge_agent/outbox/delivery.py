@@ -20,8 +20,9 @@ class Delivery:
 
     ``backlog`` is the number of kept readings that were not acknowledged, ``last_id`` the log id of the
     newest row on disk. The uplink sets ``on_kept``, which hears of every commit, ``low_water``, which gives
-    the lowest log id that may still be owed: there a restart begins to read; and ``losses_taken``, the ledger
-    entry up to which none may grow any more.
+    the lowest log id that may still be owed: there a restart begins to read; ``low_water_of_readings``, the
+    same but for events; and ``losses_taken``, the ledger entry up to which none may grow any more.
+    ``outlived`` is the outbox's: whether a row is older than acknowledged ones are kept for.
     """
 
     def __init__(self, name: str, opened: Opened, db: Store) -> None:
@@ -34,6 +35,8 @@ class Delivery:
         self.last_id = opened.next_id - 1
         self.on_kept: Callable[[Sequence[Run], Sequence[Declared]], None] | None = None
         self.low_water: Callable[[], int] | None = None
+        self.low_water_of_readings: Callable[[], int] | None = None
+        self.outlived: Callable[[Row], bool] = lambda _row: False
         self.losses_taken: Callable[[], int] = lambda: sys.maxsize
         self._db = db
         self._shares = {
@@ -67,6 +70,12 @@ class Delivery:
         if self.low_water is not None:
             self._scan_from = max(self._scan_from, self.low_water())
         return self._scan_from
+
+    @property
+    def readings_from(self) -> int:
+        """The lowest log id of which a reading may still be owed; only events are owed below it."""
+        found = self.scan_from
+        return found if self.low_water_of_readings is None else max(found, self.low_water_of_readings())
 
     @property
     def owed(self) -> int:

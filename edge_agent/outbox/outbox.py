@@ -64,14 +64,15 @@ class Outbox:
         self.learn_time, self.clock_known = self._learning.learn, self._learning.known
         self.commands, self.memory = Commands(db, self.timeline, clock), Memory(opened.memory)
         self._something, self._now = asyncio.Event(), asyncio.Event()
-        self._recipients = Recipients(db, opened, selections, self._something.set)
+        self._retention = Retention(db, self.timeline, clock, policy, opened.first_id)
+        marking, old = self._something.set, self._retention.outlived
+        self._recipients = Recipients(db, opened, selections, marking, old)
         self.kept, self.lost = opened.kept, opened.lost
         self.left = Carried()  # what could not be written before the end, to go on elsewhere
         self._db, self._witness, self._policy, self._clock = db, witness, policy, clock
         self._selections = selections
         self._testimony, self._damaged = Testimony(), False
         db.on_damage = self._note_damage
-        self._retention = Retention(db, self.timeline, policy.replay, policy.max_size, opened.first_id)
         self._capacity, self._roster = Capacity(db, policy.max_size), Roster()
         self._handover = Handover(policy.memory)
         self.news = News(db, opened, self._handover, self._recipients, self._something.set)
@@ -147,7 +148,7 @@ class Outbox:
                 raise DiskError(f"cannot be written now ({error}); free space, and try again") from None
             self._policy, self._selections = policy, uplinks
             self._handover.most, self._capacity.max_size = policy.memory, policy.max_size
-            self._retention.limit(policy.replay, policy.max_size)
+            self._retention.limit(policy)
             for (stream, _), of in zip(enrolled, devices, strict=True):
                 self.streams.setdefault(stream, Stream(stream, self.epoch, of.device, 1))
             await self._recipients.change(now, uplinks)
@@ -290,7 +291,7 @@ class Outbox:
         drop_below = 0
         if not self._closing:
             floor = min(marks.scan_from.values(), default=next_id)
-            drop_below = await self._retention.drop_below(floor, now, self._marking.rows)
+            drop_below = await self._retention.drop_below(floor, self._marking.rows)
         self._marking.done(now)  # the batch is repeated until it is written
         return replace(batch, marks=marks, drop_below=drop_below, declared=declared)
 

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
-from edge_agent.kept import runs
+from edge_agent.kept import Row, runs
 from edge_agent.outbox import ledger
 from edge_agent.outbox.apart import GONE, Selection
 from edge_agent.outbox.delivery import Delivery
@@ -25,7 +25,8 @@ log = logging.getLogger(__name__)
 class Recipients:
     """All of them, by name: ``configured`` are those of the configuration, ``parked`` those that left it.
 
-    ``on_unmarked`` is told when many readings were acknowledged since the last marks.
+    ``on_unmarked`` is told when many readings were acknowledged since the last marks; ``outlived`` says
+    whether a row is older than acknowledged ones are kept for.
     """
 
     def __init__(
@@ -34,12 +35,14 @@ class Recipients:
         opened: Opened,
         selections: Mapping[str, Selection],
         on_unmarked: Callable[[], None] = lambda: None,
+        outlived: Callable[[Row], bool] = lambda _row: False,
     ) -> None:
-        self._db, self._since, self._on_unmarked = db, opened.parked, on_unmarked
+        self._db, self._since = db, opened.parked
+        self._on_unmarked, self._outlived = on_unmarked, outlived
         self.configured = {name: Delivery(name, opened, db) for name in selections}
         self.parked = {name: Delivery(name, opened, db) for name in opened.parked}
         for delivery in self:
-            delivery.on_unmarked = on_unmarked
+            delivery.on_unmarked, delivery.outlived = on_unmarked, outlived
 
     def __iter__(self) -> Iterator[Delivery]:
         """Go through all deliveries."""
@@ -59,7 +62,7 @@ class Recipients:
         new = {name: Delivery(name, now, self._db) for name in now.uplinks if name not in before}
         for delivery in new.values():
             await delivery.count()
-            delivery.on_unmarked = self._on_unmarked
+            delivery.on_unmarked, delivery.outlived = self._on_unmarked, self._outlived
         for name, delivery in self.configured.items():
             if name not in selections:
                 _tell_parked(name, delivery)

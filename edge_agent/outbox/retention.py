@@ -1,6 +1,9 @@
 """What leaves the outbox: readings that every uplink has, once they are old or the file is full."""
 
+from edge_agent.clock import Clock
+from edge_agent.kept import Row
 from edge_agent.outbox import transactions
+from edge_agent.outbox.rows import Policy
 from edge_agent.outbox.store import Store
 from edge_agent.outbox.timeline import Timeline
 
@@ -10,17 +13,25 @@ _LEAST = 4096  # rows that go at a time: fewer would write the same pages again 
 class Retention:
     """Decides, now and then, below which log id everything may go. Ages are running time, never wall time."""
 
-    def __init__(self, db: Store, timeline: Timeline, replay: float, max_size: int, first_id: int) -> None:
-        self._db, self._timeline = db, timeline
+    def __init__(self, db: Store, timeline: Timeline, clock: Clock, policy: Policy, first_id: int) -> None:
+        self._db, self._timeline, self._clock = db, timeline, clock
         self._first_id = first_id
-        self.limit(replay, max_size)
+        self.limit(policy)
 
-    def limit(self, replay: float, max_size: int) -> None:
-        """Keep so long from now on, in seconds, and no more than so many bytes."""
-        self._replay_ms = replay * 1000
-        self._max_size = max_size
+    def limit(self, policy: Policy) -> None:
+        """Keep as long from now on, and no more, as this says."""
+        self._replay_ms, self._max_size = policy.replay * 1000, policy.max_size
 
-    async def drop_below(self, floor: int, now_ms: int, appended: int) -> int:
+    def outlived(self, row: Row) -> bool:
+        """Say whether a row is older than any is kept for whose uplinks have it."""
+        return self._is_old(row.boot, row.mono_ms)
+
+    def _is_old(self, boot: int, mono_ms: int) -> bool:
+        running = self._timeline.running_ms
+        now_ms = running(self._timeline.boot, self._clock.mono_ms())
+        return now_ms - running(boot, mono_ms) > self._replay_ms
+
+    async def drop_below(self, floor: int, appended: int) -> int:
         """Return the log id below which all rows may go, 0 for none.
 
         ``floor`` is the lowest id that any uplink is still owed; ``appended`` how many rows came since the
@@ -30,9 +41,7 @@ class Retention:
         if row is None or row[0] > floor:
             return 0
         id_, boot, mono_ms = row
-        running = self._timeline.running_ms
-        old = running(self._timeline.boot, now_ms) - running(boot, mono_ms) > self._replay_ms
-        if old or await self._db.run(transactions.bytes_held) > self._max_size:
+        if self._is_old(boot, mono_ms) or await self._db.run(transactions.bytes_held) > self._max_size:
             return id_
         return 0
 

@@ -12,6 +12,7 @@ class Delivery(Protocol):
     """One uplink's share of the log, and what it is still owed of it.
 
     ``retired``: the devices that are gone from it, and in which event (stream and number) that was told.
+    ``outlived`` says whether a row is older than what is acknowledged is kept for.
     """
 
     streams: dict[int, Stream]
@@ -22,6 +23,8 @@ class Delivery(Protocol):
     last_id: int
     on_kept: Callable[[Sequence[Run], Sequence[Declared]], None] | None
     low_water: Callable[[], int] | None
+    low_water_of_readings: Callable[[], int] | None
+    outlived: Callable[[Row], bool]
     losses_taken: Callable[[], int]
 
     @property

@@ -1,5 +1,6 @@
 """What follows when a broker does not take a message: is it the reading's fault, or the uplink's? Pure."""
 
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,6 +8,8 @@ from typing import NamedTuple
 
 from edge_agent.backoff import Backoff
 from edge_agent.kept import Row
+
+log = logging.getLogger(__name__)
 
 NOBODY = 0x10  # MQTT 5.0, 3.4.2.1: no matching subscribers
 TOO_LARGE = 0x95  # MQTT 5.0, 2.4: Packet too large
@@ -45,17 +48,23 @@ class Refusal(NamedTuple):
 class Gate:
     """Holds readings back after a refusal of the uplink: then one message at a time probes.
 
-    Times are seconds, monotonic.
+    ``base``: where the gateway's topics lie; ``events``: those of events, where it holds these alone. Times
+    are seconds, monotonic.
     """
 
+    base: str
+    events: str = ""
     problem: str = ""
     _opens_at: float = 0.0
     _backoff: Backoff = field(default_factory=Backoff)
 
-    def refused(self, now: float, problem: str) -> float:
+    def refused(self, now: float, refusal: Refusal) -> float:
         """Close for a while; return for how long. What was on its way meanwhile does not make it longer."""
+        problem = refusal.problem(self.base, self.events)
         if self.problem == problem and now < self._opens_at:
             return self._opens_at - now
+        if self.problem != problem:
+            log.warning("%s; nothing is given up", problem)
         self.problem = problem
         pause = self._backoff.next()
         self._opens_at = now + pause

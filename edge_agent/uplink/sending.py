@@ -1,7 +1,6 @@
 """One connection's work: announce what is here, then send live readings first and the backlog beside them."""
 
 import asyncio
-import logging
 import random
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -33,8 +32,6 @@ from edge_agent.uplink.ways import Ways
 from edge_agent.uplink.window import Window
 from edge_agent.uplink.within import within
 
-log = logging.getLogger(__name__)
-
 _MOST_LIVE = 20_000  # rows; then the log has them
 _HEALTH_EVERY_S = 30.0
 _STATE_EVERY_S = 1.0
@@ -61,7 +58,8 @@ class Sending:
         self._ended: asyncio.Future[str] = self._loop.create_future()
         self.descriptions = Descriptions(passing(settings.send))
         self._said = Announcements(gateway, self._topics, delivery, self.descriptions, remembered.last)
-        self._gate, self._event_gate = Gate(), Gate()
+        base, events = self._topics.base, self._topics.event("#")
+        self._gate, self._event_gate = Gate(base), Gate(base, events)
         self._hungry, self._quiet = asyncio.Event(), asyncio.Event()
         self._losses, self._timers = Losses(gateway, self._topics, delivery), Timers()
         self._rejections = Rejections(delivery, self._losses, self._suspects)
@@ -102,6 +100,7 @@ class Sending:
         )
         session.on_ack, session.on_closed = self._acked, self._broke
         self._delivery.on_kept, self._delivery.low_water = self._kept, self._low_water
+        self._delivery.low_water_of_readings = partial(self._low_water, events=False)
         self._delivery.losses_taken = lambda: self._losses.taken
         now, delay = self._loop.time(), random.uniform(0, self._settings.spread)  # noqa: S311 - jitter
         self._hold_until = self._remembered.hold_until(now, self._gateway.clock_wait)
@@ -127,7 +126,7 @@ class Sending:
         finally:
             self._hearing.end()
             self._delivery.rewind()
-            self._delivery.on_kept = self._delivery.low_water = None
+            self._delivery.on_kept = self._delivery.low_water = self._delivery.low_water_of_readings = None
             self._end("over")  # an acknowledgement that is told only now would come too late
             self.flights.close()
             self._timers.close()
@@ -271,6 +270,9 @@ class Sending:
             self.pump()
             return
         if run is not None and flight.lane is not None:
+            if flight.lane is self._ways.events.lane and self._rejections.outlived(run.rows[0]):
+                self._hungry.set()
+                return
             flight.lane.put_back(run)
             if refusal.of_the_reading:
                 self._suspects.refused(run.rows)
@@ -282,11 +284,7 @@ class Sending:
         elif flight.loss is not None:
             self._losses.put_back(flight.loss)
         gate = self._gate_of(flight.lane)
-        events = self._topics.event("#") if gate is self._event_gate else ""
-        problem = refusal.problem(self._topics.base, events)
-        if problem != gate.problem:
-            log.warning("%s; nothing is given up", problem)
-        self._timers.after(f"gate {id(gate)}", gate.refused(self._loop.time(), problem), self.pump)
+        self._timers.after(f"gate {id(gate)}", gate.refused(self._loop.time(), refusal), self.pump)
 
     def _acked(self, mid: int, refusal: Refusal | None) -> None:
         if self._ended.done() or (flight := self.flights.acked(mid)) is None:
@@ -333,8 +331,9 @@ class Sending:
         self._ways.open(self._loop.time())
         self.pump()
 
-    def _low_water(self) -> int:
-        places = self._rejections.low_water(), self._ways.low_water(), self._loading.low_water()
+    def _low_water(self, *, events: bool = True) -> int:
+        owed = self._ways.low_water(events=events)
+        places = self._rejections.low_water(), owed, self._loading.low_water()
         return min((id_ for id_ in places if id_ is not None), default=self._delivery.last_id + 1)
 
     def _broke(self, reason: str) -> None:

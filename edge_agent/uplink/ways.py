@@ -64,12 +64,16 @@ class Ways:
         drains = self.history.waits or self._flights.history
         return self.history.drain_s(now) if drains else None
 
-    def low_water(self) -> int | None:
-        """The lowest log id that waits or is on its way, and is owed; None where there is none."""
+    def low_water(self, *, events: bool) -> int | None:
+        """The lowest log id that waits or is on its way, and is owed; None where there is none.
+
+        ``events``: of these, too; else of readings alone.
+        """
+        lanes = self._owed if events else self._owed[:2]
         places = (
-            self._flights.low_water(self._owed),
-            self.events.low_water(),
+            self._flights.low_water(lanes),
             self.live.low_water(),
             self.history.low_water(),
+            self.events.low_water() if events else None,
         )
         return min((id_ for id_ in places if id_ is not None), default=None)

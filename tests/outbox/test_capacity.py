@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from edge_agent.kept import Declared, Run
+from edge_agent.event import Event
+from edge_agent.kept import EVENT_META, Declared, Run
 from edge_agent.outbox import capacity, transactions
 from edge_agent.outbox.delivery import Delivery
 from edge_agent.outbox.outbox import Outbox
@@ -255,3 +256,38 @@ async def test_numbers_stay_known_where_marks_fail_before_room_is_made(
         last = {device: outbox.last_seq(device) for device in ("d1", "d2")}
     async with opened(left, clock) as outbox:
         assert {device: outbox.last_seq(device) for device in last} == last == {"d1": 3_000, "d2": 1}
+
+
+async def test_an_event_that_nobody_takes_costs_no_reading(path: Path) -> None:
+    """What is acknowledged makes room, though an older event is owed; and the event stays."""
+    clock = FakeClock()
+    cares = {"meter": Care(when_full="refuse")}
+    outbox = await open_outbox(path, clock, kept_by=policy(max_size=_CAP), devices=())
+    try:
+        await outbox.enroll(
+            "meter", "hash", '{"channels":{"temperature":{},"humidity":{}}}', NAMES, cares["meter"]
+        )
+        await outbox.news.enroll()
+        city = outbox.deliveries["city"]
+        outbox.news.tell(Event("offline", "meter", clock.mono_ms(), "why"))
+
+        def take(runs: Sequence[Run], _: Sequence[Declared]) -> None:
+            for run in runs:
+                if run.rows[0].meta != EVENT_META:
+                    city.settle(run.stream, run.first, run.last)
+
+        city.on_kept = take
+        city.low_water, city.low_water_of_readings = lambda: 1, lambda: city.last_id + 1
+        for number in range(_MANY):
+            outbox.keep(reading("meter", number))
+            if not number % 100:
+                clock.wait(10_000)  # marks are due
+                assert await outbox.flush()
+        assert await outbox.flush()
+        assert (outbox.lost, city.backlog, city.owed) == (0, 0, 1)
+        assert not outbox._capacity.full
+    finally:
+        await outbox.close()
+    rows = ask(path, "SELECT count(*), sum(meta = 0), min(id) FROM log")
+    assert rows == [(rows[0][0], 1, 1)]
+    assert rows[0][0] < _MANY - 500

@@ -117,13 +117,14 @@ async def running(  # noqa: PLR0913 - each is a knob that one test turns
     clock: Clock | None = None,
     clock_wait: float = 120.0,
     retry: float = 0.2,
+    replay: float = 3600,
     start: bool = True,
     carry_out: Mapping[str, Carry] | None = None,
 ) -> AsyncIterator[Rig]:
     """Open an outbox in a folder and run an uplink on it. ``retry``: the most that its back-off waits."""
     clock = clock or SystemClock("always")
     outbox = await Outbox.open(
-        folder / "outbox.db", Identity(SITE, GATEWAY), Policy(0.02, 20_000, 3600, 10**9), clock, ["city"]
+        folder / "outbox.db", Identity(SITE, GATEWAY), Policy(0.02, 20_000, replay, 10**9), clock, ["city"]
     )
     metas = {device: _meta(device) for device in DEVICES}
     for device, meta in metas.items():

@@ -4,18 +4,22 @@ import asyncio
 import json
 import re
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from edge_agent.backoff import Backoff
 from edge_agent.contract.messages import EventMessage
 from edge_agent.event import Event
 from edge_agent.outbox.apart import Selection
 from edge_agent.outbox.outbox import Outbox
+from edge_agent.uplink.refusals import Gate
 from tests.faults.broker import running as broker_running
 from tests.faults.gateway import Gateway, config
 from tests.faults.stub import Behaviour, Stub
+from tests.outbox.world import ask
 from tests.uplink.rig import BASE, DEVICES, Listener, Rig, listening, running, settings
 
 _METER, _ROOM = DEVICES
@@ -97,6 +101,43 @@ async def test_an_acl_without_events_stops_nothing_else(tmp_path: Path) -> None:
             served.allow("topic readwrite #")
             await served.reload()
             await rig.until(lambda: not _owed(rig.outbox))
+
+
+async def test_events_that_are_refused_do_not_hold_the_log_for_ever(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the replay window they are declared and set aside; what is allowed later goes on."""
+    monkeypatch.setattr("edge_agent.uplink.sending.Gate", partial(Gate, _backoff=Backoff(0.05, 0.1)))
+    listener = ("user listener", "topic read #")
+    async with broker_running(tmp_path / "broker", acl=True) as served:
+        served.allow(*_NO_EVENTS, f"topic read {BASE}/status", *listener)
+        await served.reload()
+        own = settings(served.port, protocol="5")
+        async with (
+            listening(served.port, "-u", "listener") as heard,
+            running(tmp_path, own, replay=1) as rig,
+        ):
+            _tell(rig, "offline", "online", "late")
+            await rig.until(lambda: "refuses events" in rig.uplink.status().problem)
+            assert _owed(rig.outbox) == 3, "at first they are only held"
+            rig.keep(5)
+            await rig.until(lambda: not rig.outbox.waiting and not _owed(rig.outbox))
+            delivery = rig.outbox.deliveries["city"]
+            await rig.until(lambda: delivery.scan_from == delivery.last_id + 1)
+            await heard.until(lambda: len(heard.of("loss")) == 3)
+            served.allow(f"topic write {BASE}/#", f"topic read {BASE}/status", *listener)
+            await served.reload()
+            _tell(rig, "online")
+            await heard.until(lambda: [event["seq"] for event in _events(heard)] == [4])
+            await rig.until(lambda: not rig.uplink.status().problem)
+    losses = [said.payload for said in heard.heard if said.kind == "loss"]
+    assert {(loss["device"], loss["reason"]) for loss in losses} == {("gateway", "rejected")}
+    declared = {(loss["seq"], loss["from_seq"], loss["to_seq"]) for loss in losses}
+    assert declared == {(1, 1, 1), (2, 2, 2), (3, 3, 3)}, "they may come again after a reconnect"
+    ((kept,),) = ask(tmp_path / "outbox.db", "SELECT count(*) FROM quarantine")
+    assert kept == 3
+    told = [record for record in caplog.records if "older than outbox.replay" in record.message]
+    assert len(told) == 1, "one line, not one for each"
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])

@@ -68,7 +68,7 @@ async def test_live_readings_go_before_many_losses(tmp_path: Path) -> None:
 async def test_a_gate_that_is_shut_holds_few_in_memory_and_lets_entries_grow(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge_agent.uplink.sending.Gate", lambda: Gate(_backoff=Backoff(0.05, 0.1)))
+    monkeypatch.setattr("edge_agent.uplink.sending.Gate", partial(Gate, _backoff=Backoff(0.05, 0.1)))
     stub_says = {"code": 0x87}
 
     def verdict(message: Published) -> int:
