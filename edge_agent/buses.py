@@ -6,10 +6,11 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, supp
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from edge_agent.bus.line import SerialLine, SerialStream
+from edge_agent.bus.line import SerialLine
 from edge_agent.bus.mbap import registers_at
 from edge_agent.bus.ports import medium
 from edge_agent.bus.serial import BusError
+from edge_agent.bus.unasked import SerialStream
 from edge_agent.collect import radio_tasks, tasks
 from edge_agent.collect.asking import Asking
 from edge_agent.collect.device import Device
@@ -76,7 +77,7 @@ class Buses:
         format_ = self.layout.formats[device.bus]
         if record.over is Over.STREAM:
             assert record.cut is not None, "a talker's driver says how its bytes are cut"
-            stream = self._lines[device.bus] = SerialStream(bus.port, format_, record.cut)
+            stream = self._lines[device.bus] = SerialStream(bus.port, format_, record.cut, lately=made.lately)
             setup = partial(record.setup, part.chosen) if record.setup else None
             return tasks.listen(made, part.opened, stream, setup)
         line = self._lines.get(device.bus)
@@ -85,7 +86,7 @@ class Buses:
                 bus.port, format_, gap=bus.gap, direction=bus.direction
             )
         assert isinstance(line, SerialLine), "a talker has its bus for itself"
-        place = line.place(device.gap)
+        place = line.place(device.gap, made.lately)
         asking = self.asked[made.id] = Asking(device.interval)
         if record.over is Over.LINE:
             return tasks.ask(made, part.opened, place, place, asking)

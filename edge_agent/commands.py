@@ -14,6 +14,7 @@ from edge_agent.collect.asking import Asking
 from edge_agent.collect.device import Device
 from edge_agent.contract.commands import LogLevelArgs, NoArgs, ReadArgs, SetIntervalArgs
 from edge_agent.driver import Fault
+from edge_agent.fault import said
 from edge_agent.settings.model import Config
 from edge_agent.status import Status
 from edge_agent.uplink.downlink import CannotError, Carry
@@ -42,7 +43,7 @@ class Own:
         """Return what carries out each command, by its name."""
         return {
             "ping": self._ping,
-            "identify": self._identify,
+            "identify": self.identify,
             "log-level": self._log_level,
             "read": self.read,
             "set-interval": self._set_interval,
@@ -51,7 +52,8 @@ class Own:
     async def _ping(self, _args: NoArgs) -> dict[str, Any]:
         return {"uptime_s": round(self._status().uptime_s, 1)}
 
-    async def _identify(self, _args: NoArgs) -> dict[str, Any]:
+    async def identify(self, _args: NoArgs) -> dict[str, Any]:
+        """Say what this gateway is."""
         now, gateway = self._status(), self._config().gateway
         return {
             "version": __version__,
@@ -91,7 +93,7 @@ class Own:
         except TimeoutError:
             raise CannotError(f"{args.device} was not asked within {_READ_WITHIN_S:.0f} s") from None
         except (Fault, BusError) as error:
-            raise CannotError(f"{type(error).__name__}: {error}") from None
+            raise CannotError(said(error)) from None
         if reading is None:
             raise CannotError(f"{args.device} says nothing that counts")
         return {

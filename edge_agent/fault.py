@@ -5,6 +5,11 @@ class Fault(Exception):  # noqa: N818 - the word of the design
     """Something about this frame or answer; never about the program."""
 
 
+def said(error: Exception) -> str:
+    """Write what went wrong as it is shown and logged: ``Garbled: checksum``."""
+    return f"{type(error).__name__}: {error}"
+
+
 class NotMine(Fault):
     """A well-formed frame that is for someone else, or is no measurement. Ignored without a trace."""
 

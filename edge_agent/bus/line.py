@@ -1,14 +1,15 @@
-"""A port with one owner: a line on which one asks and is answered, or a talker to listen to."""
+"""A port with one owner, on which one asks and is answered."""
 
 import asyncio
 import math
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from edge_agent.bus.busy import Busy
 from edge_agent.bus.echo import PastEcho
 from edge_agent.bus.framing import Framer
+from edge_agent.bus.lately import Lately
 from edge_agent.bus.overheard import Overheard
 from edge_agent.bus.owing import Exchange, Owing
 from edge_agent.bus.place import Place
@@ -17,7 +18,8 @@ from edge_agent.bus.serial import BusError, Direction, SerialFormat
 from edge_agent.bus.stream import ByteStream
 from edge_agent.bus.tap import Tap
 from edge_agent.bus.turns import Turns
-from edge_agent.driver import Cut, Fault, Garbled, Line, NoAnswer, Refused
+from edge_agent.driver import Cut, Fault, Garbled, NoAnswer, Refused
+from edge_agent.fault import said
 
 BYTE_GAP = 0.5
 """The longest pause inside an answer, in seconds.
@@ -93,9 +95,12 @@ class SerialLine:
         """Return the share of the last minute or so in which the line was taken, 0 to 1."""
         return self._busy.share(asyncio.get_running_loop().time())
 
-    def place(self, quiet: float = 0.0) -> Place:
-        """Return a place for one device, that needs so many seconds of silence around its exchanges."""
-        return Place(self, quiet)
+    def place(self, quiet: float = 0.0, lately: Lately | None = None) -> Place:
+        """Return a place for one device, that needs so many seconds of silence around its exchanges.
+
+        ``lately`` takes note of these.
+        """
+        return Place(self, quiet, lately)
 
     async def exchange(  # noqa: PLR0913 - as in the contract
         self,
@@ -126,15 +131,21 @@ class SerialLine:
         loop = asyncio.get_running_loop()
         while True:
             await self._turns.take(place.due)
-            began = loop.time()
+            began, sent, heard = loop.time(), b"", bytearray()
             try:
                 stream = await self._port.stream()
-                await self._wait_for_quiet(stream, place)
+                await self._wait_for_quiet(stream, place, heard)
                 free_at = self._free_at(place, exchange)
                 if free_at <= loop.time():
-                    return await self._ask(stream, place, exchange)
+                    sent = exchange.request
+                    heard.clear()
+                    frame = await self._ask(stream, place, exchange, heard)
+                    place.note(sent, frame)
+                    return frame
             except (Fault, BusError) as fault:
                 self.failures[type(fault).__name__] += 1
+                if sent or heard:
+                    place.note(sent, bytes(heard), said(fault))
                 raise
             finally:
                 ended = loop.time()
@@ -157,7 +168,8 @@ class SerialLine:
         """Give the port back. An exchange that is under way raises BusError."""
         self._port.close()
 
-    async def _wait_for_quiet(self, stream: ByteStream, place: Place) -> None:
+    async def _wait_for_quiet(self, stream: ByteStream, place: Place, heard: bytearray) -> None:
+        """Drop what is said until then. ``heard`` takes it, where it does not end."""
         loop = asyncio.get_running_loop()
         gap = max(self._gap, place.quiet, self._last_quiet, stream.seconds(QUIET_CHARACTERS))
         give_up = loop.time() + max(BABBLE, 2 * gap)
@@ -168,7 +180,9 @@ class SerialLine:
                     f"{stream.port} is never quiet; look for a second master, or for a device that "
                     "speaks unasked or at another speed"
                 )
-            self._overhear(await stream.read(quiet_at), stream)
+            piece = await stream.read(quiet_at)
+            heard += piece
+            self._overhear(piece, stream)
 
     def _overhear(self, piece: bytes, stream: ByteStream) -> None:
         self.skipped += len(piece)
@@ -182,7 +196,7 @@ class SerialLine:
             self._overheard.answered_by(exchange.cut, exchange.within, now),
         )
 
-    async def _ask(self, stream: ByteStream, place: Place, exchange: Exchange) -> bytes:
+    async def _ask(self, stream: ByteStream, place: Place, exchange: Exchange, heard: bytearray) -> bytes:
         loop = asyncio.get_running_loop()
         _set_speed(stream, exchange.speed or self._port.serial_format.baud)
         self._last_quiet = place.quiet
@@ -196,23 +210,24 @@ class SerialLine:
         if exchange.answer_speed:
             await asyncio.sleep(gone_at + SETTLE - loop.time())
             _set_speed(stream, exchange.answer_speed)
-        frame, others_asked = await self._answer(stream, exchange, gone_at)
+        frame, others_asked = await self._answer(stream, exchange, gone_at, heard)
         if self._owing.claimed(place, frame, loop.time()):
             raise Garbled(f"an answer on {stream.port} that could be a late one to another question")
         if not others_asked:
             self._owing.answered(place)
         return frame
 
-    async def _answer(self, stream: ByteStream, exchange: Exchange, gone_at: float) -> tuple[bytes, bool]:
+    async def _answer(
+        self, stream: ByteStream, exchange: Exchange, gone_at: float, heard: bytearray
+    ) -> tuple[bytes, bool]:
         """Return the first frame that comes in time, and whether another master may have asked the same.
 
-        Then either answer is right, and the other one is still to come.
+        Then either answer is right, and the other one is still to come. ``heard`` takes all that comes.
         """
         answer_by, echoed_by = gone_at + exchange.within, gone_at + _LATEST_ECHO
         others_asked = False
         cut = PastEcho(exchange.request, exchange.cut)
         framer = Framer(cut, exchange.longest)
-        heard = bytearray()
         latest = answer_by + max(stream.seconds(exchange.longest), 2 * BYTE_GAP)
         frames: list[bytes] = []
         try:
@@ -254,95 +269,3 @@ def _set_speed(stream: ByteStream, speed: int) -> None:
         stream.set_speed(speed)
     except ValueError as error:
         raise Refused(f"{error}; set a speed that this adapter has") from error
-
-
-class SerialStream:
-    """The owner of one serial port at whose far end a device speaks unasked.
-
-    ``frames`` cuts what it says with the driver's ``cut``; no more than ``limit`` bytes wait for the rest of
-    their frame. ``exchanges`` counts frames; ``skipped`` bytes that were in none or that nobody took in time.
-    """
-
-    def __init__(
-        self,
-        port: str,
-        serial_format: SerialFormat,
-        cut: Cut,
-        *,
-        limit: int = 4096,
-        tap: Tap | None = None,
-    ) -> None:
-        self.exchanges = 0
-        self._port = Port(port, serial_format, tap=tap)
-        self._framer = Framer(cut, limit)
-        self._dropped = 0
-        self._ours = asyncio.Event()  # the port is not lent
-        self._ours.set()
-
-    @property
-    def problem(self) -> str:
-        """Return "" while the port is well, else what is wrong with it."""
-        return self._port.problem
-
-    @property
-    def reopened(self) -> int:
-        """Return how often the port came back."""
-        return self._port.reopened
-
-    @property
-    def skipped(self) -> int:
-        """Return how many bytes were in no frame."""
-        return self._framer.skipped + self._dropped
-
-    async def frames(self, prepare: Callable[[Line], Awaitable[None]] | None = None) -> AsyncIterator[bytes]:
-        """Yield whole frames until the port goes. ``prepare`` may ask the device first, and raises no Fault.
-
-        After a BusError this may be called again, as often as one likes: it first waits until the next
-        try to open the port is due.
-
-        Raises:
-            BusError: the port is gone, or cannot be opened.
-        """
-        while True:
-            await self._ours.wait()
-            try:
-                stream = await self._opened(prepare)
-                while True:
-                    for frame in await self._heard(stream):
-                        self.exchanges += 1
-                        yield frame
-            except BusError:
-                if self._ours.is_set():  # else it is lent, and comes back
-                    raise
-
-    async def _opened(self, prepare: Callable[[Line], Awaitable[None]] | None) -> ByteStream:
-        await asyncio.sleep(self._port.retry_in())
-        stream = await self._port.stream()
-        self._framer.clear()
-        if prepare is not None:
-            await prepare(SerialLine(self._port, self._port.serial_format))
-            with suppress(ValueError):  # then the port has gone, and reading it says so
-                stream.set_speed(self._port.serial_format.baud)
-        return stream
-
-    async def _heard(self, stream: ByteStream) -> list[bytes]:
-        heard = await stream.read(missing=self._framer.missing)
-        if stream.dropped:
-            self._dropped += stream.dropped
-            stream.dropped = 0
-            self._framer.clear()  # what it holds has lost its continuation
-        return self._framer.feed(heard)
-
-    @asynccontextmanager
-    async def lent(self) -> AsyncIterator[None]:
-        """Let another program have the port meanwhile. A reader of ``frames`` hears nothing as long."""
-        self._ours.clear()
-        self._port.release()
-        try:
-            yield
-        finally:
-            self._ours.set()
-
-    async def close(self) -> None:
-        """Give the port back. A reader of ``frames`` gets a BusError."""
-        self._port.close()

@@ -53,6 +53,13 @@ class Mbap:
         return modbus.answered(question, answer[_HEADER.size :])
 
 
+def meaning(request: bytes, answer: bytes) -> tuple[Read, bytes]:
+    """Return the question of a request with its header, and the data of its answer. Raises as for RTU."""
+    asking = request[_HEADER.size :]
+    question = modbus.read_request(asking + modbus.crc16(asking).to_bytes(2, "little"))
+    return question, modbus.answered(question, answer[_HEADER.size :])
+
+
 def registers_at(port: str, line: Line, within: float = 1.0) -> Registers:
     """Return the registers of the devices on a line to that port: framed for TCP, or as on any line.
 

@@ -184,6 +184,12 @@ def answered(question: Read, answer: bytes) -> bytes:
     return answer[_BEFORE_DATA:]
 
 
+def meaning(request: bytes, answer: bytes) -> tuple[Read, bytes]:
+    """Return the question of a request frame, and the data of its answer. Raises as both do."""
+    question = read_request(request)
+    return question, parse(question, answer)
+
+
 class Rtu:
     """The registers of the Modbus devices on a line.
 

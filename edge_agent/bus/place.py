@@ -4,6 +4,7 @@ import math
 from contextlib import suppress
 from typing import Protocol
 
+from edge_agent.bus.lately import Lately
 from edge_agent.bus.owing import Exchange
 from edge_agent.driver import Cut, Garbled, NoAnswer
 
@@ -24,20 +25,26 @@ class Place:
 
     ``due`` is the loop's time at which the device is due: of those who wait for the line, the earliest goes
     first. ``quiet`` are the seconds of silence it needs before a request and after its answer, where that is
-    more than the line's. ``spent`` are the seconds of the line that were used for it.
+    more than the line's. ``spent`` are the seconds of the line that were used for it. ``lately`` takes
+    note of what passes.
 
     A request that fails is sent once more, unless the one before failed too: a device that is dead, or was
     never heard, costs the line one try.
     """
 
-    def __init__(self, line: Carrier, quiet: float = 0.0) -> None:
+    def __init__(self, line: Carrier, quiet: float = 0.0, lately: Lately | None = None) -> None:
         self.due, self.quiet, self.spent = -math.inf, quiet, 0.0
-        self._line, self._well = line, False
+        self._line, self._lately, self._well = line, lately, False
 
     @property
     def retry_in(self) -> float:
         """Return the seconds for which every exchange will raise BusError at once; 0 when it may work."""
         return self._line.retry_in
+
+    def note(self, sent: bytes, heard: bytes, fault: str = "") -> None:
+        """Take note of an exchange that is over, where somebody wants to know."""
+        if self._lately is not None:
+            self._lately.add(sent, heard, fault)
 
     async def exchange(  # noqa: PLR0913 - as in the contract
         self,

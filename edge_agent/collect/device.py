@@ -6,9 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+from edge_agent.bus.lately import Lately
 from edge_agent.clock import Clock
 from edge_agent.collect.remembering import Remembering, Ways
 from edge_agent.driver import Channel, Fault, NoAnswer, NotMine, Sample
+from edge_agent.fault import said
 from edge_agent.processing.hold import Holds, hold, next_due, tick
 from edge_agent.processing.plan import Memorable, Plan
 from edge_agent.processing.step import Memory, step
@@ -32,6 +34,7 @@ class Device:
     but ``keep``, readings are all that leaves. ``on_availability`` is told when the device goes or comes
     back; ``reason`` says in words why it is not online. ``problem`` lasts until the next good frame,
     ``not_set_up`` until the device follows. ``away`` says why it cannot be heard now, "" while it can.
+    ``lately`` has its last frames.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class Device:
         self.expect_s = 10.0
         self.on_availability: Callable[[str], None] = lambda _id: None
         self.faults: Counter[str] = Counter()
+        self.lately = Lately()
         self.problem = ""
         self.not_set_up = ""
         self.away = ""
@@ -165,7 +169,8 @@ class Device:
         """Count what went wrong with a frame or an answer; somebody else's frame is nobody's fault."""
         if not isinstance(fault, NotMine):
             self.faults[type(fault).__name__] += 1
-            self.problem = f"{type(fault).__name__}: {fault}"
+            self.problem = said(fault)
+            self.lately.failed(self.problem)
             self._cause = "no answer" if isinstance(fault, NoAnswer) else "silence"
 
     def bus_gone(self, why: str) -> None:

@@ -5,9 +5,11 @@ import random
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, closing
 
+from edge_agent.bus.lately import Lately
 from edge_agent.collect.device import Device
 from edge_agent.collect.schedule import Schedule
 from edge_agent.driver import SIGNAL, Advertisement, Answerer, Beacon, Fault, Gatt, Sample
+from edge_agent.fault import said
 
 _FIRST_WITHIN = 60.0  # seconds over which the first connections are spread
 _SHORTEST_INTERVAL = 60.0  # a connection costs the device's battery
@@ -20,12 +22,29 @@ def hear(device: Device, beacon: Beacon) -> Callable[[Advertisement, bool], None
         if not new:
             device.present()
             return
+        device.lately.add(b"", advert)
         try:
             device.heard([*beacon.decode(advert), Sample(SIGNAL.name, advert.rssi)])
         except Fault as fault:
             device.fault(fault)
 
     return tell
+
+
+class _Noted:
+    """A connection of whose characteristics note is taken."""
+
+    def __init__(self, gatt: Gatt, lately: Lately) -> None:
+        self._gatt, self._lately = gatt, lately
+
+    async def read(self, characteristic: str) -> bytes:
+        try:
+            value = await self._gatt.read(characteristic)
+        except Fault as fault:
+            self._lately.add(characteristic, b"", said(fault))
+            raise
+        self._lately.add(characteristic, value)
+        return value
 
 
 async def held(device: Device) -> None:
@@ -51,8 +70,10 @@ async def connect(
             began = loop.time()
             try:
                 async with connected() as gatt:
-                    device.heard(await driver.poll(gatt))
+                    device.heard(await driver.poll(_Noted(gatt, device.lately)))
             except Fault as fault:
+                if not device.lately.since(began):
+                    device.lately.add("", b"", said(fault))
                 device.fault(fault)
                 schedule.failed(loop.time(), loop.time() - began)
             else:

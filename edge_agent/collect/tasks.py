@@ -7,13 +7,14 @@ from contextlib import closing
 from functools import partial
 from typing import TypeVar
 
-from edge_agent.bus.line import SerialStream
 from edge_agent.bus.place import Place
 from edge_agent.bus.serial import BusError
+from edge_agent.bus.unasked import SerialStream
 from edge_agent.collect.asking import Asking
 from edge_agent.collect.device import Device
 from edge_agent.collect.schedule import Schedule
 from edge_agent.driver import Answerer, Fault, Line, Read, Registers, Talker
+from edge_agent.fault import said
 
 _FIRST_WITHIN = 1.0  # seconds over which the first questions to many devices are spread
 _BUS_PAUSE = 1.0  # seconds, at least, until a bus that is gone is asked again
@@ -66,6 +67,7 @@ async def listen(
         while True:
             try:
                 async for frame in stream.frames(prepare):
+                    device.lately.add(b"", frame)
                     try:
                         device.heard(driver.decode(frame))
                     except Fault as fault:
@@ -81,7 +83,7 @@ async def _set_up(device: Device, setup: Callable[[Line], Awaitable[None]], line
     except TimeoutError:
         device.is_set_up(f"it takes longer than {_SETUP_WITHIN:g} s")
     except Fault as fault:
-        device.is_set_up(f"{type(fault).__name__}: {fault}")
+        device.is_set_up(said(fault))
     else:
         device.is_set_up()
 

@@ -11,6 +11,8 @@ from edge_agent.agent import Agent
 from edge_agent.bus.serial import BusError
 from edge_agent.configuring import Configuring
 from edge_agent.contract.commands import ReadArgs
+from edge_agent.control.frames import OfDeviceArgs, tell_frames
+from edge_agent.control.identify import IdentifyArgs, identify
 from edge_agent.control.past import PastArgs, tell_past
 from edge_agent.control.scanning import ScanAirArgs, ScanArgs, scan_air, scan_port
 from edge_agent.control.server import Carry, Tell
@@ -157,6 +159,8 @@ VERBS: Mapping[str, Verb] = {
     "undo": Verb(_undo, UndoArgs),
     "read": Verb(_read, ReadArgs),
     "past": Verb(tell_past, PastArgs),
+    "frames": Verb(tell_frames, OfDeviceArgs),
+    "identify": Verb(identify, IdentifyArgs),
 }
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from edge_agent.backoff import Backoff
-from edge_agent.bus.line import SerialStream
 from edge_agent.bus.serial import BusError, SerialFormat
+from edge_agent.bus.unasked import SerialStream
 from edge_agent.demo.wire import Wire
 from edge_agent.driver import Frame, Need, Skip
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from edge_agent.bus.line import SerialLine, SerialStream
+from edge_agent.bus.line import SerialLine
 from edge_agent.bus.modbus import Rtu
 from edge_agent.bus.serial import SerialFormat
+from edge_agent.bus.unasked import SerialStream
 from edge_agent.clock import SystemClock
 from edge_agent.collect import tasks
 from edge_agent.collect.asking import Asking

@@ -1,0 +1,56 @@
+"""What is kept of the last frames, and what of it is shown."""
+
+import pytest
+
+from edge_agent.bus.lately import FAILED, LAST, LONGEST, Lately
+from edge_agent.bus.veil import in_hex
+
+
+def test_few_are_kept_and_what_failed_stays() -> None:
+    lately = Lately()
+    for number in range(FAILED + 2):
+        lately.add(b"?", bytes([number]), "Garbled: checksum")
+    for number in range(LAST + 5):
+        lately.add(b"?", b"!%d" % number)
+    told = lately.all()
+    assert [one.heard for one in told[:2]] == [b"!24", b"!23"]
+    assert [one.heard for one in told[LAST:]] == [b"\x05", b"\x04", b"\x03", b"\x02"]
+    assert {one.fault for one in told[:LAST]} == {""}
+
+
+def test_each_is_cut_short_and_says_how_long_it_was() -> None:
+    lately = Lately()
+    lately.add(bytes(8), bytes(1000))
+    (one,) = lately.all()
+    assert (len(one.heard), one.size) == (LONGEST, 1000)
+
+
+def test_what_decoding_finds_wrong_marks_the_last_one() -> None:
+    lately = Lately()
+    lately.failed("Garbled: of nothing")
+    lately.add(b"", b"a")
+    lately.add(b"", b"b")
+    lately.failed("Implausible: too hot")
+    lately.failed("Implausible: told twice")
+    assert [one.fault for one in lately.all()] == ["Implausible: too hot", ""]
+
+
+@pytest.mark.parametrize(
+    ("heard", "shown"),
+    [
+        ("FE 68 61 01 00 00 00 00 68 11 04 33 33 34 33 14 16", ""),
+        (  # DL/T 645-2007, command 14: identifier, password, operator, value
+            "68 61 01 00 00 00 00 68 14 06 33 35 78 9A BC DE 11 16 AA",
+            "68 61 01 00 00 00 00 68 14 06 .. .. .. .. .. .. 11 16 AA",
+        ),
+        (
+            "68 61 01 00 00 00 00 68 04 08 33 35",
+            "68 61 01 00 00 00 00 68 04 08 .. ..",
+        ),
+        ("68 61 01 00 00 00 00 68 91 04 33 33 34 33 14 16", ""),  # an answer
+        ("01 50 31 02 28 31 32 33 34 29 03 66", "01 50 31 02 28 .. .. .. .. 29 03 66"),  # P1 (1234)
+        ("00 FF 68 68", ""),
+    ],
+)
+def test_what_may_be_a_password_is_not_shown(heard: str, shown: str) -> None:
+    assert in_hex(bytes.fromhex(heard)) == (shown or heard)
