@@ -132,11 +132,20 @@ def _silent(device: DeviceStatus) -> str:
 
 def as_json(status: Status) -> dict[str, Any]:
     """Return it as ``edge-agent status --json`` prints it; docs/operate.md says what each key means."""
-    told = asdict(status)
+    told = _fields(status)
     told["wrong"] = list(wrong(status))
-    for device in told["devices"]:
+    told["devices"] = devices = [_fields(device) for device in status.devices]
+    for device in devices:
         device["quality"] = {channel: list(said) for channel, said in device["quality"].items()}
+    told["uplinks"] = [_fields(uplink) for uplink in status.uplinks]
+    told["buses"] = [_fields(bus) for bus in status.buses]
+    told["board"] = status.board and asdict(status.board)
     return told
+
+
+def _fields(shape: DeviceStatus | UplinkStatus | BusStatus | Status) -> dict[str, Any]:
+    """A tenth of ``asdict``, which copies all that is in them too."""
+    return {field: getattr(shape, field) for field in shape.__dataclass_fields__}
 
 
 def from_json(told: Mapping[str, Any]) -> Status:

@@ -1,9 +1,13 @@
-"""What changes, told to the browsers that look: one event a second at most, and only what differs."""
+"""What changes, told to the browsers that look: one event a second at most, and only what differs.
+
+A part of a page is rendered once for all that show it in one language, however many look.
+"""
 
 import asyncio
 import json
-from collections.abc import Callable
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
@@ -16,6 +20,24 @@ _EVERY_S = 1.0
 _SLOW_S = 10.0  # until a browser that does not read is dropped
 _SILENT_TICKS = 15  # then a comment, so that proxies keep the connection
 _MOST = 12  # browsers at once
+_ROWS_AT_ONCE = 20  # rendered between two turns of the event loop: nothing else should wait for a page
+
+
+class Part(NamedTuple):
+    """A row, or another part of a page.
+
+    ``mark`` tells whether it differs, ``text`` is its id and its HTML, as JSON.
+    """
+
+    mark: object
+    text: str
+
+
+class View(NamedTuple):
+    """What a browser shows: the page of a device, "" for the overview, in a language."""
+
+    language: str
+    device: str
 
 
 class Live:
@@ -23,9 +45,10 @@ class Live:
 
     def __init__(self, ask: Ask, pages: Pages) -> None:
         self._ask, self.pages = ask, pages
-        self._lookers = 0
         self._seen: tuple[float, Status] | None = None
-        self._asking = asyncio.Lock()
+        self._asking, self._rendering = asyncio.Lock(), asyncio.Lock()
+        self.lookers = Counter[View]()
+        self._shown: dict[View, tuple[Status, Mapping[str, Part]]] = {}
 
     async def status(self) -> Status:
         """Return how the agent does, at most a second old."""
@@ -35,32 +58,69 @@ class Live:
                 self._seen = now, from_json(await self._ask("status", {}))
             return self._seen[1]
 
+    async def parts(self, view: View, *, anew: bool) -> Mapping[str, Part]:
+        """Return what a view consists of now, by id.
+
+        ``anew``: all of it is rendered, for one who has nothing yet: the ages in the others' are of the past.
+        """
+        async with self._rendering:
+            status = await self.status()
+            of, known = self._shown.get(view, (None, {}))
+            if anew or of is not status:
+                known = await self._rendered(view, status, {} if anew else known)
+                if view in self.lookers:
+                    self._shown[view] = status, known
+            return known
+
+    async def _rendered(self, view: View, status: Status, known: Mapping[str, Part]) -> dict[str, Part]:
+        """Return all parts: what differs from those that are known is rendered."""
+        parts: dict[str, Part] = {}
+        rendered = 0
+        for id_, template, mark, values in _parts(status, view.device):
+            part = known.get(id_)
+            if part is None or mark is None or part.mark != mark:
+                html = self.pages.render(template, view.language, **values)
+                text = f"{json.dumps(id_)}:{json.dumps(html, ensure_ascii=False)}"
+                part = Part(text if mark is None else mark, text)
+                rendered += 1
+                if rendered % _ROWS_AT_ONCE == 0:
+                    await asyncio.sleep(0)
+            parts[id_] = part
+        return parts
+
     def answer(self, language: str, still_in: Callable[[], bool], device: str = "") -> Response:
         """Return what tells one browser, as long as ``still_in`` says that it may know.
 
         ``device``: it shows the page of this one; else the overview.
         """
-        if self._lookers >= _MOST:
+        if self.lookers.total() >= _MOST:
             return Response("too many pages are open", 503)
-        return _Events(self, language, still_in, device)
+        return _Events(self, View(language, device), still_in)
+
+    def gone(self, view: View) -> None:
+        """Take note that a browser does not look any more."""
+        self.lookers[view] -= 1
+        if not self.lookers[view]:
+            del self.lookers[view]
+            self._shown.pop(view, None)
 
 
 class _Events(Response):  # what an endpoint returns must be one
     """Server-sent events for one browser."""
 
-    def __init__(self, live: Live, language: str, still_in: Callable[[], bool], device: str) -> None:
+    def __init__(self, live: Live, view: View, still_in: Callable[[], bool]) -> None:
         super().__init__()
-        self._live, self._language, self._still_in, self._device = live, language, still_in, device
+        self._live, self._view, self._still_in = live, view, still_in
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         live = self._live
-        live._lookers += 1  # noqa: SLF001 - of the same thing
+        live.lookers[self._view] += 1
         gone = asyncio.create_task(_gone(receive), name="console.gone")
         telling = asyncio.create_task(self._tell(send), name="console.live")
         try:
             await asyncio.wait((gone, telling), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            live._lookers -= 1  # noqa: SLF001 - as above
+            live.gone(self._view)
             for task in (gone, telling):
                 task.cancel()
             await asyncio.wait((gone, telling))
@@ -70,10 +130,12 @@ class _Events(Response):  # what an endpoint returns must be one
     async def _tell(self, send: Send) -> None:
         headers = [(b"content-type", b"text/event-stream"), (b"x-accel-buffering", b"no")]
         await _within({"type": "http.response.start", "status": 200, "headers": headers}, send)
-        seen: dict[str, object] = {}
+        seen: Mapping[str, Part] = {}
         silent = 0
         while self._still_in():
-            event = self._event(await self._live.status(), seen)
+            parts = await self._live.parts(self._view, anew=not seen)
+            event = _event(seen, parts)
+            seen = parts
             silent = 0 if event else silent + 1
             if event or silent % _SILENT_TICKS == 0:
                 await _within(
@@ -82,34 +144,29 @@ class _Events(Response):  # what an endpoint returns must be one
             await asyncio.sleep(_EVERY_S)
         await _within({"type": "http.response.body", "body": b"event: out\ndata:\n\n"}, send)
 
-    def _event(self, status: Status, seen: dict[str, object]) -> bytes:
-        """Return an event with the rows and parts that differ from what this browser has; b"" without any."""
-        changed = {}
-        for id_, (template, mark, values) in self._parts(status).items():
-            if seen.get(id_) != mark:
-                seen[id_] = mark
-                changed[id_] = self._live.pages.render(template, self._language, **values)
-        if not changed:
-            return b""
-        return f"data: {json.dumps(changed)}\n\n".encode()
 
-    def _parts(self, status: Status) -> dict[str, tuple[str, object, dict[str, Any]]]:
-        """Return what the page consists of, by id: template, what tells that it differs, values."""
-        if self._device:
-            return {
-                f"now-{device.id}": ("now.html", signature(device), {"device": device})
-                for device in status.devices
-                if device.id == self._device
-            }
-        told = overview(status)
-        parts: dict[str, tuple[str, object, dict[str, Any]]] = {
-            f"device-{device.id}": ("device.html", signature(device), {"device": device})
-            for device in status.devices
-        }
-        for name in ("summary", "ways"):
-            template = f"{name}.html"
-            parts[name] = template, self._live.pages.render(template, self._language, **told), told
-        return parts
+def _event(seen: Mapping[str, Part], parts: Mapping[str, Part]) -> bytes:
+    """Return an event with what differs from what a browser has; b"" without any."""
+    changed = [
+        part.text
+        for id_, part in parts.items()
+        if (old := seen.get(id_)) is not part and (old is None or old.mark != part.mark)
+    ]
+    return f"data: {{{','.join(changed)}}}\n\n".encode() if changed else b""
+
+
+def _parts(status: Status, only: str) -> Iterator[tuple[str, str, object, dict[str, Any]]]:
+    """Yield what a page consists of: id, template, what tells that it differs (None: its HTML), values."""
+    if only:
+        for device in status.devices:
+            if device.id == only:
+                yield f"now-{device.id}", "now.html", signature(device), {"device": device}
+        return
+    for device in status.devices:
+        yield f"device-{device.id}", "device.html", signature(device), {"device": device}
+    told = overview(status)
+    for name in ("summary", "ways"):
+        yield name, f"{name}.html", None, told
 
 
 async def _gone(receive: Receive) -> None:
