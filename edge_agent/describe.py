@@ -1,6 +1,7 @@
 """What a device is, in the words of the MQTT contract: the description that its readings are made under."""
 
 import hashlib
+import math
 
 from edge_agent import driver as contract
 from edge_agent.contract.messages import ChannelMeta, MetaMessage
@@ -26,7 +27,7 @@ def describe(
             name=(told.name if told and own == channel.name else "") or channel.label or None,
             interval_s=device.average or device.interval,
             average_s=device.average if own in means else None,
-            plausible=(told.plausible if told else None) or _bounds(quantity),
+            plausible=_finite(told.plausible) if told and told.plausible else _bounds(quantity),
         )
     message = MetaMessage.model_validate(
         {
@@ -43,6 +44,12 @@ def describe(
     )
     digest = hashlib.sha256(message.payload())  # in order: readings are kept in the order of the channels
     return message.model_copy(update={"hash": digest.hexdigest()[:8]})
+
+
+def _finite(bounds: tuple[float, float]) -> tuple[float | None, float | None]:
+    """Return bounds without the infinite ones, which JSON does not know."""
+    low, high = (bound if math.isfinite(bound) else None for bound in bounds)
+    return low, high
 
 
 def _bounds(quantity: contract.Quantity) -> tuple[float | None, float | None] | None:

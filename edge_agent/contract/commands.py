@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from edge_agent.contract.messages import Id, Seq
+from edge_agent.contract.messages import Count, Id, Seq
 
 
 class Args(BaseModel):
@@ -52,7 +52,7 @@ class ReplayResult(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, defer_build=True)
 
     to_seq: Seq
-    queued: int
+    queued: Count
     unavailable: list[tuple[Seq, Seq, str]]
     pending: list[tuple[Seq, Seq]]
 

@@ -9,11 +9,18 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
-Ms = Annotated[int, Field(ge=0, description="ms since 1970 UTC")]
-Seq = Annotated[int, Field(ge=1)]
+MOST = 2**53 - 1
+"""Of counts, numbers and times: what every JSON parser holds exactly (RFC 8259, 6)."""
+
+Ms = Annotated[int, Field(ge=0, le=MOST, description="ms since 1970 UTC")]
+Seq = Annotated[int, Field(ge=1, le=MOST)]
+Count = Annotated[int, Field(ge=0, le=MOST)]
+Bound = Annotated[int, Field(ge=-MOST, le=MOST)]
 CommandId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")]
 CommandName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
-Value = bool | int | float | str
+Whole = Annotated[int, Field(ge=-(2**63), le=2**64 - 1)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Value = bool | Whole | Number | str
 QualityPair = tuple[Literal["suspect", "bad"], str]
 
 RESERVED_CHANNELS = frozenset({"schema", "gateway", "device", "ts", "availability", "since", "reason"})
@@ -52,11 +59,11 @@ class StatusMessage(Message):
     site: Id
     gateway: Id
     state: Literal["online", "stopped", "offline"]
-    session: int = Field(description="counts CONNECTs; an offline below the highest online seen is ignored")
+    session: Count = Field(description="counts CONNECTs; an offline below the highest online seen is ignored")
     ts: Ms
     epoch: str
     version: str
-    backlog: int
+    backlog: Count
     reason: str | None = None
 
 
@@ -67,11 +74,11 @@ class ChannelMeta(Message):
     unit: str = Field(description="UCUM code")
     kind: Literal["gauge", "counter", "state", "pulse"]
     name: str | None = None
-    interval_s: float | None = None
+    interval_s: Number | None = None
     average_s: Annotated[
-        float | None, Field(description="the mean, lowest or highest of so many seconds, which end at ts")
+        Number | None, Field(description="the mean, lowest or highest of so many seconds, which end at ts")
     ] = None
-    plausible: tuple[float | None, float | None] | None = None
+    plausible: tuple[Number | None, Number | None] | None = None
 
 
 class MetaMessage(Message):
@@ -97,7 +104,7 @@ class ReadingItem(Message):
     values: dict[str, Value]
     quality: dict[str, QualityPair] | None = None
     clock: Literal["repaired", "unsynchronised"] | None = None
-    ts_bounds: tuple[int | None, int | None] | None = None
+    ts_bounds: tuple[Bound | None, Bound | None] | None = None
 
 
 class DataMessage(Message):
@@ -109,7 +116,7 @@ class DataMessage(Message):
     device: Id
     epoch: str
     lane: Literal["live", "history"]
-    settled: int = Field(description="all up to it were acknowledged or declared lost")
+    settled: Count = Field(description="all up to it were acknowledged or declared lost")
     meta: str
     readings: list[ReadingItem]
 
@@ -138,8 +145,8 @@ class LossMessage(Message):
     epoch: str
     seq: Seq = Field(description="number of this declaration")
     from_seq: Seq
-    to_seq: int | None
-    readings: int | None
+    to_seq: Seq | None
+    readings: Count | None
     from_ts: Ms | None = None
     to_ts: Ms | None = None
     reason: Literal["capacity", "overflow", "damage", "rejected", "removed"]
@@ -157,8 +164,8 @@ class EventMessage(Message):
     device: Id = Field(description="gateway: the agent itself")
     epoch: str
     seq: Seq = Field(description="number of this event, among all of the gateway")
-    settled: int = Field(description="all events up to it were acknowledged or declared lost")
-    above: int | None = Field(
+    settled: Count = Field(description="all events up to it were acknowledged or declared lost")
+    above: Count | None = Field(
         None, description="numbers above it and below seq are of events that are not for this broker"
     )
     ts: Ms
@@ -166,25 +173,25 @@ class EventMessage(Message):
     detail: str | None = None
     channel: str | None = Field(None, description="of an alarm")
     alarm: str | None = Field(None, description="its name in the configuration")
-    value: float | None = Field(None, description="that raised it, or ended it")
+    value: Number | None = Field(None, description="that raised it, or ended it")
     clock: Literal["repaired", "unsynchronised"] | None = None
-    ts_bounds: tuple[int | None, int | None] | None = None
+    ts_bounds: tuple[Bound | None, Bound | None] | None = None
 
 
 class DevicesHealth(Message):
     """How many devices are in which availability."""
 
-    online: int
-    late: int
-    offline: int
+    online: Count
+    late: Count
+    offline: Count
 
 
 class BoardHealth(Message):
     """What the gateway's board says of itself; what it does not tell is left out."""
 
-    temperature: float | None = Field(None, description="of the processor, Cel")
-    load: float = Field(description="of the last minute")
-    cores: int
+    temperature: Number | None = Field(None, description="of the processor, Cel")
+    load: Number = Field(description="of the last minute")
+    cores: Count
     throttled: bool | None = Field(None, description="kept slower by heat")
     under_voltage: bool | None = Field(None, description="its supply was too weak")
 
@@ -196,16 +203,16 @@ class HealthMessage(Message):
     site: Id
     gateway: Id
     ts: Ms
-    backlog: int
-    drain_s: float | None = Field(None, description="seconds until the backlog is sent, where that is known")
-    acknowledged: int
-    kept: int
-    lost: int
+    backlog: Count
+    drain_s: Number | None = Field(None, description="seconds until the backlog is sent, where that is known")
+    acknowledged: Count
+    kept: Count
+    lost: Count
     clock: Literal["synchronised", "unsynchronised"]
-    disk_free_mb: int
-    rss_mb: int
+    disk_free_mb: Count
+    rss_mb: Count
     devices: DevicesHealth
-    commands: dict[str, int] | None = Field(
+    commands: dict[str, Count] | None = Field(
         None, description="how many since the start, by what became of them"
     )
     problem: str | None = None

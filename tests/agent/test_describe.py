@@ -56,6 +56,12 @@ def test_it_says_what_the_device_is(tmp_path: Path) -> None:
     assert MetaMessage.model_validate_json(made.payload()) == made
 
 
+def test_a_bound_that_is_open_is_null(tmp_path: Path) -> None:
+    made = _described(tmp_path, "[device.meter-7.channel.power]\nplausible = [-inf, 5000]")
+    assert json.loads(made.payload())["channels"]["power"]["plausible"] == [None, 5000]
+    assert MetaMessage.model_validate_json(made.payload()) == made
+
+
 def test_the_hash_stays_as_long_as_nothing_changes(tmp_path: Path) -> None:
     assert _described(tmp_path).hash == _described(tmp_path).hash
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge_agent.consume.report import line, told
 from edge_agent.contract.examples import EXAMPLES
 from edge_agent.contract.follow import Follower, Key
 from edge_agent.contract.packing import MOST_BYTES, pack
@@ -268,6 +269,15 @@ def test_every_example_is_understood_and_later_keys_are_ignored() -> None:
         (topic("history"), pack(b" " * (MOST_BYTES + 1)), "too large"),
         (topic("history"), pack(b"{}"), "site"),
         (topic("loss"), loss(5, 4), "ends before"),
+        (topic("data"), data([2**53], 0), "readings.0.seq: Input should be less than or equal to"),
+        (topic("data"), data([1], 10**30), "settled"),
+        (topic("data"), data([1], -1), "settled"),
+        (topic("data"), data([1], 0).replace(b'"power": 1', b'"power": 1' + b"0" * 400), "values.power"),
+        (topic("data"), data([1], 0).replace(b'"power": 1', b'"power": NaN'), "values.power"),
+        (topic("data"), data([1], 0).replace(b'"power": 1', b'"power": ' + b"9" * 5000), "JSON"),
+        (topic("loss"), loss(5, 2**60), "to_seq"),
+        (topic("loss"), loss(5, 6, readings=10**20), "readings"),
+        (topic("status"), status("online", 2**64), "session"),
         ("park/v1/east-park/gw-01/data", data([1], 0), "no topic"),
         ("other/park/v1/east-park/gw-01/data/meter-7", data([1], 0), "no topic"),
         ("park/v1/east-park/gw-01/cmd/replay", b"{}", "no topic"),
@@ -277,6 +287,8 @@ def test_what_is_not_of_the_contract_is_refused(where: str, payload: bytes, why:
     follower = Follower()
     assert why in follower.hear(where, payload, NOW).refused
     assert (follower.counts.refused, follower.streams) == (1, {})
+    said = json.loads(json.dumps(told(follower, None, NOW, judged=True)))
+    assert "1 messages refused" in line(said)
 
 
 @settings(max_examples=300)
@@ -284,7 +296,7 @@ def test_what_is_not_of_the_contract_is_refused(where: str, payload: bytes, why:
 def test_nothing_makes_it_fail(where: str, drawn: st.DataObject) -> None:
     """Any JSON, and the examples with any value at any key."""
     anything = st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        st.none() | st.booleans() | st.integers() | st.just(10**4000) | st.floats() | st.text(),
         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
         max_leaves=5,
     )
@@ -294,6 +306,7 @@ def test_nothing_makes_it_fail(where: str, drawn: st.DataObject) -> None:
     for said in (example, drawn.draw(anything)):
         follower.hear(where, json.dumps(said).encode(), NOW)
     assert follower.counts.missing >= 0
+    assert json.dumps(told(follower, None, NOW, judged=True))
 
 
 def test_old_epochs_are_forgotten_but_not_their_counts() -> None:

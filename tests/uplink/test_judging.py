@@ -114,3 +114,12 @@ def test_all_rates_together_leave_ids_remembered_for_a_day() -> None:
     for second in range(86_400):
         taken += sum(rates.allows(name, float(second)) for name in COMMANDS)
     assert 9_000 < taken < 10_000
+
+
+@pytest.mark.parametrize("number", [2**53, 2**63, 10**30])
+def test_a_number_that_no_reading_can_have_is_refused(number: int) -> None:
+    """The file would not know what to do with it."""
+    args = {**GOOD["args"], "to_seq": number}
+    judged = _judged(Incoming(f"{BASE}/cmd/replay", json.dumps(GOOD | {"args": args}).encode()))
+    assert isinstance(judged, Refused)
+    assert judged.reason.startswith("args: to_seq")
