@@ -203,13 +203,17 @@ class Running:
             clock_wait=config.clock.wait,
             availability=self._availability,
             snapshot=self._status,
-            retire=lambda device: outbox.news.tell(Event("retired", device, self._clock.mono_ms()), name),
+            retire=partial(self._retire, name),
         )
         uplink = Uplink(name, settings, gateway, outbox.deliveries[name], self._on_acknowledged)
         if settings.commands:
             carry_out = {**self.own_commands.by_name(), **uplink.commands()}
             uplink.take_commands(Downlink(settings, gateway, outbox.commands.over(name), carry_out))
         return uplink
+
+    def _retire(self, uplink: str, device: str) -> None:
+        event = Event("retired", device, self._clock.mono_ms())
+        self._outbox.news.tell(event, uplink, stays=device in self.layout.parts)
 
     def now(self) -> Moment:
         """Return the time, as far as it is known."""

@@ -23,11 +23,16 @@ Mine = Callable[[Row], bool]
 Retired = dict[str, tuple[int, int]]  # by device: stream and number of the event that tells it
 
 
-def body(event: Event, uplink: str) -> bytes:
-    """Return an event as it lies in the log. ``uplink``: the one that is told of it, "": all are."""
+def body(event: Event, uplink: str, *, stays: bool) -> bytes:
+    """Return an event as it lies in the log.
+
+    ``uplink``: the one that is told of it, "": all are. ``stays``: the device goes on, on other uplinks.
+    """
     said = {"event": event.kind, "device": event.device, "uplink": uplink, "detail": event.detail}
     said |= {"channel": event.channel, "alarm": event.alarm}
     made: dict[str, object] = {key: value for key, value in said.items() if value}
+    if stays:
+        made["stays"] = True
     if event.value is not None:
         made["value"] = event.value
     return orjson.dumps(made)
@@ -41,7 +46,8 @@ def note(db: sqlite3.Connection, rows: Iterable[Row]) -> None:
             of = about(said["device"], said.get("channel", ""), said.get("alarm", ""))
             db.execute(_TOLD, (of, said["event"]))
         elif said["event"] == "retired":
-            db.execute(_UNTOLD, (said["device"],))
+            if "stays" not in said:
+                db.execute(_UNTOLD, (said["device"],))
             db.execute(
                 "INSERT OR REPLACE INTO retired (uplink, device, stream, seq)"
                 " SELECT id, ?, ?, ? FROM uplink WHERE name = ?",

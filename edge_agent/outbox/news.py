@@ -40,10 +40,13 @@ class News:
         self.enrolled[GATEWAY] = Enrolled.of(stream, EVENT_META, ())
         self.known[GATEWAY] = Known(stream, EVENT_META, "", "")
 
-    def tell(self, event: Event, uplink: str = "") -> None:
-        """Take an event over, for all uplinks or for one. It is kept and numbered as readings are."""
-        self._handover.add(self.stream, event.mono_ms, EVENT_META, events.body(event, uplink))
-        if event.kind == "retired":
+    def tell(self, event: Event, uplink: str = "", *, stays: bool = False) -> None:
+        """Take an event over, for all uplinks or for one. It is kept and numbered as readings are.
+
+        ``stays``: the device is retired from that uplink alone, and what was told of it still holds.
+        """
+        self._handover.add(self.stream, event.mono_ms, EVENT_META, events.body(event, uplink, stays=stays))
+        if event.kind == "retired" and not stays:
             for of in [of for of in self.told if of.partition("/")[0] == event.device]:
                 del self.told[of]
         if event.kind == "retired" and uplink in self._recipients.configured:

@@ -46,6 +46,7 @@ def event(gateway: Gateway, topics: Topics, stream: Stream, settled: int, row: R
     """Return the message of an event."""
     said = orjson.loads(row.body)
     said.pop("uplink", None)
+    said.pop("stays", None)
     when = gateway.moment(row.boot, row.mono_ms)
     message = EventMessage.model_validate(
         said

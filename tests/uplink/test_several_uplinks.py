@@ -185,3 +185,61 @@ async def test_the_end_of_the_backlog_is_told_while_it_drains(broker: Broker, tm
             link.rate = None
             await rig.drained()
             assert rig.uplink.status().drain_s is None
+
+
+_TWO = """
+[uplink.park]
+servers = ["mqtt://127.0.0.1:{port}"]
+root = "park/v1"
+[uplink.city]
+servers = ["mqtt://127.0.0.1:%d"]
+root = "city/v1"
+%s
+"""
+
+
+def _events_of(heard: Listener, root: str, device: str) -> list[str]:
+    events = {s.payload["seq"]: s.payload for s in below(heard, root) if s.kind == "event"}
+    return [said["event"] for _, said in sorted(events.items()) if said["device"] == device]
+
+
+def _cleared(heard: Listener, root: str) -> set[str]:
+    return {said.topic.partition("/gw-01/")[2] for said in below(heard, root) if said.payload == {}}
+
+
+async def test_an_uplink_that_was_down_while_a_device_was_taken_away_clears_it_later(
+    broker: Broker, heard: Listener, gateways: Gateway
+) -> None:
+    async with Proxy(broker.port) as proxy:
+        write(gateways, broker.port, _TWO % (proxy.port, ""), ("d1", "d2"))
+        await gateways.start()
+        for root in ("park", "city"):
+            await heard.until(lambda: "online" in _events_of(heard, root, "d2"))  # noqa: B023 - used at once
+        await finished(gateways)
+        await proxy.refuse()
+        write(gateways, broker.port, _TWO % (proxy.port, ""), ("d1",))
+        await gateways.start()
+        await heard.until(lambda: _cleared(heard, "park") == {"meta/d2", "state/d2"})
+        assert await gateways.stop() == 0, gateways.tail()
+        assert "retired" not in _events_of(heard, "city", "d2")
+        await gateways.start()
+        await proxy.listen()
+        await heard.until(lambda: _cleared(heard, "city") == {"meta/d2", "state/d2"})
+        await finished(gateways)
+    for root in ("park", "city"):
+        assert _events_of(heard, root, "d2") == ["online", "retired"]
+
+
+async def test_a_device_that_leaves_one_uplink_is_told_nothing_twice_on_the_other(
+    broker: Broker, heard: Listener, gateways: Gateway
+) -> None:
+    for life, more in enumerate(("", 'send = { without = ["d2"] }', 'send = { without = ["d2"] }'), 1):
+        write(gateways, broker.port, _TWO % (broker.port, more), ("d1", "d2"))
+        await gateways.start()
+        await heard.until(lambda: _events_of(heard, "park", "gateway") == ["restarted"] * life)  # noqa: B023 - used at once
+        await gateways.until(lambda said: {"online"} == {of["availability"] for of in said["devices"]}, 60)
+        if more:
+            await heard.until(lambda: _cleared(heard, "city") == {"meta/d2", "state/d2"})
+        await finished(gateways)
+    assert _events_of(heard, "park", "d2") == ["online"]
+    assert _events_of(heard, "city", "d2") == ["online", "retired"]
