@@ -58,7 +58,7 @@ new-driver: $(VENV)/.dev ## Begin a driver: make new-driver NAME=foo
 	@$(MAKE) --no-print-directory install
 	@$(MAKE) --no-print-directory pages
 
-pages: $(VENV)/.dev ## Write the generated parts of the drivers' pages, docs/devices.md and docs/reference.md
+pages: $(VENV)/.dev ## Write the generated parts of the drivers' pages, docs/devices.md, docs/reference.md and docs/api
 	@for driver in drivers/*/vectors.toml drivers/*/*/vectors.toml; do \
 		folder=$${driver%/*}; \
 		$(BIN)/edge-agent drivers page "$${folder##*/}" > "$$folder/page.new" || exit 1; \
@@ -66,6 +66,7 @@ pages: $(VENV)/.dev ## Write the generated parts of the drivers' pages, docs/dev
 	done
 	@$(BIN)/edge-agent drivers table > docs/devices.new && mv docs/devices.new docs/devices.md
 	@$(BIN)/python scripts/reference.py > docs/reference.new && mv docs/reference.new docs/reference.md
+	@$(BIN)/python -m edge_agent.console.openapi > docs/api/openapi.new && mv docs/api/openapi.new docs/api/openapi.json
 
 words: $(VENV)/.dev ## Bring the translations in step with the code, and say what is not translated
 	@$(BIN)/python -m scripts.words

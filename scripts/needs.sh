@@ -29,6 +29,7 @@ need shellcheck command -v shellcheck
 need faketime command -v faketime
 need chromium command -v chromium
 need "fonts-wqy-microhei fontconfig" sh -c 'fc-list :lang=zh | grep -q .'
+need curl command -v curl
 need nodejs command -v node
 need npm command -v npm
 need prometheus command -v promtool

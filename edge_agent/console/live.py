@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
@@ -20,6 +21,7 @@ _EVERY_S = 1.0
 _SLOW_S = 10.0  # until a browser that does not read is dropped
 _SILENT_TICKS = 15  # then a comment, so that proxies keep the connection
 _MOST = 12  # browsers at once
+_LONGEST_S = 3600.0  # of one answer; then a browser asks again
 _ROWS_AT_ONCE = 20  # rendered between two turns of the event loop: nothing else should wait for a page
 
 
@@ -94,7 +96,7 @@ class Live:
         ``device``: it shows the page of this one; else the overview.
         """
         if self.lookers.total() >= _MOST:
-            return Response("too many pages are open", 503)
+            raise HTTPException(503, "too many pages are open; close one")
         return _Events(self, View(language, device), still_in)
 
     def gone(self, view: View) -> None:
@@ -112,7 +114,11 @@ class _Events(Response):  # what an endpoint returns must be one
         super().__init__()
         self._live, self._view, self._still_in = live, view, still_in
 
-    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "HEAD":
+            await _begin(send)
+            await _within({"type": "http.response.body"}, send)
+            return
         live = self._live
         live.lookers[self._view] += 1
         gone = asyncio.create_task(_gone(receive), name="console.gone")
@@ -128,11 +134,14 @@ class _Events(Response):  # what an endpoint returns must be one
             telling.result()
 
     async def _tell(self, send: Send) -> None:
-        headers = [(b"content-type", b"text/event-stream"), (b"x-accel-buffering", b"no")]
-        await _within({"type": "http.response.start", "status": 200, "headers": headers}, send)
+        await _begin(send)
         seen: Mapping[str, Part] = {}
         silent = 0
+        end = asyncio.get_running_loop().time() + _LONGEST_S
         while self._still_in():
+            if asyncio.get_running_loop().time() >= end:
+                await _within({"type": "http.response.body"}, send)
+                return
             parts = await self._live.parts(self._view, anew=not seen)
             event = _event(seen, parts)
             seen = parts
@@ -167,6 +176,11 @@ def _parts(status: Status, only: str) -> Iterator[tuple[str, str, object, dict[s
     told = overview(status)
     for name in ("summary", "ways"):
         yield name, f"{name}.html", None, told
+
+
+async def _begin(send: Send) -> None:
+    headers = [(b"content-type", b"text/event-stream"), (b"x-accel-buffering", b"no")]
+    await _within({"type": "http.response.start", "status": 200, "headers": headers}, send)
 
 
 async def _gone(receive: Receive) -> None:

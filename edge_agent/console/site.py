@@ -1,6 +1,6 @@
 """Which page is where, and who may see it."""
 
-import logging
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from ipaddress import ip_address
 from pathlib import Path
@@ -16,6 +16,8 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from edge_agent.console import api
+from edge_agent.console.api import Endpoint
 from edge_agent.console.change import Change
 from edge_agent.console.device_form import DeviceForm
 from edge_agent.console.device_page import DevicePage
@@ -24,13 +26,12 @@ from edge_agent.console.live import Live
 from edge_agent.console.login import Door
 from edge_agent.console.overview import Ask, overview
 from edge_agent.console.page import LANGUAGE, Pages, language_of
+from edge_agent.console.refusals import Refusals
 from edge_agent.console.scan import Scans
 from edge_agent.console.sessions import Session
 from edge_agent.language import LANGUAGES
 from edge_agent.settings.console import Console
 from edge_agent.status import as_json
-
-log = logging.getLogger(__name__)
 
 _FOLDER = Path(__file__).parent
 _POLICY = (
@@ -46,8 +47,6 @@ _HEADERS = [
 ]
 _LOCAL_NAMES = ["localhost", "127.0.0.1", "[::1]"]
 """What a browser calls this machine; another name for it is somebody's trick (DNS rebinding)."""
-
-Endpoint = Callable[[Request, Session], Awaitable[Response]]
 
 
 def make(settings: Console, users: Path, ask: Ask, now: Callable[[], float]) -> ASGIApp:
@@ -67,6 +66,7 @@ class _Site:
         self._device_form = DeviceForm(self._change, self._live)
         self._devices = DevicePage(ask, self._live, self._pages)
         self._scans = Scans(self._pages, ask, self._live)
+        self._document: str | None = None
 
     def app(self) -> ASGIApp:
         """Return the application of these pages."""
@@ -82,18 +82,23 @@ class _Site:
             *self._of_change(),
             Route("/device/{id}", seen(self._devices.show)),
             Route("/device/{id}/read", changing(self._operators(self._devices.read)), methods=["POST"]),
-            Route("/api/device/{id}/past", seen(self._devices.past)),
-            Route("/api/status", seen(self._status)),
-            Route("/api/live", seen(self._changes)),
+            *api.routes(self._of_programs(), seen),
             Route("/healthz", self._health),
             Mount("/static", StaticFiles(directory=_FOLDER / "static")),
         ]
         local = self._settings.is_local
         names = [Middleware(TrustedHostMiddleware, allowed_hosts=_LOCAL_NAMES)] if local else []
-        refused = {403: self._refused, 404: self._refused, 500: self._refused}
-        return Starlette(
-            routes=routes, middleware=[Middleware(_WithHeaders), *names], exception_handlers=refused
-        )
+        refused = Refusals(self._pages, self._door).all()
+        return _WithHeaders(Starlette(routes=routes, middleware=names, exception_handlers=refused))
+
+    def _of_programs(self) -> dict[str, Endpoint]:
+        """Return what answers each operation of ``/api``."""
+        return {
+            "status": self._status,
+            "past": self._devices.past,
+            "live": self._changes,
+            "openapi": self._openapi,
+        }
 
     def _of_change(self) -> list[Route]:
         """Return the pages that change the configuration: all may look, operators may change."""
@@ -160,9 +165,18 @@ class _Site:
     async def _status(self, _request: Request, _session: Session) -> Response:
         return JSONResponse(as_json(await self._live.status()))
 
+    async def _openapi(self, _request: Request, _session: Session) -> Response:
+        if self._document is None:
+            from edge_agent.console import openapi  # noqa: PLC0415 - hardly ever asked for
+
+            self._document = await asyncio.to_thread(openapi.text)
+        return Response(self._document, media_type="application/json")
+
     async def _changes(self, request: Request, _session: Session) -> Response:
         door = self._door
         device = request.query_params.get("device", "")
+        if device and device not in {one.id for one in (await self._live.status()).devices}:
+            raise HTTPException(404)
         return self._live.answer(language_of(request), lambda: door.session(request) is not None, device)
 
     async def _language(self, request: Request) -> Response:
@@ -178,16 +192,6 @@ class _Site:
             raise HTTPException(404)
         status = await self._live.status()
         return PlainTextResponse("ok" if status.epoch else "starting", 200 if status.epoch else 503)
-
-    async def _refused(self, request: Request, error: Exception) -> Response:
-        code = error.status_code if isinstance(error, HTTPException) else 500
-        if not isinstance(error, HTTPException):
-            log.error("console: %s failed", request.url.path, exc_info=error)
-        if request.url.path.startswith("/api/"):
-            return JSONResponse({"error": {403: "not allowed", 404: "not there"}.get(code, "failed")}, code)
-        return self._pages.answer(
-            request, "refused.html", code, code=code, session=self._door.session(request)
-        )
 
 
 class _WithHeaders:

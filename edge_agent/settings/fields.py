@@ -15,12 +15,12 @@ from edge_agent.bus.serial import SerialFormat
 from edge_agent.contract.commands import COMMANDS
 from edge_agent.settings import secret, units
 
-_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+ID_PATTERN = r"[a-z0-9][a-z0-9_-]{0,62}"
 _LONGEST = 100  # letters of a wrong id that are shown
 
 
 def _id(text: str) -> str:
-    if _ID.fullmatch(text):
+    if re.fullmatch(ID_PATTERN, text):
         return text
     near = re.sub(r"[^a-z0-9_-]+", "-", text.lower()).strip("-_")[:63]
     example = f", such as {near!r}" if near else ""

@@ -43,16 +43,16 @@ class Browser:
     base: str
     cookies: CookieJar = field(default_factory=CookieJar)
 
-    async def get(self, path: str, **headers: str) -> Page:
-        return await asyncio.to_thread(self._ask, path, None, headers)
+    async def get(self, path: str, method: str = "GET", **headers: str) -> Page:
+        return await asyncio.to_thread(self._ask, path, None, headers, method)
 
     async def post(self, path: str, fields: dict[str, str], **headers: str) -> Page:
         told = {"Origin": self.base} | headers
         return await asyncio.to_thread(self._ask, path, urllib.parse.urlencode(fields).encode(), told)
 
-    def _ask(self, path: str, body: bytes | None, headers: dict[str, str]) -> Page:
+    def _ask(self, path: str, body: bytes | None, headers: dict[str, str], method: str = "POST") -> Page:
         opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.cookies))
-        request = urllib.request.Request(self.base + path, body, headers)
+        request = urllib.request.Request(self.base + path, body, headers, method=method)
         try:
             with opener.open(request, timeout=_WITHIN) as answer:
                 at = urllib.parse.urlsplit(answer.url).path

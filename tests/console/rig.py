@@ -2,9 +2,10 @@
 
 import asyncio
 import urllib.error
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any, NoReturn
 
 from edge_agent.console import users
 from tests.cli.running import config, running, sensor
@@ -15,9 +16,14 @@ PASSWORD = "a park in the rain"
 
 
 @asynccontextmanager
-async def console(folder: Path, *, password: str = PASSWORD, more: str = "") -> AsyncIterator[Browser]:
+async def console(
+    folder: Path, *, password: str = PASSWORD, more: str = "", before: str = ""
+) -> AsyncIterator[Browser]:
     """Run it with a sensor; yield a browser once its page answers. Without a password nobody has one."""
-    async with sensor(folder) as tty, console_at(folder, tty, password=password, more=more) as browser:
+    async with (
+        sensor(folder) as tty,
+        console_at(folder, tty, password=password, more=more, before=before) as browser,
+    ):
         yield browser
 
 
@@ -46,3 +52,17 @@ async def answers(browser: Browser) -> None:
             except urllib.error.URLError:
                 pass
             await asyncio.sleep(0.1)
+
+
+async def runs(browser: Browser, *ids: str) -> None:
+    """Wait until these devices run: what a page shows is at most a second old."""
+    async with asyncio.timeout(20):
+        while True:
+            status = (await browser.get("/api/status")).json
+            if [device["id"] for device in status["devices"]] == list(ids):
+                return
+            await asyncio.sleep(0.2)
+
+
+async def no_agent(_verb: str, _args: Mapping[str, Any], *_tell: object) -> NoReturn:
+    raise AssertionError("nobody who is not logged in asks the agent")

@@ -6,25 +6,21 @@ import ssl
 import time
 import urllib.parse
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import pytest
 
 from edge_agent.console import server, site, users
 from edge_agent.settings.console import Console
-from tests.console.rig import PASSWORD
+from tests.console.rig import PASSWORD, no_agent
 from tests.faults.broker import free_port
 from tests.uplink import keys
 
 _FORM = "Content-Type: application/x-www-form-urlencoded"
 _SOON = 30.0  # seconds
-
-
-async def _no_agent(_verb: str, _args: Mapping[str, Any], *_tell: object) -> NoReturn:
-    raise AssertionError("nobody who is not logged in asks the agent")
 
 
 class Served:
@@ -69,7 +65,7 @@ async def serving(folder: Path, *, tls: bool = False) -> AsyncIterator[Served]:
         context = ssl.create_default_context(cafile=folder / "ca.pem")
     settings = Console.model_validate(told)
     users.set_password(folder / "console.json", "admin", PASSWORD, "operator")
-    app = site.make(settings, folder / "console.json", _no_agent, time.monotonic)
+    app = site.make(settings, folder / "console.json", no_agent, time.monotonic)
     task = asyncio.create_task(server.serve(settings, app))
     made = Served(settings.address[1], context)
     try:

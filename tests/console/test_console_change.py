@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edge_agent.console import users
 from tests.console.browser import Browser, Page
-from tests.console.rig import PASSWORD, console
+from tests.console.rig import PASSWORD, console, runs
 
 
 def mark_of(page: Page) -> str:
@@ -38,16 +38,6 @@ async def confirmed(browser: Browser, path: str, page: Page, fields: dict[str, s
         key: value for key, value in fields.items() if key not in {"csrf", "mark"}
     }.items() <= sent.items()
     return await browser.post(path, {**sent, "apply": "yes"})
-
-
-async def runs(browser: Browser, *ids: str) -> None:
-    """Wait until these devices run: what a page shows is at most a second old."""
-    async with asyncio.timeout(20):
-        while True:
-            status = (await browser.get("/api/status")).json
-            if [device["id"] for device in status["devices"]] == list(ids):
-                return
-            await asyncio.sleep(0.2)
 
 
 async def test_a_device_is_added_edited_removed_and_all_of_it_undone(tmp_path: Path) -> None:

@@ -190,6 +190,8 @@ def test_a_shell_knows_what_it_says(sample: Sample, tmp_path: Path) -> None:
                 *_,
             ]:
                 pass
+            case ["curl", *_]:
+                assert sample.page.name == "console.md", "tests/console/test_console_api.py tries those"
             case ["install", "-m", mode, *_]:
                 assert mode == "640"
             case [first, *_]:

@@ -1,0 +1,50 @@
+"""The shapes of what ``/api`` answers; docs/api/openapi.json is made of them."""
+
+from collections.abc import Mapping
+from typing import Any, get_type_hints
+
+from pydantic import BaseModel, create_model
+
+from edge_agent.status import Status
+from edge_agent.thinning import Span
+
+
+class Refused(BaseModel):
+    """Why there is no answer, and what to do instead."""
+
+    error: str
+
+
+class PastChannel(BaseModel):
+    """What one channel was: its UCUM code, and the spans of time in which something was read, in order."""
+
+    unit: str
+    spans: tuple[Span, ...]
+
+
+class Past(BaseModel):
+    """What a device read between two times, in ms since 1970 UTC, thinned out for a plot.
+
+    Two readings further apart than ``gap_ms`` have a gap between them. ``complete``: all of it could be
+    read in time, else only the newest. ``clock`` is "synchronised", or "unsynchronised" where the
+    times are not sure. Channels whose values are texts are not among ``channels``.
+    """
+
+    device: str
+    from_ms: int
+    to_ms: int
+    gap_ms: int
+    complete: bool
+    clock: str
+    timezone: str
+    channels: Mapping[str, PastChannel]
+
+
+def _status() -> type[BaseModel]:
+    """Return the shape of what ``status.as_json`` makes: the snapshot, and what a person should look at."""
+    fields: dict[str, Any] = {name: (hint, ...) for name, hint in get_type_hints(Status).items()}
+    return create_model("Status", __doc__=Status.__doc__, **fields, wrong=(tuple[str, ...], ...))
+
+
+STATUS = _status()
+"""The snapshot of the agent with ``wrong``: one line for each thing that a person should look at."""
