@@ -1,5 +1,6 @@
 """The command ``edge-agent``: a file per verb."""
 
+import sys
 from collections.abc import Callable
 from inspect import getdoc
 
@@ -15,6 +16,7 @@ from edge_agent.cli.demo import demo
 from edge_agent.cli.diagnostics import diagnostics
 from edge_agent.cli.doctor import doctor
 from edge_agent.cli.drivers import drivers
+from edge_agent.cli.ending import unprinted
 from edge_agent.cli.healthy import healthy
 from edge_agent.cli.init import init
 from edge_agent.cli.listen import listen
@@ -93,4 +95,7 @@ for group, name in (
 def main() -> None:
     """Run the command line."""
     answer_shells()
-    app()
+    try:
+        app()
+    except (OSError, ExceptionGroup) as error:
+        sys.exit(unprinted(error))

@@ -1,9 +1,12 @@
 """How a verb that takes its time ends: by itself, after a time, or by Ctrl-C with what there is so far."""
 
 import asyncio
+import errno
 import logging
+import os
 import signal
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import typer
@@ -11,6 +14,8 @@ import typer
 from edge_agent import shown
 from edge_agent.cli.say import say, tell
 from edge_agent.retold import retold
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -54,6 +59,22 @@ def stop(message: str, *, as_json: bool = False, code: int = 2) -> NoReturn:
     if as_json:
         tell({"error": message})
     raise typer.Exit(code)
+
+
+def unprinted(error: Exception) -> int:
+    """Say that stdout does not take what a verb prints; return the exit code. Any other error is raised.
+
+    A reader that has gone, as in ``edge-agent drivers | head``, is no error, and ends before this.
+    """
+    cause = error
+    while isinstance(cause, ExceptionGroup) and len(cause.exceptions) == 1:
+        cause = cause.exceptions[0]
+    if not isinstance(cause, OSError) or cause.filename is not None or cause.errno not in _FULL:
+        raise error
+    shown.nobody_reads()
+    with suppress(OSError):  # it may be full, too
+        say(retold(f"what is printed cannot be written ({cause.strerror}); print it elsewhere"), error=True)
+    return os.EX_IOERR
 
 
 def duration_option(option: str, text: str, *, as_json: bool = False) -> float | None:

@@ -8,7 +8,7 @@ import typer
 from edge_agent.cli.ending import stop
 from edge_agent.cli.options import CONFIG, ConfigFile, loaded
 from edge_agent.cli.say import say, tell
-from edge_agent.language import tr
+from edge_agent.language import plural, tr
 
 _FULL = 0.8  # of a bus's time: above it every late answer makes others late
 
@@ -59,10 +59,11 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
     if not told["devices"]:
         yield tr("there is no device: nothing is read, nothing is written")
         return
-    yield tr(
-        "readings: {readings_s:g} a second of {devices} devices",
+    yield plural(
+        told["devices"],
+        "readings: {readings_s:g} a second of {number} device",
+        "readings: {readings_s:g} a second of {number} devices",
         readings_s=told["readings_s"],
-        devices=told["devices"],
     )
     hours = outbox["outage_hours"]
     yield (
@@ -123,5 +124,5 @@ def _bytes(size: float) -> str:
 
 def _span(hours: float) -> str:
     if hours < 72:  # noqa: PLR2004 - readable
-        return tr("{hours:.0f} hours", hours=hours)
+        return plural(round(hours), "{number} hour", "{number} hours")
     return tr("{hours:.0f} hours ({days:.0f} days)", hours=hours, days=hours / 24)

@@ -1,5 +1,6 @@
 """``edge-agent rename``: another site or gateway id."""
 
+import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -31,6 +32,7 @@ def rename(
     from edge_agent.outbox.rows import Identity  # noqa: PLC0415
     from edge_agent.outbox.store import DamagedError, OutboxError  # noqa: PLC0415
     from edge_agent.settings import edit  # noqa: PLC0415
+    from edge_agent.settings.environment import PREFIX  # noqa: PLC0415
     from edge_agent.settings.replace import replace_file  # noqa: PLC0415
 
     found = loaded(config)
@@ -53,6 +55,17 @@ def rename(
     )
     if not yes:
         typer.confirm(tr("Go on?"), abort=True)
+    changed = {
+        key: new
+        for key, old, new in (("site", was.site, to.site), ("id", was.gateway, to.gateway))
+        if new != old
+    }
+    overridden = {
+        name: changed[key]
+        for name in sorted(os.environ)
+        for key in changed
+        if name.startswith(PREFIX) and name.upper() == f"{PREFIX}GATEWAY__{key.upper()}"
+    }
     owed: list[Owed] = []
 
     async def work() -> None:
@@ -63,14 +76,15 @@ def rename(
             stop("nothing was changed", code=130)
         if not owed[0].nothing:
             stop(_what_is_owed(owed[0]))
-        text = edit.changed(config.read_text("utf-8"), "gateway", {"site": to.site, "id": to.gateway})
-        replace_file(config, text)
+        replace_file(config, edit.changed(config.read_text("utf-8"), "gateway", changed))
     except DamagedError:
         stop(f"{found.outbox.path} is damaged; start the agent, which salvages it, and rename then")
     except OutboxError as error:
         stop(str(error))
     except OSError as error:
         stop(f"{config}: {error.strerror}; run this again as a user who may write it")
+    for name, value in overridden.items():
+        say(tr("The environment overrides the file: set {name}={value} there, too.", name=name, value=value))
     say(tr("{config} says so now. Start the agent: sudo systemctl start edge-agent", config=config))
 
 

@@ -71,6 +71,7 @@ def _put(file: Path, label: "Label", folder: Path, *, force: bool) -> None:
             unpack(tar, fresh)
         if label.has_outbox:
             path = _outbox_of(fresh / label.config)
+            copying.judge(path, over=force)
             path.parent.mkdir(parents=True, exist_ok=True)
             copy = path.with_name(f"{path.name}.restored")
             copy.unlink(missing_ok=True)

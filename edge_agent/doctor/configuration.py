@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ def problems(found: tuple[Problem, ...]) -> Iterator[Finding]:
 def whole(file: Path, loaded: Loaded, user: User) -> Iterator[Finding]:
     """Look at a configuration that can be used: may the agent read it and its secrets."""
     config = loaded.config
-    devices = f"{len(config.device)} devices, {len(config.bus)} buses, {len(config.uplink)} uplinks"
+    devices = f"devices: {len(config.device)}, buses: {len(config.bus)}, uplinks: {len(config.uplink)}"
     if user.may(file):
         yield _GROUP.ok(str(file), devices)
     else:
@@ -35,6 +36,21 @@ def whole(file: Path, loaded: Loaded, user: User) -> Iterator[Finding]:
         )
     for name in sorted(set(secret_names(loaded.written.raw))):
         yield _secret(secret.FOLDER / name, user)
+    for name, uplink in config.uplink.items():
+        open_ = [str(server) for server in uplink.servers if not (server.tls or _is_loopback(server.host))]
+        if uplink.password is not None and open_:
+            yield _GROUP.warn(
+                f"uplink {name}",
+                f"its password goes to {', '.join(open_)} where everybody on the way can read it",
+                "write mqtts:// in servers",
+            )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _secret(file: Path, user: User) -> Finding:

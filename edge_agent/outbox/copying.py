@@ -35,15 +35,8 @@ def copy_to(path: Path, copy: Path, on_progress: Callable[[float], None] = lambd
         source.backup(target, pages=_PAGES, progress=step)
 
 
-def put(copy: Path, path: Path, *, over: bool) -> None:
-    """Move a copy to where an outbox is to be. As it has no witness, a new epoch begins at the next start.
-
-    ``over``: also where there is one, which is then beside it as ``.before``.
-
-    Raises:
-        OutboxError: there is one, or one that was set aside before, or an agent uses it.
-        OSError: it cannot be put there.
-    """
+def judge(path: Path, *, over: bool) -> None:
+    """Find out before anything is unpacked whether ``put`` would refuse. Raises as it does."""
     before = Path(f"{path}.before")
     if path.exists() and not over:
         raise OutboxError(
@@ -53,6 +46,19 @@ def put(copy: Path, path: Path, *, over: bool) -> None:
         raise OutboxError(
             f"{before}: an outbox was set aside there before; look at it, and move it elsewhere"
         )
+
+
+def put(copy: Path, path: Path, *, over: bool) -> None:
+    """Move a copy to where an outbox is to be. As it has no witness, a new epoch begins at the next start.
+
+    ``over``: also where there is one, which is then beside it as ``.before``.
+
+    Raises:
+        OutboxError: there is one, or one that was set aside before, or an agent uses it.
+        OSError: it cannot be put there.
+    """
+    judge(path, over=over)
+    before = Path(f"{path}.before")
     lock = store.lock(path)
     try:
         if path.exists():

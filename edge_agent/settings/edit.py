@@ -13,7 +13,7 @@ def changed(text: str, table: str, values: Mapping[str, str]) -> str:
     """Return the text of a file with these values in one of its tables, and all else as it was."""
     document = tomlkit.parse(text)
     for key, value in values.items():
-        document[table][key] = value
+        document.setdefault(table, {})[key] = value
     return tomlkit.dumps(document)
 
 

@@ -19,6 +19,7 @@ from edge_agent.settings.lines import locate, statement_at
 
 _LARGEST = 1_000_000  # bytes; 500 devices take about half of it
 _MOST_FILES = 100
+_FOLDER = "conf.d"
 _PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 _TWICE = re.compile(
     r"Cannot (?:overwrite|declare|mutate)|Duplicate inline table key '(.*?)'"
@@ -78,7 +79,7 @@ def read_files(
 
 def _beside(path: Path) -> list[Path]:
     """Return the files of conf.d, in the order of their names."""
-    folder = path.parent / "conf.d"
+    folder = path.parent / _FOLDER
     try:
         # editors keep unfinished copies beside a file, under names that begin with a dot
         found = sorted(file for file in folder.iterdir() if file.suffix == ".toml" and file.name[0] != ".")
@@ -132,11 +133,11 @@ def text_of(path: Path) -> str:
         with path.open("rb") as file:
             content = file.read(_LARGEST + 1)
     except OSError as error:
-        remedy = (
-            "give the file with --config"
-            if isinstance(error, FileNotFoundError | IsADirectoryError)
-            else "let the agent's user read it"
-        )
+        remedy = "let the agent's user read it"
+        if isinstance(error, FileNotFoundError | IsADirectoryError):
+            remedy = "take it out of conf.d" if path.parent.name == _FOLDER else "give the file with --config"
+        if isinstance(error, FileNotFoundError) and path.is_symlink():
+            _refuse(path, 0, f"is a link to {path.readlink()}, which is not there", remedy)
         _refuse(path, 0, f"cannot be read ({error.strerror})", remedy)
     if len(content) > _LARGEST:
         _refuse(path, 0, f"is larger than {_LARGEST} bytes", "give a configuration, not another file")

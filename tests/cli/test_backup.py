@@ -111,6 +111,25 @@ def test_an_outbox_that_may_not_be_replaced_leaves_no_copy_behind(etc: Path, tmp
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_an_outbox_that_is_there_is_seen_before_the_other_is_unpacked(tmp_path: Path) -> None:
+    """This backup has none to unpack, though it says so."""
+    path, saved = tmp_path / "lib" / "outbox.db", tmp_path / "gw.tar.gz"
+    path.parent.mkdir()
+    path.touch()
+    text = f'{FILE}outbox.path = "{path}"\n'.encode()
+    with tarfile.open(saved, "w:gz") as tar:
+        for name, content in (
+            ("backup.json", json.dumps(LABEL | {"has_outbox": True}).encode()),
+            ("config/agent.toml", text),
+        ):
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    code, said = run("restore", "--folder", tmp_path / "back", saved)
+    assert (code, "there is an outbox; with --force it is set aside" in said) == (2, True), said
+    assert not (tmp_path / "back").exists()
+
+
 @pytest.mark.parametrize(
     "member",
     [

@@ -32,7 +32,7 @@ def test_it_tells_people_and_programs(tmp_path: Path) -> None:
     assert told["uplinks"]["city"]["bytes_month"] > 30 * 86_400 * 200
     said = CliRunner().invoke(app, ["plan", "-c", str(file)])
     for word in (
-        "readings: 1 a second of 1 devices",
+        "readings: 1 a second of 1 device\n",
         "uplink city: ",
         "bus a: busy ",
         "card: ",

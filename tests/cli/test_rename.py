@@ -13,6 +13,7 @@ from edge_agent.clock import SystemClock
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.rows import Identity, Policy
 from edge_agent.reading import Reading
+from edge_agent.settings.load import load
 
 FILE = """\
 config = 1
@@ -59,6 +60,26 @@ def test_the_file_keeps_its_comments_and_its_mode(config: Path) -> None:
     with closing(sqlite3.connect(config.with_name("outbox.db"))) as db:
         origins = db.execute("SELECT gateway, origin FROM epoch ORDER BY id").fetchall()
     assert origins == [("gw-01", "created"), ("gw-02", "renamed")]
+
+
+def test_what_the_environment_overrides_is_to_be_changed_there_too(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config.write_text(
+        FILE.replace('id = "gw-01"\n', "").format(outbox=config.with_name("outbox.db")), "utf-8"
+    )
+    monkeypatch.setenv("EDGE_AGENT__GATEWAY__ID", "gw-01")
+    asyncio.run(_kept(config.with_name("outbox.db"), []))
+    code, said, _ = _rename(config, "--site", "west-park")
+    assert (code, "The environment" in said) == (0, False), said
+    assert 'site = "west-park"' in config.read_text("utf-8")
+    code, said, _ = _rename(config, "--gateway", "gw-02")
+    assert (code, "set EDGE_AGENT__GATEWAY__ID=gw-02 there, too" in said) == (0, True), said
+    monkeypatch.setenv("EDGE_AGENT__GATEWAY__ID", "gw-02")
+    assert load(config).gateway.id == "gw-02"
+    with closing(sqlite3.connect(config.with_name("outbox.db"))) as db:
+        epochs = db.execute("SELECT site, gateway FROM epoch ORDER BY id").fetchall()
+    assert epochs == [("east-park", "gw-01"), ("west-park", "gw-01"), ("west-park", "gw-02")]
 
 
 def test_what_is_owed_goes_out_under_the_old_name_first(config: Path) -> None:

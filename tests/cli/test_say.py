@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -107,3 +108,27 @@ async def test_ctrl_c_while_it_begins_says_nothing() -> None:
     )
     said = await finished(process)
     assert (said.code, said.out, said.err) == (-2, "", "")
+
+
+@pytest.mark.parametrize("words", ["version", "--help", "check -c config/agent.toml", "demo --for 1s"])
+def test_what_cannot_be_printed_is_one_line(words: str) -> None:
+    root = Path(__file__).parents[2]
+    with Path("/dev/full").open("wb") as full:
+        said = subprocess.run(
+            (sys.executable, "-m", "edge_agent", *words.split()),
+            stdout=full, stderr=subprocess.PIPE, cwd=root, check=False, timeout=60,
+        )  # fmt: skip
+    lines = [line for line in said.stderr.decode().splitlines() if " INFO " not in line]
+    wrong = "what is printed cannot be written (No space left on device); print it elsewhere"
+    assert (said.returncode, lines) == (os.EX_IOERR, [wrong])
+
+
+def test_a_reader_that_has_gone_is_no_error() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    said = subprocess.run(
+        (sys.executable, "-m", "edge_agent", "drivers"),
+        stdout=writing, stderr=subprocess.PIPE, check=False, timeout=60,
+    )  # fmt: skip
+    os.close(writing)
+    assert said.stderr == b""

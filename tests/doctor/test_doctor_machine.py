@@ -12,6 +12,7 @@ from edge_agent.doctor import buses, certificate, configuration, machine
 from edge_agent.doctor.finding import Finding, Group
 from edge_agent.doctor.running import Agent
 from edge_agent.doctor.user import User
+from edge_agent.settings.load import load_what_runs
 from edge_agent.settings.model import Config
 from edge_agent.settings.uplink import Uplink
 
@@ -134,3 +135,27 @@ def test_the_names_of_secrets_are_found_wherever_they_stand() -> None:
         "device": {"d": {"settings": {"k": {"secret": "two"}}}},
     }
     assert list(configuration.secret_names(table)) == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("server", "level"),
+    [
+        ("mqtt://broker.example", "WARN"),
+        ("mqtt://192.168.10.5", "WARN"),
+        ("mqtt://[::1]", "OK"),
+        ("mqtt://127.0.0.5", "OK"),
+        ("mqtt://localhost", "OK"),
+        ("mqtts://broker.example", "OK"),
+    ],
+)
+def test_a_password_that_goes_where_it_can_be_read_is_told(tmp_path: Path, server: str, level: str) -> None:
+    file = tmp_path / "agent.toml"
+    file.write_text(
+        'config = 1\ngateway = { site = "east-park", id = "gw-01" }\n'
+        f'[uplink.city]\nservers = ["{server}"]\nusername = "gw-01"\npassword = "opensesame"\n',
+        "utf-8",
+    )
+    found = list(configuration.whole(file, load_what_runs(file), ME))
+    assert {one.level for one in found if one.what == "uplink city"} == ({level} - {"OK"})
+    assert "opensesame" not in repr(found)
+    assert found[0].says == "devices: 0, buses: 0, uplinks: 1"

@@ -178,3 +178,13 @@ def test_what_is_wrong_is_told_shortly_of_a_file_that_somebody_filled(tmp_path: 
         load(file)
     assert len(caught.value.problems) > 2
     assert max(len(str(problem)) for problem in caught.value.problems) < 1000
+
+
+def test_what_is_no_file_in_conf_d_has_the_remedy_for_there(file: Path) -> None:
+    beside = file.parent / "conf.d" / "50-more.toml"
+    beside.symlink_to("gone.toml")
+    told = "conf.d/50-more.toml: is a link to gone.toml, which is not there; take it out of conf.d"
+    assert _refused(file) == [told]
+    beside.unlink()
+    beside.mkdir()
+    assert _refused(file) == ["conf.d/50-more.toml: cannot be read (Is a directory); take it out of conf.d"]
