@@ -28,7 +28,7 @@ check: $(VENV)/.dev ## Lint, format, types and the house rules
 	$(BIN)/pytest tests/house
 
 test: needs $(VENV)/.dev ## Run the whole suite, after installing what it needs (as root)
-	$(BIN)/pytest -n 2 --dist loadgroup -rs $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
 
 .PHONY: needs
 needs:
@@ -39,19 +39,19 @@ bench: $(VENV)/.dev ## Measure the figures of docs/performance.md, 12 min; ARGS=
 
 soak: needs $(VENV)/.dev ## Run the scenarios of failure in their long forms too (hours), and write docs/reliability.md
 	$(BIN)/pip install -q atheris || echo "atheris does not install here: nothing is fuzzed" >&2
-	EDGE_AGENT_RELIABILITY=docs/reliability.md $(BIN)/pytest -m soak -n 2 --dist loadgroup -rs tests/faults tests/fuzz $(ARGS)
+	EDGE_AGENT_RELIABILITY=docs/reliability.md $(BIN)/pytest -m soak -n 2 --dist loadgroup tests/faults tests/fuzz $(ARGS)
 
 package: $(VENV)/.dev ## Make bundles and packages in dist/; ARGS="bookworm-arm64" for one of them
 	@scripts/package.sh $(ARGS)
 
 package-test: needs $(VENV)/.dev ## Install, upgrade and roll back for real, 10 min, as root
 	@command -v lintian debootstrap >/dev/null || apt-get install -q -y --no-install-recommends debootstrap lintian
-	$(BIN)/pytest -m package -rs tests/install $(ARGS)
+	$(BIN)/pytest -m package tests/install $(ARGS)
 
 interop: $(VENV)/.dev ## Run the journey over RabbitMQ, ejabberd, NATS and mosquitto, and a real Home Assistant (10 min)
 	@scripts/needs.sh interop
 	@scripts/hass.sh $(VENV)-hass
-	EDGE_AGENT_HASS="$$PWD/$(VENV)-hass/bin/python" $(BIN)/pytest -m interop -rs tests/interop $(ARGS)
+	EDGE_AGENT_HASS="$$PWD/$(VENV)-hass/bin/python" $(BIN)/pytest -m interop tests/interop $(ARGS)
 
 new-driver: $(VENV)/.dev ## Begin a driver: make new-driver NAME=foo
 	@$(BIN)/python scripts/new_driver.py "$(NAME)"

@@ -8,10 +8,9 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
-from edge_agent import __version__, board
+from edge_agent import __version__, awaited, board
 from edge_agent.bus.serial import BusError
 from edge_agent.clock import Clock, SystemClock, told_of_steps
-from edge_agent.collect.device import Device
 from edge_agent.configuring import Configured, Configuring
 from edge_agent.difference import refused
 from edge_agent.event import GATEWAY, Event
@@ -28,7 +27,7 @@ from edge_agent.settings import model
 from edge_agent.settings.error import Problem, SettingsError
 from edge_agent.settings.load import Loaded
 from edge_agent.settings.source import Source
-from edge_agent.status import DeviceStatus, Status
+from edge_agent.status import Status
 from edge_agent.uplink.protocol import Acknowledged
 
 log = logging.getLogger(__name__)
@@ -280,25 +279,27 @@ class Agent:
 
     def status(self) -> Status:
         """Return how everything does now."""
-        outbox, running, gateway = self._outbox, self.running, self._config.gateway
+        outbox, config, gateway = self._outbox, self._config, self._config.gateway
+        uptime_s = (self._clock.mono_ms() - self._started_ms) / 1000
+        running = self.running if self.started.is_set() else None
         return Status(
             site=gateway.site,
             gateway=gateway.id,
             epoch=outbox.epoch if outbox else "",
-            uptime_s=(self._clock.mono_ms() - self._started_ms) / 1000,
+            uptime_s=uptime_s,
             kept=outbox.kept if outbox else 0,
             waiting=outbox.waiting if outbox else 0,
             lost=outbox.lost if outbox else 0,
             clock="synchronised" if outbox and outbox.clock_known() else "unsynchronised",
-            disk_free_mb=_disk_free_mb(outbox.disk.path if outbox else self._config.outbox.path),
+            disk_free_mb=_disk_free_mb(outbox.disk.path if outbox else config.outbox.path),
             rss_mb=_rss_mb(),
             problem="; ".join(filter(None, self._problems())),
-            devices=tuple(map(self._device_status, running.devices.values())) if running else (),
-            uplinks=tuple(uplink.status() for uplink in running.uplinks.values()) if running else (),
+            devices=tuple(running.devices_now() if running else awaited.devices(config, outbox, uptime_s)),
+            uplinks=tuple(running.uplinks_now() if running else awaited.uplinks(config, outbox)),
             buses=running.buses.status() if running else (),
             name=gateway.name,
             version=__version__,
-            outbox=str(outbox.disk.path if outbox else self._config.outbox.path),
+            outbox=str(outbox.disk.path if outbox else config.outbox.path),
             board=board.look(),
         )
 
@@ -308,28 +309,6 @@ class Agent:
         if self._volatile:
             yield _READ_ONLY
         yield self._not_applied
-
-    def _device_status(self, device: Device) -> DeviceStatus:
-        assert self._outbox is not None
-        assert self.running is not None
-        settings = self.running.layout.parts[device.id].settings
-        return DeviceStatus(
-            id=device.id,
-            name=settings.name or device.id,
-            driver=settings.driver,
-            availability=device.availability,
-            heard_s=device.heard_s,
-            seq=self._outbox.last_seq(device.id),
-            values=dict(device.values),
-            quality=dict(device.quality),
-            units=device.units,
-            faults=dict(device.faults),
-            problem=device.away or device.problem or device.not_set_up,
-            reason=device.reason,
-            bus=settings.bus,
-            place=settings.place,
-            since_s=(self._clock.mono_ms() - device.since_ms) / 1000,
-        )
 
 
 def _not_applied(problems: Sequence[Problem]) -> str:

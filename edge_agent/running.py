@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
@@ -23,7 +23,7 @@ from edge_agent.processing.plan import plan_for
 from edge_agent.profile import profile_note
 from edge_agent.settings.channels import kept
 from edge_agent.settings.model import Config
-from edge_agent.status import Availability, Status
+from edge_agent.status import Availability, DeviceStatus, Status, UplinkStatus
 from edge_agent.telling import Telling
 from edge_agent.uplink.downlink import Downlink
 from edge_agent.uplink.protocol import Acknowledged, Gateway
@@ -214,6 +214,33 @@ class Running:
     def _retire(self, uplink: str, device: str) -> None:
         event = Event("retired", device, self._clock.mono_ms())
         self._outbox.news.tell(event, uplink, stays=device in self.layout.parts)
+
+    def devices_now(self) -> Iterator[DeviceStatus]:
+        """Yield how each device does."""
+        now_ms = self._clock.mono_ms()
+        for device in self.devices.values():
+            settings = self.layout.parts[device.id].settings
+            yield DeviceStatus(
+                id=device.id,
+                name=settings.name or device.id,
+                driver=settings.driver,
+                availability=device.availability,
+                heard_s=device.heard_s,
+                seq=self._outbox.last_seq(device.id),
+                values=dict(device.values),
+                quality=dict(device.quality),
+                units=device.units,
+                faults=dict(device.faults),
+                problem=device.away or device.problem or device.not_set_up,
+                reason=device.reason,
+                bus=settings.bus,
+                place=settings.place,
+                since_s=(now_ms - device.since_ms) / 1000,
+            )
+
+    def uplinks_now(self) -> Iterator[UplinkStatus]:
+        """Yield how each uplink does."""
+        return (uplink.status() for uplink in self.uplinks.values())
 
     def now(self) -> Moment:
         """Return the time, as far as it is known."""

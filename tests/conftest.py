@@ -21,6 +21,7 @@ _APART = {
     "interop": "with brokers and consumers of others",
     "package": "with venvs and a Debian",
 }
+_LINE = 400
 R = TypeVar("R", pytest.TestReport, pytest.CollectReport)
 
 
@@ -50,10 +51,19 @@ def _failed_if_skipped(report: R) -> R:
     return report
 
 
+def _in_one_line(report: R) -> R:
+    """Shorten what the summary says of a failure, which in CI is not cut, to its beginning and its end."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if crash is not None:
+        said = " ".join(crash.message.split())
+        crash.message = said if len(said) <= _LINE else f"{said[: _LINE // 2]} ... {said[-_LINE // 2 :]}"
+    return report
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Judge a test."""
-    return _failed_if_skipped((yield))
+    return _in_one_line(_failed_if_skipped((yield)))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -23,8 +23,12 @@ class _Snapshot:
     def collect(self) -> Iterator[Metric]:
         """Yield all families."""
         yield from _agent(self._status)
-        yield from _devices(self._status.devices)
-        yield from _uplinks(self._status.uplinks)
+        if (
+            self._status.epoch
+        ):  # before that nobody knows what was counted: 0 would be a counter that began anew
+            yield from _counts(self._status)
+            yield from _devices(self._status.devices)
+            yield from _uplinks(self._status.uplinks)
         yield from _buses(self._status.buses)
 
 
@@ -40,9 +44,6 @@ def _agent(status: Status) -> Iterator[Metric]:
     yield InfoMetricFamily("edge_agent", "Which agent this is", about)
     yield _gauge("uptime_seconds", "How long it runs", status.uptime_s)
     yield _gauge("problems", "Lines under what edge-agent status calls wrong", sum(1 for _ in wrong(status)))
-    yield _counter("readings_kept", "Readings on disk since the outbox was made", status.kept)
-    yield _counter("readings_lost", "Readings given up since the outbox was made", status.lost)
-    yield _gauge("readings_waiting", "Readings in memory until the next commit", status.waiting)
     synchronised = status.clock == "synchronised"
     yield _gauge("clock_synchronised", "1 while the clock is known to be right", synchronised)
     yield _gauge("disk_free_bytes", "Room beside the outbox", status.disk_free_mb * 1e6)
@@ -58,6 +59,12 @@ def _agent(status: Status) -> Iterator[Metric]:
     ):
         if value is not None:
             yield _gauge(name, text, value)
+
+
+def _counts(status: Status) -> Iterator[Metric]:
+    yield _counter("readings_kept", "Readings on disk since the outbox was made", status.kept)
+    yield _counter("readings_lost", "Readings given up since the outbox was made", status.lost)
+    yield _gauge("readings_waiting", "Readings in memory until the next commit", status.waiting)
 
 
 def _devices(devices: Iterable[DeviceStatus]) -> Iterator[Metric]:

@@ -135,7 +135,8 @@ async def test_a_slow_consumer_gets_the_newest(wire: Wire, monkeypatch: pytest.M
     await radar.talk(1)
     assert await first == REPORT
     await radar.talk(20)  # while nobody takes any
-    await asyncio.sleep(0.02)
+    held = await stream._port.stream()
+    await until(lambda: held.dropped >= 20 * 30 - 100)
     assert await anext(frames) == REPORT
     assert stream.skipped >= 20 * 30 - 100
     await stream.close()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.control.client import NoAgentError, ask
 from edge_agent.demo.slave import Slaves, unit
 from edge_agent.demo.wire import Wire
 from edge_agent.profile import profile_text
@@ -57,11 +58,11 @@ async def port(tmp_path: Path) -> AsyncIterator[Path]:
 
 @asynccontextmanager
 async def running(file: Path, before: str = "") -> AsyncIterator[Path]:
-    """Run an agent; yield its socket once it answers. ``before``: what is done in its process first."""
+    """Run an agent; yield its socket once it has begun. ``before``: what is done in its process first."""
     place = file.with_name("control.sock")
     async with started("run", "--config", str(file), "--socket", str(place), before=before) as agent:
         async with asyncio.timeout(60):
-            while not place.exists():  # noqa: ASYNC110 - another process makes it
+            while not await _begun(place):  # noqa: ASYNC110 - another process decides
                 await asyncio.sleep(0.05)
         yield place
         agent.terminate()
@@ -69,6 +70,14 @@ async def running(file: Path, before: str = "") -> AsyncIterator[Path]:
             _, err = await agent.communicate()
         assert agent.returncode == 0, err.decode()
     assert not place.exists()
+
+
+async def _begun(place: Path) -> bool:
+    """Say whether its devices are asked: from then on it lends, and takes changes."""
+    try:
+        return bool((await ask("status", at=place))["buses"])
+    except NoAgentError:
+        return False
 
 
 async def until(place: Path, code: int, *words: str) -> Said:

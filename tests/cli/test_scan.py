@@ -22,7 +22,7 @@ from edge_agent.profile import profile_text
 from edge_agent.settings.load import load
 from tests.cli.verb import finished, started, verb
 
-NARROW = ("--speeds", "9600 8N1", "--within", "100ms", "--driver", "modbus")
+NARROW = ("--speeds", "9600 8N1", "--within", "400ms", "--driver", "modbus")
 
 
 def device(address: int, profile: str, values: dict[str, float]) -> Unit:
@@ -186,7 +186,7 @@ async def test_somebody_elses_talk_is_told_and_never_taken_for_a_device(wire: Wi
 
     with TtyEnd(wire.far) as end:
         talking = asyncio.create_task(talk(end))
-        words = ("--speeds", "9600 8N1", "--within", "100ms", "--addresses", "1-2", "--json")
+        words = ("--speeds", "9600 8N1", "--within", "400ms", "--addresses", "1-2", "--json")
         said = await verb(
             "scan", "serial", str(wire.near), *words, "--driver", "ld2410", "--driver", "modbus"
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edge_agent.console import users
 from tests.console.browser import Browser, Page
-from tests.console.rig import PASSWORD, console, runs
+from tests.console.rig import PASSWORD, PATIENT, console, runs
 
 
 def mark_of(page: Page) -> str:
@@ -207,7 +207,7 @@ async def test_a_viewer_looks_and_changes_nothing(tmp_path: Path) -> None:
 
 
 async def test_a_device_that_a_scan_found_fills_the_form(tmp_path: Path) -> None:
-    async with console(tmp_path) as browser:
+    async with console(tmp_path, before=PATIENT) as browser:
         page = await browser.log_in(PASSWORD)
         csrf = {"csrf": page.csrf}
         scan = {**csrf, "kind": "serial", "port": str(tmp_path / "near"), "speeds": "9600 8N1"}

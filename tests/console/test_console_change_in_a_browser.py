@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import expect
 
-from tests.console.rig import console
+from tests.console.rig import PATIENT, console
 from tests.console.screen import chromium, findings, is_wider_than_its_window, logged_in
 
 pytestmark = pytest.mark.xdist_group("chromium")
@@ -25,7 +25,11 @@ async def test_a_sensor_is_found_added_and_calibrated(tmp_path: Path) -> None:
     own = tmp_path / "conf.d" / "50-console.toml"
     own.parent.mkdir()
     own.write_text(SECOND, "utf-8")
-    async with console(tmp_path) as park, chromium() as browser, logged_in(browser, park.base) as page:
+    async with (
+        console(tmp_path, before=PATIENT) as park,
+        chromium() as browser,
+        logged_in(browser, park.base) as page,
+    ):
         await page.click("text=Configuration")
         assert await findings(page) == []
         await page.click("text=Find devices")

@@ -36,11 +36,8 @@ settings = { address = "A4:C1:38:00:11:22", bindkey = "00112233445566778899aabbc
 
 @asynccontextmanager
 async def agent(folder: Path) -> AsyncIterator[Path]:
-    """Run one with a sensor; yield its socket once the sensor's task has begun."""
+    """Run one with a sensor; yield its socket."""
     async with sensor(folder) as tty, running(config(folder, tty)) as place:
-        async with asyncio.timeout(30):
-            while not await devices(place):  # noqa: ASYNC110 - another process begins it
-                await asyncio.sleep(0.05)
         yield place
 
 

@@ -142,8 +142,9 @@ def test_it_takes_its_files_away_however_early_it_is_stopped(tmp_path: Path) -> 
         process.kill()
         process.communicate()
     assert process.returncode == 0, err.decode()
-    nothing = {"kept": 0, "acknowledged": 0, "backlog": 0, "lost": 0, "devices": {}}
-    assert json.loads(out) == nothing, "the last line is the summary, also of nothing"
+    *readings, summary = map(json.loads, out.splitlines())
+    assert summary["kept"] == summary["acknowledged"] == len(readings), "a summary, also of nothing"
+    assert set(summary["devices"]) >= _WIRED
     assert list(tmp_path.iterdir()) == []
 
 
@@ -213,7 +214,7 @@ async def test_one_directory_takes_one_demo(tmp_path: Path) -> None:
 
 
 async def test_it_has_a_page_for_operators(tmp_path: Path) -> None:
-    process = await _start("--for", "30s", "--dir", str(tmp_path))
+    process = await _start("--dir", str(tmp_path))
     assert process.stdout is not None
     try:
         async with asyncio.timeout(60):
