@@ -34,7 +34,7 @@ test: needs $(VENV)/.dev ## Run the whole suite, after installing what it needs 
 needs:
 	@scripts/needs.sh
 
-bench: $(VENV)/.dev ## Measure the figures of docs/performance.md, 12 min; ARGS=--write writes them there
+bench: $(VENV)/.dev ## Measure the figures of docs/performance.md, 15 min; ARGS=--write writes them there
 	$(BIN)/python -m benchmarks.tables $(ARGS)
 
 soak: needs $(VENV)/.dev ## Run the scenarios of failure in their long forms too (hours), and write docs/reliability.md

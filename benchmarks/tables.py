@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 _PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
-_NAMES = ("pipeline", "outbox", "written", "backlog", "idle", "console", "bus", "ble")
+_NAMES = ("pipeline", "outbox", "written", "backlog", "idle", "console", "past", "bus", "ble")
 _WITHIN_S = 600
 
 

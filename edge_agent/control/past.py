@@ -15,9 +15,9 @@ from edge_agent.outbox.past import Past, past
 from edge_agent.outbox.store import DamagedError, OutboxError
 from edge_agent.settings.fields import Id
 
-_LENGTHS_MS = {"1h": 3_600_000, "24h": 86_400_000, "7d": 7 * 86_400_000}
-_MOST = 240  # spans of a channel
-_WITHIN_S = 3.0
+LENGTHS_MS = {"1h": 3_600_000, "24h": 86_400_000, "7d": 7 * 86_400_000}
+MOST = 240  # spans of a channel
+WITHIN_S = 3.0
 _TURN_S = 5.0
 _LATE_AFTER = 3  # times the time between two readings
 _LATE_AT_LEAST_MS = 60_000
@@ -48,7 +48,7 @@ async def tell_past(agent: Agent, args: PastArgs, _tell: Tell) -> Mapping[str, A
     expected_ms = 1000 * max(settings.expect or settings.interval, settings.average or 0, silence or 0)
     try:
         found = await asyncio.to_thread(
-            _in_turn, Path(status.outbox), args.device, now, _LENGTHS_MS[args.length]
+            _in_turn, Path(status.outbox), args.device, now, LENGTHS_MS[args.length]
         )
     except (OutboxError, DamagedError, TimeoutError) as error:
         raise RefusedError(str(error)) from None
@@ -70,6 +70,6 @@ def _in_turn(path: Path, device: str, now: int | None, length_ms: int) -> Past:
     if not _one_at_a_time.acquire(timeout=_TURN_S):
         raise TimeoutError("others look at the past just now; try again in a minute")
     try:
-        return past(path, device, now, length_ms, _MOST, _WITHIN_S)
+        return past(path, device, now, length_ms, MOST, WITHIN_S)
     finally:
         _one_at_a_time.release()

@@ -24,6 +24,7 @@ from edge_agent.outbox.store import APPLICATION_ID, MAJOR, DamagedError, OutboxE
 from edge_agent.outbox.timeline import Timeline
 
 _AT_A_TIME = 2_000  # rows; between them the agent may make its write-ahead log shorter
+_BACK_AT_A_TIME = 8_000  # rows; half a megabyte of them, so that a card is read in large pieces
 _STEPS = 20_000  # of SQLite, between two looks at the time
 _MOST_LOOKED_AT = 500_000  # rows, for the oldest one that is owed
 
@@ -67,6 +68,13 @@ class Lost(NamedTuple):
     to_ts: int | None
     reason: str
     every: int | None
+
+
+class Described(NamedTuple):
+    """What a description says of a reading's values: their names in order, and their UCUM codes by name."""
+
+    names: tuple[str, ...]
+    units: dict[str, str]
 
 
 class Found(NamedTuple):
@@ -238,19 +246,19 @@ class Look:
             self._db.set_progress_handler(None, 0)
 
     def _backward(self, streams: Collection[int], from_ms: int) -> Iterator[Row]:
-        """Yield the rows of some streams, the newest first, until a whole piece of the log is older."""
+        """Yield the rows of some streams, the newest first, until a whole piece of the log is older.
+
+        Each piece is read forward: Linux reads ahead only there, and backward each page is read by itself.
+        """
         marks = ",".join("?" * len(streams))
         (top,) = self._db.execute("SELECT ifnull(max(id), 0) FROM log").fetchone()
         while (newest := self._moment("id <= ? ORDER BY id DESC", top)) and newest >= from_ms:
-            yield from map(
-                Row._make,
-                self._db.execute(
-                    f"SELECT {LOG_COLUMNS} FROM log WHERE id > ? AND id <= ? AND stream IN ({marks})"  # noqa: S608 - our own names
-                    " ORDER BY id DESC",
-                    (top - _AT_A_TIME, top, *streams),
-                ).fetchall(),
-            )
-            top -= _AT_A_TIME
+            piece = self._db.execute(
+                f"SELECT {LOG_COLUMNS} FROM log WHERE id > ? AND id <= ? AND stream IN ({marks}) ORDER BY id",  # noqa: S608 - our own names
+                (top - _BACK_AT_A_TIME, top, *streams),
+            ).fetchall()
+            yield from map(Row._make, reversed(piece))
+            top -= _BACK_AT_A_TIME
 
     def newest_ms(self) -> int | None:
         """Return when the newest row was made, as far as that is known; None without any."""
@@ -260,9 +268,15 @@ class Look:
         found = self._db.execute(f"SELECT boot, mono FROM log WHERE {which} LIMIT 1", (id_,)).fetchone()  # noqa: S608 - our own
         return None if found is None else self._timeline.moment(*found).ts
 
-    def _described(self) -> dict[int, dict[str, dict[str, str]]]:
-        found = self._db.execute("SELECT id, body FROM meta")
-        return {id_: orjson.loads(body)["channels"] for id_, body in found}
+    def _described(self) -> dict[int, Described]:
+        found = (
+            (id_, orjson.loads(body)["channels"])
+            for id_, body in self._db.execute("SELECT id, body FROM meta")
+        )
+        return {
+            id_: Described(tuple(channels), {name: one.get("unit", "") for name, one in channels.items()})
+            for id_, channels in found
+        }
 
     def devices(self) -> list[str]:
         """Return every device that has readings or losses."""
@@ -279,9 +293,8 @@ class Look:
         return None if boot is None or mono is None else self._timeline.moment(boot, mono).ts
 
 
-def _found(device: str, epoch: str, when: Moment, row: Row, channels: dict[str, dict[str, str]]) -> Found:
+def _found(device: str, epoch: str, when: Moment, row: Row, described: Described) -> Found:
     content = orjson.loads(row.body)
     values, quality = (content, {}) if isinstance(content, list) else (content["v"], content["q"])
-    named = {name: value for name, value in zip(channels, values, strict=True) if value is not None}
-    units = {name: channel.get("unit", "") for name, channel in channels.items()}
-    return Found(device, epoch, row.seq, when, named, quality, units)
+    named = {name: value for name, value in zip(described.names, values, strict=True) if value is not None}
+    return Found(device, epoch, row.seq, when, named, quality, described.units)

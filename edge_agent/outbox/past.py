@@ -37,7 +37,7 @@ def past(path: Path, device: str, to_ms: int | None, length_ms: int, most: int, 
         try:
             for reading in look.newest(device, found.from_ms, within):
                 for channel, value in reading.values.items():
-                    if isinstance(value, bool | int | float):
+                    if isinstance(value, int | float):
                         if channel not in thinned:
                             thinned[channel] = Thinning(found.from_ms, to_ms, most)
                             found.units[channel] = reading.units.get(channel, "")
