@@ -1,9 +1,11 @@
 """What changes with the configuration, and what of it cannot change while the agent runs. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
-from edge_agent.layout import Layout
+from edge_agent.layout import Layout, Part
+from edge_agent.settings.channel import Channel
 from edge_agent.settings.model import Config
 from edge_agent.settings.wording import Finding
 
@@ -37,13 +39,15 @@ class Changes(NamedTuple):
 class Difference(NamedTuple):
     """What begins and ends. ``restarted`` devices are as they were, but their buses are not.
 
-    ``closed`` are the buses whose ports or radios are let go; ``keys`` are those of other tables.
+    ``renamed`` ones go on as they are, with other names, places or labels. ``closed`` are the buses whose
+    ports or radios are let go; ``keys`` are those of other tables.
     """
 
     devices: Changes
     uplinks: Changes
     buses: Changes
     restarted: tuple[str, ...]
+    renamed: tuple[str, ...]
     closed: frozenset[str]
     keys: tuple[str, ...]
 
@@ -53,12 +57,15 @@ class Difference(NamedTuple):
         for what, changes in (("", self.devices), ("bus ", self.buses), ("uplink ", self.uplinks)):
             for how in ("added", "removed", "changed"):
                 told += [f"{what}{id_} {how}" for id_ in getattr(changes, how)]
+        told += [f"{id_} changed" for id_ in self.renamed]
         return told + [f"{key} changed" for key in self.keys]
 
 
 def between(old: Layout, new: Layout) -> Difference:
     """Compare what runs with what shall run."""
     devices = _changes(old.parts, new.parts)
+    renamed = tuple(id_ for id_ in devices.changed if _unnamed(old.parts[id_]) == _unnamed(new.parts[id_]))
+    devices = devices._replace(changed=tuple(id_ for id_ in devices.changed if id_ not in renamed))
     restless = set(devices.added + devices.removed + devices.changed)
     was, will = old.config, new.config
     closed = frozenset(
@@ -79,6 +86,7 @@ def between(old: Layout, new: Layout) -> Difference:
         _changes(was.uplink, will.uplink, was.uplink if waits else renewed),
         _changes(was.bus, will.bus),
         tuple(id_ for bus in sorted(closed) for id_ in old.on(bus) if id_ not in restless),
+        renamed,
         closed,
         tuple(_keys(was, will)),
     )
@@ -91,6 +99,16 @@ def _changes(old: Mapping[str, object], new: Mapping[str, object], also: Iterabl
         tuple(id_ for id_ in old if id_ not in new),
         tuple(id_ for id_ in new if id_ in old and (old[id_] != new[id_] or id_ in other)),
     )
+
+
+def _unnamed(part: Part) -> Part:
+    """Return a device without what only its description says."""
+    settings = part.settings
+    channels = {id_: channel.model_copy(update={"name": ""}) for id_, channel in settings.channel.items()}
+    bare = {id_: channel for id_, channel in channels.items() if channel != Channel()}
+    nameless = settings.model_copy(update={"name": "", "place": "", "labels": {}, "channel": bare})
+    kept_as = part.kept_as._replace(hash="", description="")
+    return replace(part, settings=nameless, kept_as=kept_as)
 
 
 def _keys(old: Config, new: Config) -> Iterator[str]:

@@ -56,10 +56,13 @@ class Announcements:
             yield homeassistant.gateway_itself(self._topics, self._gateway)
         for id_ in self._gateway.metas:
             if device in {None, id_}:
-                yield birth.meta(self._gateway, self._topics, id_)
-                if self._topics.discovery:
-                    yield homeassistant.device(self._topics, self._gateway, id_)
+                yield from self._described(id_)
                 self._states[id_] = None
+
+    def _described(self, device: str) -> Iterator[Outgoing]:
+        yield birth.meta(self._gateway, self._topics, device)
+        if self._topics.discovery:
+            yield homeassistant.device(self._topics, self._gateway, device)
 
     def described(self, gone: Iterable[str], new: Iterable[str]) -> None:
         """Some devices are not here any more, others are new or described otherwise."""
@@ -69,7 +72,7 @@ class Announcements:
             self._fresh.pop(device, None)
         for device in new:
             self._retired.discard(device)
-            self._urgent.append(birth.meta(self._gateway, self._topics, device))
+            self._urgent.extend(self._described(device))
             self._states[device] = None
 
     def status(self, state: str) -> Outgoing:

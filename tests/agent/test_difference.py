@@ -75,6 +75,28 @@ def test_a_device_is_another_and_its_neighbour_not(file: Path) -> None:
     assert (difference.closed, difference.restarted) == (frozenset(), ())
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        'name = "Hall B feed"\nplace = "floor 1"\nlabels = { tenant = "b" }\n',
+        'channel.power.name = "All of the hall"\n',
+    ],
+)
+def test_a_device_that_is_only_named_otherwise_goes_on(file: Path, more: str) -> None:
+    difference = _changed(file, ("[device.meter]\n", f"[device.meter]\n{more}"))
+    assert difference.words() == ["meter changed"]
+    assert difference.renamed == ("meter",)
+    assert difference.devices.ended == difference.devices.begun == difference.restarted == ()
+    assert not difference.closed
+    both = _changed(file, ("[device.meter]\n", f'[device.meter]\ninterval = "7s"\n{more}'))
+    assert (both.devices.changed, both.renamed) == (("meter",), ())
+
+
+def test_a_radar_that_is_only_named_otherwise_keeps_its_port(file: Path) -> None:
+    difference = _changed(file, ('driver = "ld2410"', 'driver = "ld2410"\nname = "Hall"'))
+    assert (difference.renamed, difference.closed) == (("hall",), frozenset())
+
+
 def test_a_bus_takes_its_devices_along(file: Path) -> None:
     difference = _changed(file, ("ttyUSB0", "ttyUSB7"))
     assert difference.words() == ["bus line changed"]

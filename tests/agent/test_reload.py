@@ -261,7 +261,12 @@ async def test_what_is_retained_follows_without_a_new_connection(tmp_path: Path,
             assert last(heard, "meta/three")["name"] == "Third"
             meta = last(heard, "meta/three")["hash"]
             assert last(heard, "data/three")["meta"] == meta
-            await _reloaded(agent, tmp_path, right + _device("three", "a", 2, 'name = "3rd"'))
+            assert agent.running is not None
+            device = agent.running.devices["three"]
+            assert await _reloaded(agent, tmp_path, right + _device("three", "a", 2, 'name = "3rd"')) == {
+                "three changed"
+            }
+            assert agent.running.devices["three"] is device, "it goes on, and is not late"
             await _until(lambda: last(heard, "data/three")["meta"] != meta)
             assert last(heard, "meta/three")["name"] == "3rd"
             assert last(heard, "status")["session"] == session
