@@ -89,6 +89,7 @@ class Channel:
 
     ``optional`` marks a channel that some models or modes leave out. ``momentary`` one that may say when it
     is true, and not when that is over: a motion, a tag that is here. A configured hold then ends it.
+    ``label`` is shown to people, and ``label_zh`` to those who read Chinese; MQTT has the first.
     """
 
     name: str
@@ -96,6 +97,7 @@ class Channel:
     label: str = ""
     optional: bool = False
     momentary: bool = False
+    label_zh: str = ""
 
 
 SIGNAL = Channel("signal", Quantity.SIGNAL, "Signal strength at this gateway")

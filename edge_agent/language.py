@@ -8,6 +8,10 @@ import gettext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edge_agent.driver import Channel
 
 CATALOGUES = Path(__file__).with_name("locale")
 DOMAIN = "edge-agent"
@@ -23,6 +27,15 @@ class Words:
     """One language."""
 
     catalogue: gettext.NullTranslations
+
+    @property
+    def language(self) -> str:
+        """Which one, of ``LANGUAGES``."""
+        return self.catalogue.info().get("language", "en")
+
+    def label(self, channel: "Channel") -> str:
+        """Return what a channel is called in this language, as far as its driver or profile says so."""
+        return (channel.label_zh if self.language == "zh_CN" else "") or channel.label
 
     def tr(self, text: str, /, **values: object) -> str:
         """Return a text in this language, with ``{name}`` in it replaced by the value of that name."""

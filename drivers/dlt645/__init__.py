@@ -112,7 +112,10 @@ class Meter:
         self._singles = {entry.item: _Ask(entry.item, {0: entry}) for entry in profile.channels}
         self._blocks = {ask.item: ask for ask in _blocks(profile)}
         self._pauses = Counter[str]()
-        self.channels = [Channel(entry.name, entry.quantity, entry.label) for entry in profile.channels]
+        self.channels = [
+            Channel(entry.name, entry.quantity, entry.label, label_zh=entry.label_zh)
+            for entry in profile.channels
+        ]
 
     async def poll(self, line: Line) -> Sequence[Sample]:
         """Ask for every block and for every item that is in none; what the meter refuses is not known.

@@ -56,7 +56,10 @@ class ModbusDevice:
         )
         self._registers = profile.channels
         self._plan = list(plan(profile, settings.address))
-        self.channels = [Channel(entry.name, entry.quantity, entry.label) for entry in profile.channels]
+        self.channels = [
+            Channel(entry.name, entry.quantity, entry.label, label_zh=entry.label_zh)
+            for entry in profile.channels
+        ]
 
     async def poll(self, line: Registers) -> Sequence[Sample]:
         """Read every block of the plan, and return all samples together."""

@@ -10,7 +10,7 @@ from edge_agent.cli.completion import device_ids
 from edge_agent.cli.ending import INTERRUPTED, duration_option, stop, until_stopped
 from edge_agent.cli.options import CONFIG, ConfigFile, loaded
 from edge_agent.cli.say import say, tell
-from edge_agent.language import tr
+from edge_agent.language import OWN, tr
 
 if TYPE_CHECKING:
     from edge_agent.bus.tap import Direction
@@ -125,9 +125,11 @@ def _lines(session: "Session", reading: "Reading") -> list[str]:
         )
     ]
     width = max(map(len, told["channels"]), default=0)
+    labels = {} if OWN.language == "en" else {of.name: OWN.label(of) for of in session.channels}
     for name, said in told["channels"].items():
         value = shown.with_unit(said["value"], said["unit"])
-        lines.append(f"  {name:{width}}  {value:>14}  {': '.join(filter(None, said['quality']))}")
+        quality = ": ".join(filter(None, said["quality"]))
+        lines.append(f"  {name:{width}}  {value:>14}  {quality}  {labels.get(name, '')}".rstrip())
     absent = [channel.name for channel in session.channels if channel.name not in told["channels"]]
     if absent:
         lines.append(tr("  not reported: {absent}", absent=", ".join(absent)))

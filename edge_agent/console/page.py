@@ -37,7 +37,7 @@ class Pages:
         """Return a template's HTML."""
         known: Words = words(language)
         return self._templates.get_template(name).render(
-            tr=known.tr, plural=known.plural, language=language, **told
+            tr=known.tr, plural=known.plural, label=known.label, language=language, **told
         )
 
     def answer(self, request: Request, name: str, code: int = 200, /, **told: Any) -> HTMLResponse:

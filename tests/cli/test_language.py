@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent import registry
+from edge_agent.driver import SIGNAL
 from edge_agent.language import words
 from edge_agent.retold import retold
 from hatch_build import compile_catalogues
@@ -115,3 +117,12 @@ async def test_without_a_language_it_is_english(monkeypatch: pytest.MonkeyPatch,
 def test_what_is_known_is_told_again_and_the_rest_stays(text: str, told: str) -> None:
     assert retold(text, words("zh_CN")) == told
     assert retold(text, words("en")) == text
+
+
+def test_a_channel_is_called_as_its_profile_says() -> None:
+    """Where it says nothing in Chinese, its English label is better than none."""
+    record = registry.load("modbus")
+    opened = record.open(record.settings.model_validate({"profile": "eastron_sdm120", "address": 1}))
+    power = next(channel for channel in opened.channels if channel.name == "power")
+    assert (words("en").label(power), words("zh_CN").label(power)) == ("Active power", "有功功率")
+    assert words("zh_CN").label(SIGNAL) == SIGNAL.label
