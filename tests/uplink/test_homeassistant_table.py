@@ -81,15 +81,18 @@ async def test_devices_are_announced_and_retained(tmp_path: Path) -> None:
 
 
 async def test_another_name_is_announced_at_once(tmp_path: Path) -> None:
-    async with broker_running(tmp_path / "broker") as broker, listening(broker.port) as listener:
-        async with running(tmp_path, settings(broker.port, dialects=["homeassistant"])) as rig:
-            await listener.until(lambda: len(_configs(listener.heard)) == len(DEVICES) + 1)
-            meta = json.loads(rig.gateway.metas[DEVICES[0]]) | {"name": "Hall B feed"}
-            rig.uplink.describe({**rig.gateway.metas, DEVICES[0]: json.dumps(meta)}, {})
-            topic = f"{DEVICES[0]}_AT_east-park"
-            await listener.until(
-                lambda: _configs(listener.heard)[topic].payload["device"]["name"] == "Hall B feed"
-            )
+    async with (
+        broker_running(tmp_path / "broker") as broker,
+        listening(broker.port) as listener,
+        running(tmp_path, settings(broker.port, dialects=["homeassistant"])) as rig,
+    ):
+        await listener.until(lambda: len(_configs(listener.heard)) == len(DEVICES) + 1)
+        meta = json.loads(rig.gateway.metas[DEVICES[0]]) | {"name": "Hall B feed"}
+        rig.uplink.describe({**rig.gateway.metas, DEVICES[0]: json.dumps(meta)}, {})
+        topic = f"{DEVICES[0]}_AT_east-park"
+        await listener.until(
+            lambda: _configs(listener.heard)[topic].payload["device"]["name"] == "Hall B feed"
+        )
 
 
 async def test_nothing_is_announced_unasked(tmp_path: Path) -> None:
