@@ -7,9 +7,10 @@ from pathlib import Path
 
 from edge_agent.demo import child
 from edge_agent.demo.broken import DemoError
+from edge_agent.demo.free_port import free_port
 from edge_agent.demo.login import Login
 
-_READY_WITHIN = 10.0
+_READY_WITHIN = 30.0
 _BETWEEN_TRIES = 0.02
 _PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"))
 _MOST_QUEUED = (
@@ -37,8 +38,10 @@ class Mosquitto:
         """Start it and wait until it takes connections.
 
         Raises:
-            DemoError: it ends at once, or takes no connection within 10 s. Its log says why.
+            DemoError: another program has its port; it ends at once, or takes no connection within 30 s.
         """
+        if free_port(self._login.port) != self._login.port:  # else that one would be taken for it
+            raise DemoError(f"{self.title} does not start at {self._login.url}; end what listens there")
         with self._log.open("ab") as log:  # for what it says before it has read where to log
             self._process = await child.start(*self._command, stderr=log.fileno())
         try:

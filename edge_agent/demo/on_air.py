@@ -23,7 +23,7 @@ ADAPTER = "hci0"
 STORE_KEY = "store-1-key"
 _PRIVATE = 0o700
 _SHORTEST_S, _LONGEST_S = 2.0, 5.0
-_START_WITHIN = 10.0
+_START_WITHIN = 30.0
 
 Broadcast = tuple[dict[str, bytes], dict[int, bytes]]
 """Service data and manufacturer data."""

@@ -26,6 +26,7 @@ from edge_agent.status import Status
 
 _REFRESH, _LINE_EVERY = 0.5, 1.0
 _OUTAGE_AFTER = 10.0  # seconds, where the demo has no end
+_START_AGAIN = 5.0
 _STOP_WITHIN = 10.0
 _DRAIN_WITHIN, _DRAIN_LOOK = 5.0, 0.1
 _RECONNECT_WITHIN = 20.0  # the agent comes back with jitter: 10 s after an outage of 10 s is not rare
@@ -186,12 +187,15 @@ async def _outage(served: broker.Broker, after: float, seconds: float, remark: C
     await served.stop()
     remark("-- broker taken away")
     await asyncio.sleep(seconds)
-    try:
-        await served.start()
-    except DemoError as error:  # the demo goes on: that is what an outage looks like
-        remark(f"-- {error}")
-    else:
-        remark("-- broker back")
+    while True:
+        try:
+            await served.start()
+        except DemoError as error:  # the demo goes on: that is what an outage looks like
+            remark(f"-- {error}")
+            await asyncio.sleep(_START_AGAIN)
+        else:
+            remark("-- broker back")
+            return
 
 
 @contextmanager

@@ -22,6 +22,7 @@ DAY_MS = 86_400_000
 EACH_MS = 30_000
 LARGEST = 150_000  # bytes
 ADDRESS = re.compile(r"(http://[\d.:]+)  \(user admin, password (\w+)")
+_ANY_PORT = "from edge_agent.demo import page; page._USUAL = 0"  # other tests may show a demo, too
 SIZE: ViewportSize = {"width": 1000, "height": 720}
 META = '{"channels":{"temperature":{"unit":"Cel"},"humidity":{"unit":"%"}}}'
 
@@ -52,15 +53,15 @@ async def a_day(file: Path) -> None:
 async def test_the_pictures(tmp_path: Path) -> None:
     into = Path(os.environ.get("EDGE_AGENT_PICTURES", tmp_path))
     await a_day(tmp_path / "outbox.db")
-    async with started("demo", "--for", "100s", "--dir", str(tmp_path)) as demo:
+    async with started("demo", "--dir", str(tmp_path), before=_ANY_PORT) as demo:
         assert demo.stdout is not None
         async with asyncio.timeout(60):
-            while (found := ADDRESS.search(said(await demo.stdout.readline()))) is None:
-                pass
+            while (found := ADDRESS.search(line := said(await demo.stdout.readline()))) is None:
+                assert line, "it ended"
         await answers(Browser(found[1]))
         async with chromium() as browser:
             async with logged_in(browser, found[1], password=found[2]) as page:
-                await expect(page.locator("#summary")).to_contain_text("9 devices online", timeout=30_000)
+                await expect(page.locator("#summary")).to_contain_text("9 devices online", timeout=60_000)
                 assert await findings(page) == []
                 await page.set_viewport_size(SIZE)
                 await page.screenshot(path=into / "overview.png")

@@ -1,6 +1,7 @@
 """The demo's brokers: in with the password, out without, gone and back on the same port."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edge_agent.demo import broker, mosquitto
+from edge_agent.demo import broker, mosquitto, run
 from edge_agent.demo.broken import DemoError
+from edge_agent.demo.free_port import free_port
 from edge_agent.demo.login import Login
 
 
@@ -135,3 +137,36 @@ def test_reads_a_brokers_address(url: str, login: Login) -> None:
 def test_refuses_what_is_no_brokers_address(url: str) -> None:
     with pytest.raises(DemoError, match="mqtt://"):
         broker.login_of(url)
+
+
+def test_a_port_stays_free_while_nobody_listens() -> None:
+    port = free_port(0)
+    assert free_port(port) == port
+    with socket.create_server(("127.0.0.1", port)):
+        others = {free_port(port) for _ in range(20)}
+    ephemeral = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text("ascii").split()[0])
+    assert port not in others
+    assert max(others) < ephemeral, "the kernel gives those to whoever makes a connection"
+
+
+async def test_a_port_that_somebody_took_meanwhile_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "_START_AGAIN", 0.1)
+    login, said, rivals = broker.own_login(tmp_path), list[str](), list[socket.socket]()
+
+    def remark(text: str) -> None:
+        said.append(text)
+        if "taken away" in text:
+            rivals.append(socket.create_server((login.host, login.port)))
+        elif rivals:
+            rivals.pop().close()
+
+    async with broker.running(tmp_path, login) as served, asyncio.timeout(60):
+        await run._outage(served, 0, 0, remark)
+        assert await asyncio.to_thread(_connect, login, login.password) == (0, True)
+    assert [text.split(";")[0] for text in said] == [
+        "-- broker taken away",
+        f"-- {served.title} does not start at {login.url}",
+        "-- broker back",
+    ]

@@ -4,7 +4,6 @@ import asyncio
 import re
 import shlex
 import shutil
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +14,7 @@ from typer.testing import CliRunner
 
 from edge_agent.cli import app
 from edge_agent.contract.topics import TOPICS
+from tests.faults.broker import free_port
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "README.md").read_text("utf-8")
@@ -72,9 +72,7 @@ async def port(tmp_path: Path) -> AsyncIterator[int]:
     program = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin")
     if program is None:
         pytest.fail("mosquitto is missing; run make test as root, or apt-get install mosquitto")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     config = tmp_path / "mosquitto.conf"
     config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n", "utf-8")
     async with started(program, "-c", str(config)) as broker, asyncio.timeout(20):
