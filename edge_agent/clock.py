@@ -99,6 +99,11 @@ def today() -> str:
     return time.strftime("%Y-%m-%d", time.gmtime())
 
 
+def moment() -> str:
+    """Return that date with the time, in UTC, right or wrong."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
 @contextmanager
 def told_of_steps(call: Callable[[], None]) -> Iterator[None]:
     """Have ``call`` called by the running loop when somebody sets the wall clock, while inside.

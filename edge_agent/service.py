@@ -87,7 +87,8 @@ async def _run(agent: Agent, place: Path, pause: float) -> bool:
     def fell(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """End the process at a bug in a callback, which asyncio would only log: no half life."""
         loop.default_exception_handler(context)
-        if "handle" in context and running is not None:
+        handle = context.get("handle")
+        if handle is not None and running is not None and not _beside_agent(handle):
             bugs.append(context["exception"])
             running.cancel()
 
@@ -140,6 +141,12 @@ def _prioritised(record: logging.LogRecord) -> bool:
     """Give a record the priority that sd-daemon(3) means by a number in front of the line."""
     record.priority = next(number for least, number in _PRIORITIES if record.levelno >= least)
     return True
+
+
+def _beside_agent(handle: asyncio.Handle) -> bool:
+    """Say whether a callback is of the console, which may fall without the agent."""
+    # its get_context() is of Python 3.12
+    return bool(handle._context.run(console.BESIDE.get))  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 @asynccontextmanager

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ from edge_agent.control.server import Carry, Tell
 from edge_agent.settings.console import Console
 
 log = logging.getLogger(__name__)
+
+BESIDE: ContextVar[bool] = ContextVar("console.beside", default=False)
+"""Whether something runs for the console: what goes wrong there does not end the agent."""
 
 
 async def run(settings: Console, outbox: Path, carry: Carry) -> None:
@@ -29,13 +33,53 @@ async def run(settings: Console, outbox: Path, carry: Carry) -> None:
         return
 
     async def ask(verb: str, args: Mapping[str, Any], tell: Tell = overview.silent) -> Mapping[str, Any]:
-        return await carry(verb, args, tell)
+        agents = BESIDE.set(False)  # a reload begins tasks of the agent, which are no part of the console
+        try:
+            return await carry(verb, args, tell)
+        finally:
+            BESIDE.reset(agents)
 
-    backoff = Backoff()
+    async def serve() -> None:
+        await _password(settings, lambda: users.read(file))
+        await server.serve(settings, site.make(settings, file, ask, time.monotonic))
+
+    BESIDE.set(True)
+    backoff, file = Backoff(), users.place(outbox)
     while True:
         try:
-            app = site.make(settings, users.place(outbox), ask, time.monotonic)
-            await server.serve(settings, app)
+            await _alone(serve())
+        except users.UsersError as error:
+            log.error("console: %s", error)  # noqa: TRY400 - its text says all
         except Exception:
             log.exception("console: it fell, and comes up again; the readings are not touched by it")
-            await asyncio.sleep(backoff.next())
+        await asyncio.sleep(backoff.next())
+
+
+async def _alone(work: Coroutine[Any, Any, None]) -> None:
+    """Do this in a task of its own, so that what cancels it cancels nothing else.
+
+    Raises:
+        RuntimeError: it was cancelled, or came to an end.
+    """
+    task = asyncio.create_task(work, name="console.serve")
+    try:
+        await asyncio.wait((task,))
+    finally:
+        task.cancel()
+        await asyncio.wait((task,))
+    if not task.cancelled() and (error := task.exception()) is not None:
+        raise error
+    raise RuntimeError("it was cancelled" if task.cancelled() else "it has ended")
+
+
+async def _password(settings: Console, users: Callable[[], Mapping[str, Any]]) -> None:
+    """Wait until somebody has a password, where other machines reach the page: the code is for this one."""
+    backoff, told = Backoff(), False
+    while not settings.is_local and not users():
+        if not told:
+            log.warning(
+                "console: %s stays closed while nobody has a password; set one: edge-agent console password",
+                settings.listen,
+            )
+        told = True
+        await asyncio.sleep(backoff.next())

@@ -1,30 +1,30 @@
-"""Who is logged in, and who has tried too often. All of it is in memory: a restart logs everybody out."""
+"""Who is logged in. All of it is in memory: a restart logs everybody out."""
 
 import hmac
 import secrets
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from edge_agent.console.users import Role
-
-COOKIE = "edge_agent"
+from edge_agent.console.users import Role, User
 
 _IDLE_S = 12 * 3600.0
-_MOST = 50
-_TRIES, _TRIES_S = 5, 300.0  # wrong ones of an address
-_ALL_TRIES = 30  # of all addresses together, in the same time
-_MOST_ADDRESSES = 500
+_LONGEST_S = 7 * 24 * 3600.0
+_MOST, _MOST_OF_ONE = 50, 10
 _CODE_S = 3600.0
 
 
 @dataclass(slots=True)
 class Session:
-    """One browser that is logged in. ``csrf`` stands in each of its forms."""
+    """One browser that is logged in. ``csrf`` stands in each of its forms.
+
+    ``hash`` is that of the password it was let in with, "" where it was the one-time code.
+    """
 
     user: str
     role: Role
+    hash: str
     csrf: str
+    begun: float
     seen: float
 
 
@@ -35,14 +35,19 @@ class Sessions:
         self._now = now
         self._known: dict[str, Session] = {}
 
-    def open(self, user: str, role: Role) -> str:
-        """Log someone in; return the cookie's value."""
+    def open(self, user: str, role: Role, hash_: str) -> str:
+        """Log someone in; return the cookie's value. Of too many, the one that is unused the longest ends."""
         self._sweep()
-        while len(self._known) >= _MOST:
-            del self._known[min(self._known, key=lambda token: self._known[token].seen)]
+        self._leave_room(_MOST_OF_ONE, [token for token, one in self._known.items() if one.user == user])
+        self._leave_room(_MOST, list(self._known))
         token = secrets.token_urlsafe(32)
-        self._known[token] = Session(user, role, secrets.token_urlsafe(32), self._now())
+        now = self._now()
+        self._known[token] = Session(user, role, hash_, secrets.token_urlsafe(32), now, now)
         return token
+
+    def _leave_room(self, most: int, tokens: list[str]) -> None:
+        if len(tokens) >= most:
+            del self._known[min(tokens, key=lambda token: self._known[token].seen)]
 
     def find(self, token: str) -> Session | None:
         """Return the session of a cookie, and note that it is used."""
@@ -56,37 +61,22 @@ class Sessions:
         """Log out."""
         self._known.pop(token, None)
 
-    def close_all(self, user: str) -> None:
-        """Log someone out everywhere: the password is another one now."""
-        self._known = {token: session for token, session in self._known.items() if session.user != user}
+    def keep(self, users: Mapping[str, User]) -> None:
+        """Log those out whose password or role is another by now, or who are no users any more."""
+        self._known = {
+            token: one
+            for token, one in self._known.items()
+            if ((user := users.get(one.user)) is None and not one.hash)
+            or (user is not None and (user.hash, user.role) == (one.hash, one.role))
+        }
 
     def _sweep(self) -> None:
-        least = self._now() - _IDLE_S
-        self._known = {token: session for token, session in self._known.items() if session.seen > least}
-
-
-class Tries:
-    """Wrong passwords of the last minutes."""
-
-    def __init__(self, now: Callable[[], float]) -> None:
-        self._now = now
-        self._wrong: deque[tuple[float, str]] = deque(maxlen=_MOST_ADDRESSES)
-
-    def wait(self, address: str) -> float:
-        """Return for how many seconds an address may not try again; 0: it may."""
         now = self._now()
-        while self._wrong and self._wrong[0][0] <= now - _TRIES_S:
-            self._wrong.popleft()
-        own = [at for at, of in self._wrong if of == address]
-        if len(own) >= _TRIES:
-            return own[-_TRIES] + _TRIES_S - now
-        if len(self._wrong) >= _ALL_TRIES:
-            return self._wrong[-_ALL_TRIES][0] + _TRIES_S - now
-        return 0.0
-
-    def wrong(self, address: str) -> None:
-        """Count a wrong one."""
-        self._wrong.append((self._now(), address))
+        self._known = {
+            token: one
+            for token, one in self._known.items()
+            if one.seen > now - _IDLE_S and one.begun > now - _LONGEST_S
+        }
 
 
 class OneTimeCode:
@@ -96,10 +86,15 @@ class OneTimeCode:
         self._now, self._until = now, now() + _CODE_S
         self.text = f"{secrets.randbelow(10**4):04}-{secrets.randbelow(10**4):04}"
 
+    @property
+    def good(self) -> bool:
+        """Whether it lets anybody in: one time, within an hour."""
+        return self._now() <= self._until
+
     def take(self, given: str) -> bool:
-        """Say whether this is the code; it is good for one time, within an hour."""
+        """Say whether this is the code, which is of no use from then on."""
         right = hmac.compare_digest(given.strip().encode(), self.text.encode())
-        if not right or self._now() > self._until:
+        if not right or not self.good:
             return False
         self._until = -1.0
         return True

@@ -23,7 +23,7 @@ from edge_agent.console.device_form import DeviceForm
 from edge_agent.console.device_page import DevicePage
 from edge_agent.console.form import read_form
 from edge_agent.console.live import Live
-from edge_agent.console.login import Door
+from edge_agent.console.login import Door, address_of
 from edge_agent.console.overview import Ask, overview
 from edge_agent.console.page import LANGUAGE, Pages, language_of
 from edge_agent.console.refusals import Refusals
@@ -45,6 +45,7 @@ _HEADERS = [
     (b"cache-control", b"no-store"),
     (b"cross-origin-opener-policy", b"same-origin"),
 ]
+_REFUSED = 400
 _LOCAL_NAMES = ["localhost", "127.0.0.1", "[::1]"]
 """What a browser calls this machine; another name for it is somebody's trick (DNS rebinding)."""
 
@@ -154,7 +155,13 @@ class _Site:
         async def own(request: Request, session: Session) -> Response:
             if (await read_form(request)).get("csrf", "") != session.csrf:
                 raise HTTPException(403)
-            return await endpoint(request, session)
+            answer = await endpoint(request, session)
+            done = answer.headers.get("location", "")
+            if done or (answer.status_code < _REFUSED and not request.url.path.startswith("/change")):
+                # a form again is no change
+                what = f"{request.url.path}: {answer.status_code} {done}".rstrip()
+                await self._door.audit.note(session.user, address_of(request), what)
+            return answer
 
         return self._seen(own)
 
@@ -183,7 +190,14 @@ class _Site:
         chosen = (await read_form(request)).get("language", "")
         answer = RedirectResponse("/", 303)
         if chosen in LANGUAGES:
-            answer.set_cookie(LANGUAGE, chosen, max_age=365 * 86_400, samesite="strict", httponly=True)
+            answer.set_cookie(
+                LANGUAGE,
+                chosen,
+                max_age=365 * 86_400,
+                samesite="strict",
+                httponly=True,
+                secure=self._settings.cert is not None,
+            )
         return answer
 
     async def _health(self, request: Request) -> Response:

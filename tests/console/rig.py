@@ -2,10 +2,9 @@
 
 import asyncio
 import urllib.error
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, NoReturn
 
 from edge_agent.console import users
 from tests.cli.running import config, running, sensor
@@ -64,7 +63,3 @@ async def runs(browser: Browser, *ids: str) -> None:
             if [device["id"] for device in status["devices"]] == list(ids):
                 return
             await asyncio.sleep(0.2)
-
-
-async def no_agent(_verb: str, _args: Mapping[str, Any], *_tell: object) -> NoReturn:
-    raise AssertionError("nobody who is not logged in asks the agent")

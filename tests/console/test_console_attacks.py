@@ -2,83 +2,16 @@
 
 import asyncio
 import socket
-import ssl
-import time
-import urllib.parse
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
-from edge_agent.console import server, site, users
-from edge_agent.settings.console import Console
-from tests.console.rig import PASSWORD, no_agent
-from tests.faults.broker import free_port
-from tests.uplink import keys
-
-_FORM = "Content-Type: application/x-www-form-urlencoded"
-_SOON = 30.0  # seconds
-
-
-class Served:
-    """A console in this process; what is sent to it is written by hand."""
-
-    def __init__(self, port: int, tls: ssl.SSLContext | None) -> None:
-        self.port, self._tls = port, tls
-
-    @asynccontextmanager
-    async def open(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-        async with asyncio.timeout(_SOON):
-            reader, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=self._tls)
-            try:
-                yield reader, writer
-            finally:
-                writer.close()
-                with suppress(OSError):
-                    await writer.wait_closed()
-
-    async def ask(self, head: str, *lines: str, body: bytes = b"") -> bytes:
-        """Send a request of these lines; return all that comes until the connection is closed."""
-        host = f"127.0.0.1:{self.port}"
-        first = (f"{head} HTTP/1.1", f"Host: {host}", f"Content-Length: {len(body)}", "Connection: close")
-        async with self.open() as (reader, writer):
-            writer.write("\r\n".join((*first, *lines, "", "")).encode() + body)
-            return await reader.read()
-
-    async def log_in(self, password: str, *lines: str) -> bytes:
-        """Send the form of the page; return the status."""
-        body = urllib.parse.urlencode({"name": "admin", "password": password}).encode()
-        origin = f"Origin: http://127.0.0.1:{self.port}"
-        return (await self.ask("POST /login", _FORM, *(lines or (origin,)), body=body))[9:12]
-
-
-@asynccontextmanager
-async def serving(folder: Path, *, tls: bool = False) -> AsyncIterator[Served]:
-    told, context = {"listen": f"127.0.0.1:{free_port()}"}, None
-    if tls:
-        keys.authority(folder, "ca")
-        keys.signed(folder, "server")
-        told |= {"cert": str(folder / "server.pem"), "key": str(folder / "server.key")}
-        context = ssl.create_default_context(cafile=folder / "ca.pem")
-    settings = Console.model_validate(told)
-    users.set_password(folder / "console.json", "admin", PASSWORD, "operator")
-    app = site.make(settings, folder / "console.json", no_agent, time.monotonic)
-    task = asyncio.create_task(server.serve(settings, app))
-    made = Served(settings.address[1], context)
-    try:
-        async with asyncio.timeout(_SOON):
-            while True:
-                with suppress(OSError):
-                    async with made.open():
-                        break
-                await asyncio.sleep(0.05)
-        yield made
-    finally:
-        task.cancel()
-        await asyncio.wait((task,))
+from edge_agent.console import server
+from tests.console.rig import PASSWORD
+from tests.console.served import FORM, SOON, serving
 
 
 async def test_many_guesses_at_once_are_no_more_than_one_after_the_other(tmp_path: Path) -> None:
@@ -93,7 +26,7 @@ async def test_an_address_cannot_be_made_up(tmp_path: Path, caplog: pytest.LogCa
         for number in range(6):
             said = await console.ask(
                 "POST /login",
-                _FORM,
+                FORM,
                 f"Origin: http://127.0.0.1:{console.port}",
                 f"X-Forwarded-For: 10.0.0.{number}",
                 body=b"name=admin&password=x",
@@ -117,7 +50,7 @@ async def test_who_hangs_up_in_the_middle_fills_no_log(
         for _ in range(3):
             host = f"127.0.0.1:{console.port}"
             head = (
-                "POST /login HTTP/1.1", f"Host: {host}", f"Origin: http://{host}", _FORM, "Content-Length: 9",
+                "POST /login HTTP/1.1", f"Host: {host}", f"Origin: http://{host}", FORM, "Content-Length: 9",
             )  # fmt: skip
             async with console.open() as (_, writer):
                 writer.write("\r\n".join((*head, "", "name=")).encode())
@@ -151,7 +84,7 @@ async def test_who_reads_no_answer_is_dropped(tmp_path: Path, monkeypatch: pytes
 
 
 async def _send_for_ever(to: socket.socket, said: bytes) -> NoReturn:
-    async with asyncio.timeout(_SOON):
+    async with asyncio.timeout(SOON):
         while True:
             await asyncio.get_running_loop().sock_sendall(to, said)
 
@@ -163,7 +96,7 @@ async def test_connections_that_say_nothing_take_no_more_than_their_share(
     monkeypatch.setattr(server, "_MOST_CONNECTIONS", 5)
     monkeypatch.setattr(server, "_REQUEST_S", 1.0)
     loop = asyncio.get_running_loop()
-    async with serving(tmp_path, tls=True) as console, asyncio.timeout(_SOON):
+    async with serving(tmp_path, tls=True) as console, asyncio.timeout(SOON):
         with ExitStack() as stack:
             ends = []
             for _ in range(12):

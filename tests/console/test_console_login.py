@@ -1,6 +1,7 @@
 """Who gets in, and what keeps the others out."""
 
 import http.client
+import json
 import re
 import socket
 from contextlib import closing
@@ -9,9 +10,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from edge_agent.console import users
-from edge_agent.console.sessions import OneTimeCode, Sessions, Tries
+from edge_agent.console import login, tries, users
+from edge_agent.console.sessions import OneTimeCode, Sessions
+from edge_agent.console.users import User
+from tests.console.browser import Browser
+from tests.console.moment import Now
 from tests.console.rig import PASSWORD, console
+from tests.console.served import new_agent, serving
 
 
 async def test_in_and_out(tmp_path: Path) -> None:
@@ -49,10 +54,92 @@ async def test_forms_of_other_sites_change_nothing(tmp_path: Path) -> None:
         assert not re.search(r"<script(?![^>]*src=)|style=|\son\w+=", page.text), "nothing inline"
 
 
-async def test_the_first_password_needs_the_code_of_the_log(tmp_path: Path) -> None:
-    async with console(tmp_path, password="") as browser:
+async def test_the_first_password_needs_the_code_of_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(tmp_path, password="", ask=new_agent) as served:
+        browser = Browser(served.base)
         assert "journalctl" in (await browser.get("/login")).text
-        assert (await browser.log_in("0000-0000x")).status == 403
+        assert (await browser.log_in("0000-0000")).status == 403
+        (code,) = re.findall(r"with the code (\d{4}-\d{4})", caplog.text)
+        page = await browser.log_in(code)
+        assert page.at == "/password"
+        assert "Old password" not in page.text
+        assert (await Browser(served.base).log_in(code)).status == 403, "it is good for one time"
+        set_ = await browser.post("/password", {"csrf": page.csrf, "password": PASSWORD, "again": PASSWORD})
+        assert set_.status == 200
+        assert (await Browser(served.base).log_in(PASSWORD)).at == "/"
+        assert "journalctl" not in (await Browser(served.base).get("/login")).text
+    assert [(one["who"], one["what"]) for one in noted(tmp_path)] == [
+        ("admin", "logged in with the code"),
+        ("admin", "/password: 303 /"),
+        ("admin", "logged in"),
+    ]
+
+
+async def test_an_old_code_is_told_with_the_way_out(tmp_path: Path) -> None:
+    now = Now()
+    async with serving(tmp_path, password="", now=now) as served:
+        now.at += 3601
+        page = await Browser(served.base).get("/login")
+        assert "sudo edge-agent console password" in page.text
+        assert "journalctl" not in page.text
+
+
+async def test_a_password_is_changed_by_who_knows_the_old_one(tmp_path: Path) -> None:
+    """And then all other browsers of that user are out, whoever changed it."""
+    file = tmp_path / "console.json"
+    async with serving(tmp_path, ask=new_agent) as served:
+        users.set_password(file, "li", PASSWORD, "viewer")
+        mine, other, li = (Browser(served.base) for _ in range(3))
+        for browser, name in ((mine, "admin"), (other, "admin"), (li, "li")):
+            await browser.log_in(PASSWORD, name)
+        page = await mine.get("/password")
+        fields = {"csrf": page.csrf, "password": "rain in the park", "again": "rain in the park"}
+        assert "Old password" in page.text
+        for old in ({}, {"old": "a guess"}):
+            assert (await mine.post("/password", fields | old)).status == 403
+        assert await logged_in(other)
+        assert (await mine.post("/password", fields | {"old": PASSWORD})).at == "/"
+        assert [await logged_in(one) for one in (mine, other, li)] == [True, False, True]
+        users.set_password(file, "li", "another one of li", "viewer")  # as the command line does
+        assert [await logged_in(one) for one in (mine, li)] == [True, False]
+        page = await mine.get("/password")
+        wrong = [
+            (await mine.post("/password", fields | {"csrf": page.csrf, "old": f"guess {number}"})).status
+            for number in range(6)
+        ]
+        assert wrong == [403] * 3 + [429] * 3, "with two from before"
+        assert await logged_in(mine)
+
+
+async def test_thirty_wrong_passwords_lock_out_no_operator(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tries, "HERE", "10.1.1.1")  # what follows comes from another machine
+    monkeypatch.setattr(login, "address_of", lambda request: request.headers.get("x-test", "10.1.1.1"))
+    async with serving(tmp_path, ask=new_agent) as served:
+        operator = Browser(served.base)
+        await operator.log_in(PASSWORD)
+        daily, csrf = Browser(served.base, operator.cookies), (await operator.get("/password")).csrf
+        for number in range(6):
+            guesser, head = Browser(served.base), {"X-Test": f"10.0.0.{number}"}
+            for _ in range(6):
+                said = await guesser.post("/login", {"name": "admin", "password": "x"}, **head)
+            assert said.status == 429
+        assert (await Browser(served.base).log_in(PASSWORD)).status == 429, "a browser that is not known"
+        assert await logged_in(operator), "who is in stays in"
+        await operator.post("/logout", {"csrf": csrf})
+        assert not await logged_in(operator)
+        assert (await daily.log_in(PASSWORD)).at == "/", "and comes in again"
+
+
+async def logged_in(browser: Browser) -> bool:
+    return (await browser.get("/password")).at == "/password"
+
+
+def noted(folder: Path) -> list[dict[str, str]]:
+    return [json.loads(line) for line in (folder / "console.audit").read_text("utf-8").splitlines()]
 
 
 async def test_a_slow_request_is_dropped_and_others_are_served(tmp_path: Path) -> None:
@@ -77,39 +164,39 @@ async def test_a_slow_request_is_dropped_and_others_are_served(tmp_path: Path) -
         assert (await browser.get("/api/status")).status == 200
 
 
-class Now:
-    def __init__(self) -> None:
-        self.at = 1000.0
-
-    def __call__(self) -> float:
-        return self.at
-
-
-def test_who_tries_too_often_waits() -> None:
-    now = Now()
-    tries = Tries(now)
-    for _ in range(5):
-        assert tries.wait("10.0.0.1") == 0
-        tries.wrong("10.0.0.1")
-    assert 0 < tries.wait("10.0.0.1") <= 300
-    assert tries.wait("10.0.0.2") == 0
-    for other in range(30):
-        tries.wrong(f"10.0.1.{other}")
-    assert tries.wait("10.0.0.2") > 0, "many addresses, one attacker"
-    now.at += 301
-    assert tries.wait("10.0.0.1") == 0
-
-
 def test_sessions_end_and_are_few() -> None:
     now = Now()
     sessions = Sessions(now)
-    tokens = [sessions.open(f"u{number}", "viewer") for number in range(60)]
+    mine = sessions.open("wang", "operator", "a")
+    tokens = [sessions.open(f"u{number}", "viewer", "b") for number in range(60)]
     assert sum(sessions.find(token) is not None for token in tokens) == 50
-    assert sessions.find(tokens[-1]) is not None
-    sessions.close_all("u59")
-    assert sessions.find(tokens[-1]) is None
-    now.at += 13 * 3600
-    assert not any(sessions.find(token) for token in tokens)
+    assert sessions.find(mine) is None, "it was not used for longest"
+    same = [sessions.open("u59", "viewer", "b") for _ in range(30)]
+    assert [sessions.find(token) is not None for token in same] == [False] * 20 + [True] * 10
+    assert sum(sessions.find(token) is not None for token in tokens) == 40, "of others none"
+    now.at += 12 * 3600 - 1
+    assert sessions.find(same[-1]) is not None
+    now.at += 2
+    assert sessions.find(same[-1]) is not None
+    assert sessions.find(same[-2]) is None, "it was idle"
+    for _ in range(24 * 7 - 12):
+        assert sessions.find(same[-1]) is not None
+        now.at += 3600
+    assert sessions.find(same[-1]) is None, "it was used, and is a week old"
+
+
+def test_sessions_end_with_the_password_or_the_role() -> None:
+    sessions = Sessions(Now())
+    before = [
+        sessions.open("wang", "operator", "a"),
+        sessions.open("li", "viewer", "b"),
+        sessions.open("admin", "operator", ""),
+    ]
+    sessions.keep({"wang": User("a", "operator"), "li": User("b", "viewer")})
+    assert [sessions.find(token) is not None for token in before] == [True, True, True]
+    admin = User("c", "operator")
+    sessions.keep({"wang": User("other", "operator"), "li": User("b", "operator"), "admin": admin})
+    assert [sessions.find(token) is not None for token in before] == [False, False, False]
 
 
 def test_a_code_is_good_for_one_time_within_an_hour() -> None:
