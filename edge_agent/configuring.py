@@ -1,7 +1,6 @@
 """Change the file of conf.d that the console writes: judged, written and applied, or as it was."""
 
 import asyncio
-import difflib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
@@ -162,8 +161,9 @@ class Configuring:
 
 
 def _difference(before: str, after: str) -> str:
+    from difflib import unified_diff  # noqa: PLC0415 - most gateways never undo
+
     lines = before.splitlines(keepends=True), after.splitlines(keepends=True)
     return "".join(
-        line if line.endswith("\n") else f"{line}\n"
-        for line in difflib.unified_diff(*lines, "now", "then", n=2)
+        line if line.endswith("\n") else f"{line}\n" for line in unified_diff(*lines, "now", "then", n=2)
     )

@@ -6,7 +6,6 @@ the files; or it is the site's own, ``/etc/edge-agent/profiles/<driver>/<name>.t
 place of a packaged one of that name; or it is named by its path.
 """
 
-import difflib
 import os
 import re
 import tomllib
@@ -22,6 +21,7 @@ from typing import Annotated, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from edge_agent.form import form
+from edge_agent.meant import meant
 from edge_agent.settings.error import Problem
 from edge_agent.settings.lines import element_lines, line_of, locate
 from edge_agent.settings.wording import dotted, findings
@@ -121,8 +121,7 @@ def find_profile(driver: str, name: str) -> ProfileFile:
         return ProfileFile(Path(name), own=True)
     known = find_profiles(driver)
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
-        hint = f"did you mean {' or '.join(near)}?" if near else "`edge-agent drivers` lists them"
+        hint = meant(name, known, "`edge-agent drivers` lists them", most=3, cutoff=0.4)
         if (stray := _site() / f"{name}.toml").is_file():
             hint = f"move {stray} into the driver's folder there, {driver}"
         raise ValueError(f"there is no profile {name!r}; {hint}")

@@ -4,7 +4,6 @@ Built-in drivers come through the same entry points as anyone else's. A driver i
 first asked for: a gateway without a radar never loads the radar's code.
 """
 
-import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -13,6 +12,7 @@ from importlib.resources import files
 from typing import Any
 
 from edge_agent.driver import API, Driver
+from edge_agent.meant import meant
 
 GROUP = "edge_agent.drivers"
 
@@ -50,8 +50,7 @@ def entry(name: str) -> Entry:
     """
     point = _points().get(name)
     if point is None:
-        near = difflib.get_close_matches(name, names(), n=2, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"installed: {', '.join(names())}"
+        hint = meant(name, names(), f"installed: {', '.join(names())}")
         raise UnknownDriverError(f"there is no driver {name!r}; {hint}")
     origin = f"{point.dist.name} {point.dist.version}" if point.dist else "unknown package"
     try:

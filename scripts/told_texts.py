@@ -9,7 +9,7 @@ from typing import get_args
 from edge_agent.status import Availability
 
 _WORD = re.compile(r"[A-Za-z]{3,}")
-_ALL_OF = ("settings", "doctor", "status.py", "board.py")
+_ALL_OF = ("settings", "doctor", "status.py", "board.py", "meant.py")
 """Where nearly each text with a space in it is one."""
 
 _ERRORS_OF = (

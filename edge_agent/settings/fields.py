@@ -1,6 +1,5 @@
 """What single values of the configuration may be: ids, paths, servers, secrets, numbers with units."""
 
-import difflib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Pl
 from edge_agent.bus.address import Address
 from edge_agent.bus.serial import SerialFormat
 from edge_agent.contract.commands import COMMANDS
+from edge_agent.meant import meant
 from edge_agent.settings import secret, units
 
 ID_PATTERN = r"[a-z0-9][a-z0-9_-]{0,62}"
@@ -36,8 +36,7 @@ def _timezone(name: str) -> str:
     except (LookupError, ValueError, OSError):
         known = available_timezones()
         if known:  # none at all: a system without the time zone files cannot tell
-            near = difflib.get_close_matches(name, known, n=2)
-            hint = f"did you mean {' or '.join(near)}?" if near else 'write a name such as "Asia/Shanghai"'
+            hint = meant(name, known, 'write a name such as "Asia/Shanghai"', cutoff=0.6)
             raise ValueError(f"there is no time zone {name!r}; {hint}") from None
     return name
 

@@ -1,12 +1,13 @@
 """Turn what pydantic found into what is wrong and what to do, in the words of the configuration."""
 
-import difflib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+
+from edge_agent.meant import meant
 
 Path = tuple[str | int, ...]
 
@@ -32,10 +33,7 @@ def said(path: Path, message: object, remedy: str = "correct it") -> Finding:
 def near(wrong: str, known: Iterable[str], what: str) -> str:
     """Say which of the known names was meant, or which there are."""
     names = sorted(known)
-    meant = difflib.get_close_matches(wrong, names, n=2, cutoff=0.5)
-    if meant:
-        return f"did you mean {' or '.join(meant)}?"
-    return f"{what}: {', '.join(names)}" if names else f"{what}: none"
+    return meant(wrong, names, f"{what}: {', '.join(names)}" if names else f"{what}: none")
 
 
 _LONGEST = 100

@@ -116,13 +116,15 @@ class Session:
                 raise SessionError(f"{server}: {error}") from None
         keepalive = int(self._settings.keepalive)
         beside = properties.of_connect(_MOST_UNTAKEN) if self.five else None
+        # as bytes: for a text Python loads 0.7 MB of tables, which names in Unicode need
+        host: Any = server.host.encode("ascii") if server.host.isascii() else server.host
 
         def connect() -> None:
             if beside is None:
-                self._client.connect(server.host, server.port, keepalive)
+                self._client.connect(host, server.port, keepalive)
             else:
                 client = self._client
-                client.connect(server.host, server.port, keepalive, clean_start=False, properties=beside)
+                client.connect(host, server.port, keepalive, clean_start=False, properties=beside)
             late = self._client.socket() if self._closed else None
             if late is not None:  # nobody waits for it any more
                 late.close()
