@@ -45,19 +45,18 @@ package() { # package FOLDER FILE: the .deb of a bundle
     tree=$scratch/deb-$release-$arch
     mkdir -p "$tree/DEBIAN" "$tree/usr/bin" "$tree/usr/share/smartpark-edge-agent" "$tree/usr/lib/udev/rules.d" \
         "$tree/usr/lib/sysusers.d" "$tree/usr/lib/tmpfiles.d" "$tree/usr/lib/systemd/system" \
-        "$tree/usr/share/doc/smartpark-edge-agent" "$tree/usr/share/lintian/overrides"
+        "$tree/usr/share/doc/smartpark-edge-agent" "$tree/usr/share/man/man1"
     cp -r "$1/install.sh" "$1/wheels" "$tree/usr/share/smartpark-edge-agent/"
     ln -s /opt/edge-agent/current/bin/edge-agent "$tree/usr/bin/edge-agent"
     cp systemd/edge-agent.service "$tree/usr/lib/systemd/system/"
     cp systemd/edge-agent.sysusers.conf "$tree/usr/lib/sysusers.d/edge-agent.conf"
     cp systemd/edge-agent.tmpfiles.conf "$tree/usr/lib/tmpfiles.d/edge-agent.conf"
     cp systemd/edge-agent.rules "$tree/usr/lib/udev/rules.d/60-edge-agent.rules"
-    cp docs/install.md docs/operate.md "$tree/usr/share/doc/smartpark-edge-agent/"
-    cp packaging/copyright "$tree/usr/share/doc/smartpark-edge-agent/"
-    cp packaging/overrides "$tree/usr/share/lintian/overrides/smartpark-edge-agent"
+    cp -r README.md README.zh.md CHANGELOG.md docs config examples packaging/copyright "$tree/usr/share/doc/smartpark-edge-agent/"
+    "$python" -m scripts.manpage | gzip -9n >"$tree/usr/share/man/man1/edge-agent.1.gz"
     {
         echo "smartpark-edge-agent ($full) unstable; urgency=medium"
-        printf '\n  * See CHANGELOG.md of the project for what changed for installers.\n\n'
+        printf '\n  * See CHANGELOG.md beside this file for what changed for installers.\n\n'
         echo " -- The edge-agent authors <edge-agent@example.invalid>  $(date -uR -d "@$SOURCE_DATE_EPOCH")"
     } | gzip -9n >"$tree/usr/share/doc/smartpark-edge-agent/changelog.gz"
     size=$(du -sk "$tree" | cut -f1)
