@@ -9,12 +9,28 @@ from typing import get_args
 from edge_agent.status import Availability
 
 _WORD = re.compile(r"[A-Za-z]{3,}")
-_ALL_OF = ("settings", "doctor", "status.py", "board.py", "meant.py")
+_ALL_OF = (
+    "settings",
+    "doctor",
+    "status.py",
+    "board.py",
+    "meant.py",
+    "collect/device.py",
+    "uplink/refusals.py",
+    "uplink/ends.py",
+)
 """Where nearly each text with a space in it is one."""
 
 _ERRORS_OF = (
     "cli",
     "onsite",
+    "bus",
+    "collect",
+    "bindkey.py",
+    "buses.py",
+    "../drivers",
+    "uplink/mqtt.py",
+    "uplink/tls.py",
     "control/client.py",
     "control/wire.py",
     "outbox/store.py",
@@ -25,7 +41,12 @@ _ERRORS_OF = (
 )
 """Where those are that are raised, or end a verb."""
 
-_NOT_SAID = frozenset({"compile", "pattern", "cast", "removeprefix"})
+_NOT_SAID = frozenset(
+    {
+        *("compile", "pattern", "cast", "removeprefix"),
+        *("info", "warning", "error", "debug"),  # of the log
+    }
+)
 _HEADINGS = frozenset({"Group", "ok", "warn", "fail"})
 """Calls of doctor's in which a single word is said, too."""
 

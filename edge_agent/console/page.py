@@ -1,6 +1,7 @@
 """A page's HTML: a template, in the reader's language."""
 
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from starlette.responses import HTMLResponse
 
 from edge_agent import shown
 from edge_agent.language import LANGUAGES, Words, words
+from edge_agent.retold import retold
 
 LANGUAGE = "edge_agent_language"
 """The cookie that holds the language somebody chose."""
@@ -37,7 +39,12 @@ class Pages:
         """Return a template's HTML."""
         known: Words = words(language)
         return self._templates.get_template(name).render(
-            tr=known.tr, plural=known.plural, label=known.label, language=language, **told
+            tr=known.tr,
+            plural=known.plural,
+            label=known.label,
+            retold=partial(retold, to=known),
+            language=language,
+            **told,
         )
 
     def answer(self, request: Request, name: str, code: int = 200, /, **told: Any) -> HTMLResponse:

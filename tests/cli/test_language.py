@@ -105,7 +105,7 @@ async def test_without_a_language_it_is_english(monkeypatch: pytest.MonkeyPatch,
         ("is missing", "缺失"),
         ("a.toml:3: bus.a: is missing; remove it", "a.toml:3: bus.a: 缺失; 请删除"),
         ("  secret city-password\n", "  密钥 city-password\n"),
-        ("meter-7: offline; no answer", "meter-7: 离线; no answer"),
+        ("meter-7: offline; 42 moons", "meter-7: 离线; 42 moons"),
         ("offline: not connected", "offline: 未连接"),  # the first is a name
         ("bus {a}: not connected", "总线 {a}：未连接"),
         ("whatever a driver says of itself", "whatever a driver says of itself"),
@@ -117,6 +117,28 @@ async def test_without_a_language_it_is_english(monkeypatch: pytest.MonkeyPatch,
 def test_what_is_known_is_told_again_and_the_rest_stays(text: str, told: str) -> None:
     assert retold(text, words("zh_CN")) == told
     assert retold(text, words("en")) == text
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("NoAnswer: no answer on /dev/ttyUSB0 within 1 s", "/dev/ttyUSB0 上 1 秒内没有应答"),
+        ("Garbled: checksum of the answer", "应答的校验和错误"),
+        ("Garbled: 7 bytes, too short for a frame", "7 字节，不足一帧"),
+        ("Implausible: it cannot be decrypted; is `bindkey` that of this device?", "无法解密"),
+        (
+            "nothing heard for 5 min; Garbled: checksum of the answer",
+            "已 5 min 没有收到数据; Garbled: 应答的校验和错误",
+        ),
+        (
+            "the broker refuses events (Not authorized); allow us to write a/b/event/#",
+            "服务器拒绝事件（未授权）",
+        ),
+    ],
+)
+def test_faults_of_drivers_buses_and_brokers_are_told_in_chinese(fault: str, told: str) -> None:
+    assert told in retold(fault, words("zh_CN"))
+    assert retold(fault, words("en")) == fault
 
 
 def test_a_channel_is_called_as_its_profile_says() -> None:
