@@ -31,7 +31,7 @@ def rename(
     from edge_agent.outbox.renaming import rename as renamed  # noqa: PLC0415
     from edge_agent.outbox.rows import Identity  # noqa: PLC0415
     from edge_agent.outbox.store import DamagedError, OutboxError  # noqa: PLC0415
-    from edge_agent.settings import edit  # noqa: PLC0415
+    from edge_agent.settings import document  # noqa: PLC0415
     from edge_agent.settings.environment import PREFIX  # noqa: PLC0415
     from edge_agent.settings.replace import replace_file  # noqa: PLC0415
 
@@ -76,7 +76,7 @@ def rename(
             stop("nothing was changed", code=130)
         if not owed[0].nothing:
             stop(_what_is_owed(owed[0]))
-        replace_file(config, edit.changed(config.read_text("utf-8"), "gateway", changed))
+        replace_file(config, document.changed(config.read_text("utf-8"), "gateway", changed))
     except DamagedError:
         stop(f"{found.outbox.path} is damaged; start the agent, which salvages it, and rename then")
     except OutboxError as error:

@@ -61,6 +61,7 @@ class _Site:
     def __init__(self, settings: Console, users: Path, ask: Ask, now: Callable[[], float]) -> None:
         self._settings = settings
         self._pages = Pages()
+        self._laying_out = asyncio.Lock()
         self._door = Door(users, self._pages, now, secure=settings.cert is not None)
         self._live = Live(ask, self._pages)
         self._change = Change(self._pages, ask)
@@ -167,7 +168,10 @@ class _Site:
 
     async def _overview(self, request: Request, session: Session) -> Response:
         told = overview(await self._live.status())
-        return self._pages.answer(request, "overview.html", session=session, **told)
+        async with self._laying_out:  # on a thread: with 200 devices all else would wait for it
+            return await asyncio.to_thread(
+                self._pages.answer, request, "overview.html", session=session, **told
+            )
 
     async def _status(self, _request: Request, _session: Session) -> Response:
         return JSONResponse(as_json(await self._live.status()))

@@ -1,20 +1,10 @@
-"""Change a configuration file as its owner would: comments and order stay."""
+"""Replace the lines of a table in a configuration file: comments and order of all else stay."""
 
 import tomllib
 from collections.abc import Mapping
 from typing import Any
 
-import tomlkit
-
 from edge_agent.settings.lines import statements
-
-
-def changed(text: str, table: str, values: Mapping[str, str]) -> str:
-    """Return the text of a file with these values in one of its tables, and all else as it was."""
-    document = tomlkit.parse(text)
-    for key, value in values.items():
-        document.setdefault(table, {})[key] = value
-    return tomlkit.dumps(document)
 
 
 def with_table(text: str, place: tuple[str, str], values: Mapping[str, Any]) -> str:
@@ -33,20 +23,22 @@ def _edited(text: str, place: tuple[str, str], values: Mapping[str, Any] | None)
     Not by way of a document of tomlkit 0.15, in which a table that is put among inline, dotted or
     scattered ones takes over keys that stand behind it.
     """
+    from edge_agent.settings.document import written  # noqa: PLC0415 - most agents never change a file
+
     kind, id_ = place
     raw = tomllib.loads(text)
     wanted = {**raw, kind: {key: one for key, one in raw.get(kind, {}).items() if key != id_}}
     if values is not None:
         wanted[kind][id_] = values
     wanted = {key: table for key, table in wanted.items() if table != {}}
-    fresh = _document({kind: {id_: values}}) if values is not None else ""
+    fresh = written({kind: {id_: values}}) if values is not None else ""
     edited = _replaced(text, place, fresh)
     try:
         if {key: table for key, table in tomllib.loads(edited).items() if table != {}} == wanted:
             return edited
     except tomllib.TOMLDecodeError:
         pass
-    return _document(wanted)
+    return written(wanted)
 
 
 def _replaced(text: str, place: tuple[str, str], fresh: str) -> str:
@@ -75,40 +67,3 @@ def _with_comments(lines: list[str], header: int) -> int:
     while header and lines[header - 1].lstrip().startswith("#"):
         header -= 1
     return header
-
-
-def _document(tables: Mapping[str, Any]) -> str:
-    document = tomlkit.document()
-    for kind, inner in tables.items():
-        table = tomlkit.table(is_super_table=True)
-        for id_, values in inner.items():
-            table.add(id_, _table(values))
-        document.add(kind, table)
-    return tomlkit.dumps(document).rstrip() + "\n"
-
-
-def _table(values: Mapping[str, Any]) -> Any:
-    """Return a table as a person would write it: tables of numbers and texts in one line, others below."""
-    table = tomlkit.table()
-    for key, value in sorted(values.items(), key=lambda item: _is_below(item[1])):
-        if _is_below(value):
-            table.add(key, _table(value))
-        elif isinstance(value, Mapping):
-            table.add(key, _inline(value))
-        else:
-            table.add(key, value)
-    return table
-
-
-def _is_below(value: object) -> bool:
-    """Say whether a value has tables in its tables, and so lines of its own."""
-    return isinstance(value, Mapping) and any(
-        isinstance(inner, Mapping) and inner.keys() != {"secret"} for inner in value.values()
-    )
-
-
-def _inline(values: Mapping[str, Any]) -> Any:
-    table = tomlkit.inline_table()
-    for key, value in values.items():
-        table.add(key, _inline(value) if isinstance(value, Mapping) else value)
-    return table

@@ -40,7 +40,7 @@ DOORS = {
     "rich": ["edge_agent/cli/*", "edge_agent/consume/report.py", "edge_agent/demo/*"],
     "serial": ["edge_agent/bus/serial.py"],
     "starlette": ["edge_agent/console/*"],
-    "tomlkit": ["edge_agent/settings/edit.py"],
+    "tomlkit": ["edge_agent/settings/document.py"],
     "typer": ["edge_agent/cli/*"],
     "uvicorn": ["edge_agent/console/server.py"],
     "yaml": ["edge_agent/contract/export.py"],
