@@ -9,7 +9,7 @@ import typer
 
 from edge_agent.cli.ending import INTERRUPTED, duration_option, stop, until_stopped
 from edge_agent.cli.say import say, tell
-from edge_agent.language import tr
+from edge_agent.language import plural, tr
 from edge_agent.shown import plain
 
 if TYPE_CHECKING:
@@ -19,6 +19,15 @@ if TYPE_CHECKING:
     from edge_agent.onsite.senders import Sender, Senders
 
 _REFRESH_S = 0.5
+_MOST_KINDS = 8
+_COMPANIES = {  # Bluetooth SIG, Assigned Numbers, 7.1: company identifiers that are everywhere
+    "0x0006": "Microsoft",
+    "0x004C": "Apple",
+    "0x0075": "Samsung",
+    "0x00E0": "Google",
+    "0x027D": "Huawei",
+    "0x038F": "Xiaomi",
+}
 _AROUND = 4  # lines of a terminal besides the table's rows
 
 
@@ -131,7 +140,7 @@ def _print(  # noqa: PLR0913 - how it was asked for
     adapter: str, senders: "Senders", *, everyone: bool, as_json: bool, as_toml: bool, complete: bool
 ) -> None:
     from edge_agent.onsite.air_snippet import air_snippet  # noqa: PLC0415 - as above
-    from edge_agent.onsite.senders import nearest_first, told  # noqa: PLC0415 - as above
+    from edge_agent.onsite.senders import kinds, nearest_first, told  # noqa: PLC0415 - as above
 
     found = list(nearest_first(senders.known))
     others = list(nearest_first(senders.others)) if everyone else []
@@ -141,6 +150,7 @@ def _print(  # noqa: PLR0913 - how it was asked for
             "complete": complete,
             "found": [told(one) for one in found],
             "others": len(senders.others),
+            "others_by_kind": kinds(senders.others),
             "unknown": [{**told(one), "says": one.says} for one in others],
         }
         tell(said)
@@ -170,6 +180,8 @@ def _print(  # noqa: PLR0913 - how it was asked for
             error=as_toml,
         )
     say(tr("note: {others}", others=_others(senders)), error=as_toml)
+    for line in _kinds(senders):
+        say(f"  {line}", error=as_toml)
 
 
 def _lines(one: "Sender") -> Iterator[str]:
@@ -184,10 +196,31 @@ def _called(one: "Sender") -> str:
     return f"{one.name}  " if one.name else ""
 
 
+def _kinds(senders: "Senders") -> Iterator[str]:
+    from edge_agent.onsite.senders import kinds  # noqa: PLC0415 - as above
+
+    found = kinds(senders.others)
+    for kind, count in list(found.items())[:_MOST_KINDS]:
+        if not kind:
+            told = tr("with neither a company nor a service in what they say")
+        elif kind in _COMPANIES:
+            told = tr("of company {kind}, {company}", kind=kind, company=_COMPANIES[kind])
+        elif kind.startswith("0x"):
+            told = tr("of company {kind}", kind=kind)
+        else:
+            told = tr("of service {kind}", kind=kind)
+        yield f"{count:4} {told}"
+    if (rest := len(found) - _MOST_KINDS) > 0:
+        yield plural(
+            rest, "and of {number} more kind; --json has it", "and of {number} more kinds; --json has them"
+        )
+
+
 def _others(senders: "Senders") -> str:
     least = tr("at least ") if senders.forgotten else ""
-    return tr(
+    return plural(
+        len(senders.others),
+        "{least}{number} other broadcasts what no driver knows, such as a phone",
         "{least}{number} others broadcast what no driver knows, such as phones",
         least=least,
-        number=len(senders.others),
     )

@@ -1,5 +1,6 @@
 """Who broadcasts near a BLE adapter: which driver knows what they say, and how many others there are."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from time import monotonic
@@ -129,6 +130,11 @@ def _look(sender: Sender, name: str, driver: Driver[Any], advert: Advertisement)
         known.values |= {channel: (value, units[channel]) for channel, value in samples if value is not None}
         known.problem, known.needs_key = "", False
     sender.known[name] = known
+
+
+def kinds(senders: Mapping[str, Sender]) -> dict[str, int]:
+    """Count senders by what they say first: a company id, the 16 bits of a service, or "" for neither."""
+    return dict(Counter(one.says[0] if one.says else "" for one in senders.values()).most_common())
 
 
 def best(sender: Sender) -> Known:

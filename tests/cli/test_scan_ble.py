@@ -25,6 +25,7 @@ async def broadcasting(bluez: FakeBlueZ) -> AsyncIterator[dict[str, str]]:
     """The demo's sensors, quicker, and a phone; gives their addresses by id."""
     sensors = on_air.sensors(bytes.fromhex(KEY))
     devices = {sensor: bluez.world.add_peripheral(Peripheral(sensor.address)) for sensor in sensors}
+    bare = bluez.world.add_peripheral(Peripheral("5B:00:00:00:00:02", "a name alone"))
     phone = bluez.world.add_peripheral(Peripheral("5B:00:00:00:00:01", "phone\x1b[2J"))
 
     async def talk() -> None:
@@ -34,6 +35,7 @@ async def broadcasting(bluez: FakeBlueZ) -> AsyncIterator[dict[str, str]]:
             for sensor, device in devices.items():
                 services, makers = sensor.says(number, number * 10.0)
                 bluez.world.advertise(device, services=services, makers=makers)
+            bluez.world.advertise(bare)
             bluez.world.advertise(phone, makers={0x004C: number.to_bytes(4, "big")})
             await asyncio.sleep(0.1)
 
@@ -58,12 +60,14 @@ async def test_what_is_found(bluez: FakeBlueZ) -> None:
     }  # fmt: skip
     assert best["store-1"]["encrypted"]
     assert best["roof-1"]["values"]["temperature"][1] == "Cel"
-    assert told["others"] == 1
-    assert [one["says"] for one in told["unknown"]] == [["0x004C"]]
+    assert (told["others"], told["others_by_kind"]) == (2, {"0x004C": 1, "": 1})
+    assert sorted(one["says"] for one in told["unknown"]) == [[], ["0x004C"]]
     assert by_address[addresses["air-1"]]["signal"] == -60
     assert shown.code == 0
     assert "5B:00:00:00:00:01" not in shown.out
-    assert "1 others broadcast what no driver knows" in shown.out
+    assert "2 others broadcast what no driver knows" in shown.out
+    assert "   1 of company 0x004C, Apple" in shown.out
+    assert "   1 with neither a company nor a service in what they say" in shown.out
     assert "it is encrypted; set `bindkey`" in shown.out
 
 

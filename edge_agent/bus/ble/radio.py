@@ -306,7 +306,7 @@ class Radio:
     def _tell(self, ear: _Ear, advert: Advertisement) -> None:
         said = _cared_for(ear.cares, advert)
         if not said:
-            if ear.address:
+            if ear.address or not (ear.cares.services or ear.cares.companies):
                 ear.tell(advert, False)  # something else of this device: it is there, and says nothing new
             return
         key = advert.address, id(ear)
