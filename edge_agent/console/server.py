@@ -9,22 +9,28 @@ from contextlib import suppress
 from typing import Any
 
 import uvicorn
+from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from edge_agent.backoff import Backoff
+from edge_agent.console.guests import Guest, Guests, Pace
+from edge_agent.console.tries import from_address
 from edge_agent.settings.console import Console
 
 log = logging.getLogger(__name__)
 
 App = Callable[..., Any]
 
-_MOST_CONNECTIONS = 40  # also of those that have not come beyond their handshake; each takes a descriptor
 _REQUEST_S = 10.0  # for a handshake; for a request; and for a browser that does not read what is sent
 _FULL_S = 1.0  # until the next connection is looked at, where the machine has no descriptor for it
 _KEEP_ALIVE_S = 15
 _LARGEST_HEAD = 16_384  # bytes
 _GOODBYE_S = 2.0
+# So many at once, then one in so many seconds: a crowd waits, in the kernel or for its answers.
+_COMING = 50, 0.04
+_OF_STRANGERS = 40, 0.05
+_OF_USERS = 100, 0.02
 
 
 async def serve(settings: Console, app: App) -> None:
@@ -51,7 +57,7 @@ async def _listen(settings: Console, app: App) -> None:
         OSError: the address cannot be had, or a certificate cannot be read.
     """
     config = uvicorn.Config(
-        app,
+        _paced(app),
         http="h11",
         ws="none",
         lifespan="off",
@@ -70,8 +76,8 @@ async def _listen(settings: Console, app: App) -> None:
     state = ServerState()
     loop = asyncio.get_running_loop()
 
-    def connection() -> H11Protocol:
-        return H11Protocol(config=config, server_state=state, app_state={}, _loop=loop)
+    def connection(guest: Guest) -> H11Protocol:
+        return H11Protocol(config=config, server_state=state, app_state={"guest": guest}, _loop=loop)
 
     host, port = settings.address
     listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
@@ -91,36 +97,46 @@ async def _listen(settings: Console, app: App) -> None:
             task.cancel()
 
 
+def _paced(app: App) -> App:
+    """Let an application have so many requests in a time: of strangers, and of who is logged in."""
+    now = asyncio.get_running_loop().time
+    strangers, users = Pace(now, *_OF_STRANGERS), Pace(now, *_OF_USERS)
+
+    async def paced(scope: Scope, receive: Receive, send: Send) -> None:
+        guest: Guest = scope["state"]["guest"]
+        await asyncio.sleep((users if guest.user else strangers).wait())
+        await app(scope, receive, send)
+
+    return paced
+
+
 async def _accept(
     listening: socket.socket,
-    connection: Callable[[], H11Protocol],
+    connection: Callable[[Guest], H11Protocol],
     tls: ssl.SSLContext | None,
     state: ServerState,
 ) -> None:
     """Take connections, and no more than there may be: asyncio's own server has no such limit."""
     loop = asyncio.get_running_loop()
-    beginning = set[asyncio.Task[None]]()
+    guests, pace = Guests(), Pace(loop.time, *_COMING)
 
-    async def begin(taken: socket.socket) -> None:
+    async def begin(guest: Guest, taken: socket.socket) -> None:
         with suppress(OSError):  # it went, is too slow, or speaks no TLS
-            _, made = await loop.connect_accepted_socket(
-                connection, taken, ssl=tls, ssl_handshake_timeout=_REQUEST_S if tls else None
+            _, guest.connection = await loop.connect_accepted_socket(
+                lambda: connection(guest), taken, ssl=tls, ssl_handshake_timeout=_REQUEST_S if tls else None
             )
-            loop.call_later(_REQUEST_S, _drop_if_slow, made, state, None, False)
+            loop.call_later(_REQUEST_S, _drop_if_slow, guest.connection, state, None, False)
 
     async with asyncio.TaskGroup() as tasks:
         while True:
             try:
-                taken, _ = await loop.sock_accept(listening)
+                taken, address = await loop.sock_accept(listening)
             except OSError:  # no descriptor is left, or it went before it was here
                 await asyncio.sleep(_FULL_S)
                 continue
-            if len(beginning) + len(state.connections) >= _MOST_CONNECTIONS:
-                taken.close()
-                continue
-            task = tasks.create_task(begin(taken), name="console.connection")
-            beginning.add(task)
-            task.add_done_callback(beginning.discard)
+            guest = guests.enter(from_address(address[0]).name)
+            guest.beginning = tasks.create_task(begin(guest, taken), name="console.connection")
+            await asyncio.sleep(pace.wait())
 
 
 def _drop_if_slow(connection: H11Protocol, state: ServerState, answered: object, stuck: bool) -> None:  # noqa: FBT001 - what was seen the last time

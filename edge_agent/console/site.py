@@ -141,6 +141,7 @@ class _Site:
 
         async def guarded(request: Request) -> Response:
             session = self._door.session(request)
+            request.state.guest.user = session.user if session else ""
             if session is None:
                 api = request.url.path.startswith("/api/")
                 return (

@@ -26,10 +26,13 @@ async def no_agent(_verb: str, _args: Mapping[str, Any], *_tell: object) -> NoRe
     raise AssertionError("nobody who is not logged in asks the agent")
 
 
+NEW = Status("park", "gw", "e", 1.0, 0, 0, 0, "synchronised", 9, 9, "", (), ())
+
+
 async def new_agent(verb: str, _args: Mapping[str, Any], *_tell: object) -> Mapping[str, Any]:
     """Answer as one that has no device yet."""
     if verb == "status":
-        return as_json(Status("park", "gw", "e", 1.0, 0, 0, 0, "synchronised", 9, 9, "", (), ()))
+        return as_json(NEW)
     raise RefusedError("the agent is about to start; try again in a minute")
 
 

@@ -3,18 +3,25 @@
 import asyncio
 import socket
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
-from edge_agent.console import server
+from edge_agent.console import guests, live, server
+from edge_agent.status import DeviceStatus, as_json
+from tests.console.browser import Browser
 from tests.console.rig import PASSWORD
-from tests.console.served import FORM, SOON, serving
+from tests.console.served import FORM, NEW, SOON, serving
 
 
-async def test_many_guesses_at_once_are_no_more_than_one_after_the_other(tmp_path: Path) -> None:
+async def test_many_guesses_at_once_are_no_more_than_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guests, "_MOST_STRANGERS", 20)
     async with serving(tmp_path) as console:
         found = Counter(await asyncio.gather(*(console.log_in(f"guess {number}") for number in range(20))))
         assert found == {b"403": 5, b"429": 15}
@@ -71,6 +78,7 @@ async def test_half_a_second_request_holds_no_connection(
 
 async def test_who_reads_no_answer_is_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "_REQUEST_S", 0.3)
+    monkeypatch.setattr(server, "_OF_STRANGERS", (1, 0.0))  # or it takes long to send that much
     async with serving(tmp_path) as console:
         with socket.socket() as deaf:
             deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -93,7 +101,7 @@ async def test_connections_that_say_nothing_take_no_more_than_their_share(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before TLS has begun, too: each takes a descriptor from the agent, which needs them for its work."""
-    monkeypatch.setattr(server, "_MOST_CONNECTIONS", 5)
+    monkeypatch.setattr(guests, "_MOST_STRANGERS", 5)
     monkeypatch.setattr(server, "_REQUEST_S", 1.0)
     loop = asyncio.get_running_loop()
     async with serving(tmp_path, tls=True) as console, asyncio.timeout(SOON):
@@ -111,3 +119,40 @@ async def test_connections_that_say_nothing_take_no_more_than_their_share(
             assert heard, "some wait for their handshake"
             await asyncio.wait(heard)  # which they are not given for ever
         assert b"200 OK" in await console.ask("GET /login")
+
+
+async def test_a_page_that_does_not_read_what_is_told_is_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a crowd of devices, each with another value at each look."""
+    monkeypatch.setattr(server, "_REQUEST_S", 0.5)
+    monkeypatch.setattr(live, "_SLOW_S", 0.3)
+    monkeypatch.setattr(live, "_EVERY_S", 0.02)
+    asked = 0
+
+    async def busy_agent(*_verb: object) -> Mapping[str, Any]:
+        nonlocal asked
+        asked += 1
+        return as_json(replace(NEW, devices=tuple(_device(f"d{number}", asked) for number in range(60))))
+
+    async with serving(tmp_path, ask=busy_agent) as served:
+        browser = Browser(served.base)
+        await browser.log_in(PASSWORD)
+        cookies = "; ".join(f"{one.name}={one.value}" for one in browser.cookies)
+        with socket.socket() as deaf:
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            deaf.connect(("127.0.0.1", served.port))
+            deaf.setblocking(False)
+            host = f"Host: 127.0.0.1:{served.port}"
+            deaf.sendall(f"GET /api/live HTTP/1.1\r\n{host}\r\nCookie: {cookies}\r\n\r\n".encode())
+            with pytest.raises(ConnectionError):
+                await _send_for_ever(deaf, b"x" * 1000)
+        before = asked
+        await asyncio.sleep(0.2)
+        assert asked <= before + 1, "nobody looks, and nothing is asked"
+
+
+def _device(id_: str, seq: int) -> DeviceStatus:
+    values = {f"voltage_l{number}": seq + number / 10 for number in range(20)}
+    units = dict.fromkeys(values, "V")
+    return DeviceStatus(id_, id_, "modbus", "online", 0.1, seq, values, {}, units, {}, "", "bus")
