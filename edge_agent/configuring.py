@@ -2,28 +2,21 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from edge_agent import standing
 from edge_agent.history import Change, History
 from edge_agent.reloaded import Reloaded
 from edge_agent.settings import console_file
 from edge_agent.settings.error import Problem, SettingsError
-from edge_agent.settings.written import CONF_D
+from edge_agent.settings.load import Loaded
+from edge_agent.settings.model import Config
+from edge_agent.settings.taken_over import REPLACES
+from edge_agent.standing import Standing
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """The console's file as it is. ``places`` are file and line of each bus and device in any file."""
-
-    file: str
-    text: str
-    mark: str
-    places: Mapping[tuple[str, str], tuple[str, int]]
-    problems: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +24,25 @@ class Configured:
     """What became of a change, or would become of it.
 
     ``difference`` is what differs between the texts, as a unified diff; "" where the text that is there
-    cannot be used, since there may be a secret in it. With ``problems`` nothing changed; ``outdated``: the
-    file is another one by now than that which the change was made from.
+    cannot be used, since there may be a secret in it. ``restarts`` are the devices that begin anew with it.
+    ``instead`` is where that stands, in other files, in whose place something is put. With ``problems``
+    nothing changed; ``outdated``: a file is another one by now than that which the change was made from.
     """
 
     difference: str = ""
     words: tuple[str, ...] = ()
+    restarts: tuple[str, ...] = ()
+    instead: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
     outdated: bool = False
     number: int = 0
 
 
 class Configuring:
-    """Changes the file beside one agent.toml, one change at a time. ``moment`` tells the time in ms."""
+    """Changes the file beside one agent.toml, one change at a time.
+
+    ``moment`` tells the time in ms, ``restarts`` which devices would begin anew with another configuration.
+    """
 
     def __init__(
         self,
@@ -51,29 +50,16 @@ class Configuring:
         outbox: Path,
         reload: Callable[[], Awaitable[Reloaded]],
         moment: Callable[[], int | None],
+        restarts: Callable[[Config], tuple[str, ...]],
     ) -> None:
         self._config, self._file = config, str(console_file.place(config))
         self.history = History(outbox)
-        self._reload, self._moment = reload, moment
+        self._reload, self._moment, self._restarts = reload, moment, restarts
         self._changing = asyncio.Lock()
 
-    def read(self) -> Written:
-        """Return what the file says now, and where everything stands in all files. On a thread.
-
-        A file that cannot be used has ``problems``, and no text: there may be a secret in it.
-        """
-        text = ""
-        try:
-            text = console_file.read(self._config)
-            loaded = console_file.judged_with(self._config, text)
-        except SettingsError as error:
-            return Written(self._file, "", console_file.mark(text), {}, error.problems)
-        places = {
-            (kind, id_): loaded.written.place((kind, id_))
-            for kind in CONF_D
-            for id_ in loaded.written.raw.get(kind, {})
-        }
-        return Written(self._file, text, console_file.mark(text), places)
+    def read(self) -> Standing:
+        """Return what the files say now. On a thread."""
+        return standing.read(self._config)
 
     async def judge(self, text: str, made_from: str) -> Configured:
         """Say what a text would change, and what is wrong with it. Nothing is written."""
@@ -81,24 +67,27 @@ class Configuring:
 
     def _judged(self, text: str, made_from: str) -> tuple[str, Configured]:
         """Return what the file says now, too."""
-        told, before = Configured(), ""
+        told, before, was = Configured(), "", None
         try:
             before = console_file.read(self._config)
             if console_file.mark(before) != made_from:
                 return before, self._outdated()
-            told = Configured(self._shown(before, text), console_file.words(before, text))
-            console_file.judged_with(self._config, text)
+            was = self._loaded(before)
+            told = Configured(_shown(before, text, was), console_file.words(before, text))
+            loaded = console_file.judged_with(self._config, text)
         except SettingsError as error:
-            told = replace(told, problems=error.problems)
-        return before, told
+            by_hand = any(problem.key.endswith(f".{REPLACES}") for problem in error.problems)
+            return before, replace(told, problems=error.problems, outdated=was is not None and by_hand)
+        held = set(was.written.taken_over) if was else set()
+        now = loaded.written.taken_over.items()
+        instead = tuple(f"{other.file}:{other.line}" for place, other in now if place not in held)
+        return before, replace(told, restarts=self._restarts(loaded.config), instead=instead)
 
-    def _shown(self, before: str, after: str) -> str:
-        """Return the difference; "" where what is there cannot be used: there may be a secret in it."""
+    def _loaded(self, before: str) -> Loaded | None:
         try:
-            console_file.judged_with(self._config, before)
+            return console_file.judged_with(self._config, before)
         except SettingsError:
-            return ""
-        return _difference(before, after)
+            return None
 
     async def change(self, text: str, made_from: str, by: str) -> Configured:
         """Let the file say this text, made from the one with this mark, and go on with it; or as before."""
@@ -126,15 +115,26 @@ class Configuring:
             await self._end(begun, refused=False)
             return replace(told, number=begun.number)
 
-    async def undo(self, number: int, made_from: str, by: str, *, apply: bool) -> Configured:
-        """Let the file say what it said before a change; without ``apply`` tell what that would be."""
+    async def undo(
+        self, number: int, made_from: str, by: str, *, apply: bool, after: bool = False
+    ) -> Configured:
+        """Let the file say what it said before a change, or ``after`` it; without ``apply`` only tell."""
         change = await asyncio.to_thread(self.history.find, number)
-        if change is None or change.before is None:
-            wrong, remedy = "is not kept any more", "choose one of the last changes"
-            return Configured(problems=(Problem("the history", 0, f"change {number}", wrong, remedy),))
+        text = None if change is None else change.after if after else change.before
+        if text is None:
+            return _not_kept(number)
         if apply:
-            return await self.change(change.before, made_from, by)
-        return await self.judge(change.before, made_from)
+            return await self.change(text, made_from, by)
+        return await self.judge(text, made_from)
+
+    def changed(self, number: int) -> Configured:
+        """Tell what a change changed. On a thread."""
+        change = self.history.find(number)
+        if change is None or change.before is None or change.after is None:
+            return _not_kept(number)
+        before, after = change.before, change.after
+        shown = all(map(console_file.may_be_shown, (before, after)))
+        return Configured(_difference(before, after) if shown else "", change.words, number=number)
 
     def _outdated(self) -> Configured:
         wrong = "was changed by somebody else meanwhile"
@@ -158,6 +158,24 @@ class Configuring:
             await asyncio.to_thread(self.history.end, begun, "refused" if refused else "applied")
         except OSError as error:
             log.warning("configuration: what became of a change cannot be noted (%s)", error)
+
+
+def _not_kept(number: int) -> Configured:
+    wrong, remedy = "is not kept any more", "choose one of the last changes"
+    return Configured(problems=(Problem("the history", 0, f"change {number}", wrong, remedy),))
+
+
+def _shown(before: str, after: str, was: Loaded | None) -> str:
+    """Return the difference; "" where the files cannot be used: there may be a secret in them."""
+    if was is None:
+        return ""
+    # Only here: an agent whose configuration nobody changes need not hold what writes TOML.
+    from edge_agent.settings.compared import side_by_side  # noqa: PLC0415
+
+    try:
+        return _difference(*side_by_side(before, after, was))
+    except ValueError:  # what shall be is no TOML: what is wrong with it is told
+        return _difference(before, after)
 
 
 def _difference(before: str, after: str) -> str:

@@ -1,15 +1,15 @@
 """What may be asked of the running agent, by name. The command line and the console ask the same."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import asdict
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edge_agent.agent import Agent
 from edge_agent.bus.serial import BusError
-from edge_agent.configuring import Configuring
+from edge_agent.configuring import Configured, Configuring
 from edge_agent.contract.commands import ReadArgs
 from edge_agent.control.frames import OfDeviceArgs, tell_frames
 from edge_agent.control.identify import IdentifyArgs, identify
@@ -18,6 +18,7 @@ from edge_agent.control.scanning import ScanAirArgs, ScanArgs, scan_air, scan_po
 from edge_agent.control.server import Carry, Tell
 from edge_agent.control.wire import LEASE_S, RefusedError
 from edge_agent.settings.console_file import LARGEST
+from edge_agent.standing import Place, Standing
 from edge_agent.status import as_json
 from edge_agent.uplink.downlink import CannotError
 
@@ -86,30 +87,57 @@ class ConfigureArgs(ChangeArgs):
 
 
 class UndoArgs(ChangeArgs):
+    """Which change, by its number in the history, and whether to what was before it or after it."""
+
+    number: int
+    to: Literal["before", "after"] = "before"
+
+
+class ChangedArgs(BaseModel):
     """Which change, by its number in the history."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     number: int
 
 
 async def _configuration(agent: Agent, _args: NoArgs, _tell: Tell) -> Mapping[str, Any]:
     configuring = _configuring(agent)
-    written = await asyncio.to_thread(configuring.read)
+    found = await asyncio.to_thread(configuring.read)
     changes = await asyncio.to_thread(lambda: list(configuring.history.all()))
     return {
-        "file": written.file,
-        "text": written.text,
-        "mark": written.mark,
-        "problems": [asdict(problem) for problem in written.problems],
-        "places": [
-            {"table": table, "id": id_, "file": file, "line": line}
-            for (table, id_), (file, line) in written.places.items()
-        ],
+        "file": found.file,
+        "text": found.text,
+        "mark": found.mark,
+        "problems": [asdict(problem) for problem in found.problems],
+        "places": [_place(found, place) for place in found.places],
+        "removed": [_place(found, place) for place in found.taken_over if place not in found.places],
         "changes": [
             {"number": one.number, "ts": one.ts, "by": one.by, "words": one.words, "outcome": one.outcome}
             | {"can_undo": one.outcome == "applied" and one.before is not None}
             for one in changes
         ],
     }
+
+
+def _place(found: Standing, place: Place) -> dict[str, Any]:
+    """Tell of one bus or device: where it stands, what it says, and what it stands in the place of."""
+    other = found.taken_over.get(place)
+    file, line = found.places.get(place) or other or ("", 0)
+    return {
+        "table": place[0],
+        "id": place[1],
+        "file": file,
+        "line": line,
+        "says": found.tables.get(place),
+        "secret": place in found.secret,
+        "mark": found.marks.get(place, ""),
+        "instead_of": f"{other[0]}:{other[1]}" if other else "",
+    }
+
+
+async def _changed(agent: Agent, args: ChangedArgs, _tell: Tell) -> Mapping[str, Any]:
+    return asdict(await asyncio.to_thread(_configuring(agent).changed, args.number))
 
 
 async def _configure(agent: Agent, args: ConfigureArgs, _tell: Tell) -> Mapping[str, Any]:
@@ -119,10 +147,12 @@ async def _configure(agent: Agent, args: ConfigureArgs, _tell: Tell) -> Mapping[
 
 
 async def _undo(agent: Agent, args: UndoArgs, _tell: Tell) -> Mapping[str, Any]:
+    def undo(to: Configuring) -> Coroutine[Any, Any, Configured]:
+        return to.undo(args.number, args.made_from, args.by, apply=args.apply, after=args.to == "after")
+
     if not args.apply:
-        undone = await _configuring(agent).undo(args.number, args.made_from, args.by, apply=False)
-        return asdict(undone)
-    return asdict(await agent.configure(lambda to: to.undo(args.number, args.made_from, args.by, apply=True)))
+        return asdict(await undo(_configuring(agent)))
+    return asdict(await agent.configure(undo))
 
 
 async def _scan(agent: Agent, args: ScanArgs, tell: Tell) -> Mapping[str, Any]:
@@ -157,6 +187,7 @@ VERBS: Mapping[str, Verb] = {
     "configuration": Verb(_configuration),
     "configure": Verb(_configure, ConfigureArgs),
     "undo": Verb(_undo, UndoArgs),
+    "changed": Verb(_changed, ChangedArgs),
     "read": Verb(_read, ReadArgs),
     "past": Verb(tell_past, PastArgs),
     "frames": Verb(tell_frames, OfDeviceArgs),

@@ -4,12 +4,17 @@ import hashlib
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from pydantic import SecretStr
+
+from edge_agent import registry
+from edge_agent.registry import UnknownDriverError
 from edge_agent.settings.error import Problem, SettingsError
 from edge_agent.settings.last_good import in_clear
 from edge_agent.settings.load import Loaded, load_what_runs
 from edge_agent.settings.replace import replace_file
+from edge_agent.settings.taken_over import is_one, is_removal
 from edge_agent.settings.wording import dotted
 from edge_agent.settings.written import CONF_D, text_of
 
@@ -86,16 +91,68 @@ def _secrets(loaded: Loaded, file: Path) -> Iterator[Problem]:
 
 def words(before: str, after: str) -> tuple[str, ...]:
     """Say what differs between two texts, a few words for each table."""
-    was, will = _tables(before), _tables(after)
-    told = []
-    for key in dict.fromkeys((*was, *will)):
-        how = "added" if key not in was else "removed" if key not in will else "changed"
-        if was.get(key) != will.get(key):
-            told.append(f"{' '.join(key)} {how}")
-    return tuple(told) or (("its text changed",) if before != after else ())
+    was, will = tables(before), tables(after)
+    told = tuple(
+        _said(*key, _how(was.get(key), will.get(key)))
+        for key in dict.fromkeys((*was, *will))
+        if was.get(key) != will.get(key)
+    )
+    return told or (("its text changed",) if before != after else ())
 
 
-def _tables(text: str) -> dict[tuple[str, str], Any]:
+def _said(kind: str, id_: str, how: str) -> str:
+    bus = kind == "bus"
+    match how:
+        case "added":
+            return f"bus {id_} added" if bus else f"device {id_} added"
+        case "removed":
+            return f"bus {id_} removed" if bus else f"device {id_} removed"
+        case "changed":
+            return f"bus {id_} changed" if bus else f"device {id_} changed"
+        case _:
+            return f"bus {id_} is the installer's again" if bus else f"device {id_} is the installer's again"
+
+
+def _how(was: object, will: object) -> str:
+    """Say what becomes of a thing, which may stand in another file, too, and hold from there again."""
+    if is_removal(will):
+        return "removed"
+    if will is None:
+        return "back" if is_one(was) else "removed"
+    if is_removal(was):
+        return "added"
+    return "changed" if was is not None or is_one(will) else "added"
+
+
+def holds_secret(device: object) -> bool:
+    """Say whether a device's table has a secret in clear, as far as its driver is known."""
+    if not isinstance(device, dict) or not isinstance(settings := device.get("settings"), dict):
+        return False
+    try:
+        fields = registry.load(str(device.get("driver"))).settings.model_fields
+    except UnknownDriverError:
+        return bool(settings)
+    return any(
+        isinstance(settings.get(field.alias or name), str) and _is_secret(field.annotation)
+        for name, field in fields.items()
+    )
+
+
+def _is_secret(annotation: Any) -> bool:
+    return annotation is SecretStr or any(map(_is_secret, get_args(annotation)))
+
+
+def may_be_shown(text: str) -> bool:
+    """Say whether a text is a file of this kind, and no secret stands in it."""
+    try:
+        raw = tomllib.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return raw.keys() <= {*CONF_D} and not any(map(holds_secret, tables(text).values()))
+
+
+def tables(text: str) -> dict[tuple[str, str], Any]:
+    """Return all tables of a text by kind and id; none of one that cannot be used."""
     try:
         raw = tomllib.loads(text)
     except (ValueError, RecursionError):  # somebody else wrote it

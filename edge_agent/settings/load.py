@@ -70,7 +70,7 @@ def judged(written: Written) -> Loaded:
         found += wording.findings(error, Config)
         _prune(raw, error)
         buses, devices = _sound(Bus, _table(raw, "bus")), _sound(Device, _table(raw, "device"))
-    found += checks.check(buses, devices, named)
+    found += [*written.findings, *checks.check(buses, devices, named)]
     problems = sorted(
         map(written.problem, found),
         key=lambda problem: (problem.file != written.file, problem.file, problem.line),

@@ -7,15 +7,16 @@ may write, holds nothing that could send readings or secrets elsewhere.
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NoReturn
 
-from edge_agent.settings import environment, wording
+from edge_agent.settings import environment, taken_over, wording
 from edge_agent.settings.error import Problem, SettingsError
 from edge_agent.settings.lines import locate, statement_at
+from edge_agent.settings.taken_over import TakenOver
 
 _LARGEST = 1_000_000  # bytes; 500 devices take about half of it
 _MOST_FILES = 100
@@ -25,17 +26,28 @@ _TWICE = re.compile(
     r"Cannot (?:overwrite|declare|mutate)|Duplicate inline table key '(.*?)'"
 )  # tomllib's words
 
+Lines = Mapping[wording.Path, tuple[str, int]]
+"""File and line of each key."""
+
+_Instead = tuple[tuple[str, str], dict[str, Any], Lines]
+"""A table that stands in the place of another: its place, what it says, and where its file has what."""
+
 CONF_D = ("bus", "device")
 """The tables that a file of conf.d may have."""
 
 
 @dataclass(slots=True)
 class Written:
-    """All of it as one: ``raw`` as it would stand in one file, and where each key of it is: file and line."""
+    """All of it as one: ``raw`` as it would stand in one file, and where each key of it is: file and line.
+
+    ``taken_over`` are tables in whose place others stand; ``findings`` is what is wrong with that.
+    """
 
     file: str
     raw: dict[str, Any]
     places: dict[wording.Path, tuple[str, int]] = field(default_factory=dict)
+    taken_over: dict[tuple[str, str], TakenOver] = field(default_factory=dict)
+    findings: list[wording.Finding] = field(default_factory=list)
 
     def place(self, path: wording.Path) -> tuple[str, int]:
         """Return where a key stands, or the nearest table around it; else line 1 of the file."""
@@ -59,6 +71,7 @@ def read_files(
     """
     problems: list[Problem] = []
     written = Written(str(path), {})
+    in_place: list[_Instead] = []
     for file in (path, *sorted({*_beside(path), *instead})):
         try:
             text = instead[file] if file in instead else text_of(file)
@@ -70,7 +83,10 @@ def read_files(
         if file is path:
             written.raw, written.places = raw, lines
         else:
+            in_place += _apart(raw, lines)
             problems += _add(written, raw, lines)
+    if in_place:
+        _take_over(written, in_place)
     problems += environment.override(written.raw, written.places, variables)
     if problems:
         raise SettingsError(problems)
@@ -96,9 +112,39 @@ def _beside(path: Path) -> list[Path]:
     return found
 
 
-def _add(
-    written: Written, raw: Mapping[str, Any], lines: Mapping[wording.Path, tuple[str, int]]
-) -> list[Problem]:
+def _apart(raw: dict[str, Any], lines: Lines) -> Iterator[_Instead]:
+    """Take those tables out of a file that stand in the place of others, wherever these are."""
+    for kind in CONF_D:
+        content = raw.get(kind)
+        if not isinstance(content, dict):
+            continue
+        for id_, one in list(content.items()):
+            if taken_over.is_one(one):
+                yield (kind, id_), content.pop(id_), lines
+
+
+def _take_over(written: Written, instead: Sequence[_Instead]) -> None:
+    for place, one, _ in instead:
+        known = written.raw.setdefault(place[0], {})
+        if not isinstance(known, dict):
+            return  # the model says what is wrong with it
+        other = None
+        if place[1] in known:
+            table = known[place[1]]
+            other = TakenOver(*written.place(place), table, taken_over.mark_of(table))
+            written.taken_over[place] = other
+        written.findings += taken_over.wrong(place, one, other)
+        if taken_over.is_removal(one):
+            known.pop(place[1], None)
+        else:
+            known[place[1]] = {key: value for key, value in one.items() if key != taken_over.REPLACES}
+    gone = {place for place, _, _ in instead}
+    written.places = {key: at for key, at in written.places.items() if key[:2] not in gone}
+    for place, _, lines in instead:
+        written.places |= {key: at for key, at in lines.items() if key[:2] == place}
+
+
+def _add(written: Written, raw: Mapping[str, Any], lines: Lines) -> list[Problem]:
     """Add the tables of a file of conf.d; return what may not be added."""
     problems = []
     for table, content in raw.items():

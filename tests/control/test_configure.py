@@ -73,7 +73,9 @@ async def test_a_device_is_added_changed_and_all_of_it_undone(tmp_path: Path) ->
         ]
         assert {change["by"] for change in known["changes"]} == {"ada"}
         assert all(change["ts"] for change in known["changes"])
-        assert {"table": "device", "id": "air", "file": str(file), "line": 7} in known["places"]
+        (air,) = [one for one in known["places"] if one["id"] == "air"]
+        assert (air["table"], air["file"], air["line"]) == ("device", str(file), 7)
+        assert air["says"]["place"] == "hall-b"
 
         first = known["changes"][-1]["number"]
         told = await ask(

@@ -1,0 +1,29 @@
+"""Two texts of the console's file side by side, so that only what an operator changed differs."""
+
+from collections.abc import Mapping
+
+from edge_agent.settings.console_file import holds_secret, tables
+from edge_agent.settings.edit import with_table
+from edge_agent.settings.load import Loaded
+from edge_agent.settings.taken_over import REPLACES, is_one
+
+
+def side_by_side(before: str, after: str, loaded: Loaded) -> tuple[str, str]:
+    """Return two texts to be compared: what one of them takes over from other files stands in the other, too.
+
+    ``loaded`` is what the files say. What holds a secret in clear is left out of both.
+    """
+    was, will = tables(before), tables(after)
+    for place in dict.fromkeys((*was, *will)):
+        if is_one(was.get(place)) == is_one(will.get(place)):
+            continue
+        other = loaded.written.taken_over.get(place)
+        table = other.table if other else loaded.written.raw.get(place[0], {}).get(place[1])
+        if not isinstance(table, Mapping) or holds_secret(table):
+            continue
+        mark = {REPLACES: (was.get(place) or will[place])[REPLACES]}
+        if place in will:
+            before = with_table(before, place, {**table, **mark})
+        else:
+            after = with_table(after, place, {**table, **mark})
+    return before, after

@@ -1,0 +1,83 @@
+"""What stands in the files of a configuration, as it may be shown to those who change it."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edge_agent.settings import console_file, taken_over, written
+from edge_agent.settings.environment import PREFIX
+from edge_agent.settings.error import Problem, SettingsError
+from edge_agent.settings.written import CONF_D, read_files
+
+Place = tuple[str, str]
+"""A table's kind, bus or device, and its id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The console's file, with what stands in the others.
+
+    ``tables`` are all buses and devices as they hold, ``places`` the file and line of each. ``marks`` tell
+    what those say that stand in other files; ``taken_over`` is where those stand that do not hold, because
+    something of the console's file is in their place. One in ``secret`` has a secret in clear: its table is
+    not told. Of files that cannot be used there is as much as may be shown, with the ``problems``.
+    """
+
+    file: str
+    text: str
+    mark: str
+    tables: Mapping[Place, Mapping[str, Any]] = field(default_factory=dict)
+    places: Mapping[Place, tuple[str, int]] = field(default_factory=dict)
+    marks: Mapping[Place, str] = field(default_factory=dict)
+    taken_over: Mapping[Place, tuple[str, int]] = field(default_factory=dict)
+    secret: frozenset[Place] = frozenset()
+    problems: tuple[Problem, ...] = ()
+
+
+def read(config: Path) -> Standing:
+    """Read what stands around an agent.toml."""
+    file, text, problems = str(console_file.place(config)), "", tuple[Problem, ...]()
+    found: written.Written | None = None
+    try:
+        text = console_file.read(config)
+        found = read_files(config, os.environ)
+        console_file.judged_with(config, text)
+    except SettingsError as error:
+        problems = error.problems
+    mark = console_file.mark(text)
+    if problems and not console_file.may_be_shown(text):
+        return Standing(file, "", mark, problems=problems)
+    if found is None:
+        return Standing(file, text, mark, problems=problems)
+    tables = {
+        (kind, id_): table
+        for kind in CONF_D
+        for id_, table in _tables(found.raw.get(kind))
+        if isinstance(table, dict)
+    }
+    secret = frozenset(place for place, table in tables.items() if console_file.holds_secret(table))
+    places = {place: found.place(place) for place in tables}
+    bare = read_files(config, {}) if any(name.startswith(PREFIX) for name in os.environ) else found
+    marks = {
+        (kind, id_): taken_over.mark_of(table)
+        for kind in CONF_D
+        for id_, table in _tables(bare.raw.get(kind))
+        if bare.place((kind, id_))[0] != file
+    }
+    return Standing(
+        file,
+        text,
+        mark,
+        {place: table for place, table in tables.items() if place not in secret},
+        places,
+        marks | {place: other.mark for place, other in found.taken_over.items()},
+        {place: (other.file, other.line) for place, other in found.taken_over.items()},
+        secret,
+        problems,
+    )
+
+
+def _tables(content: object) -> list[tuple[str, Any]]:
+    return list(content.items()) if isinstance(content, dict) else []
