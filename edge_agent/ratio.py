@@ -18,6 +18,7 @@ CtRatio = Annotated[
     Field(
         gt=0,
         le=_MOST,
+        title="CT ratio",
         description="Ratio of an external current transformer that the meter does not know of.",
     ),
 ]
@@ -26,6 +27,7 @@ PtRatio = Annotated[
     Field(
         gt=0,
         le=_MOST,
+        title="PT ratio",
         description="Ratio of an external voltage transformer that the meter does not know of.",
     ),
 ]

@@ -94,6 +94,8 @@ def _called(node: ast.AST) -> str:
 
 
 def _plain(node: ast.AST, called: str) -> Iterator[str]:
+    if isinstance(node, ast.keyword) and node.arg == "title" and isinstance(node.value, ast.Constant):
+        yield str(node.value.value)
     if called in _HEADINGS and isinstance(node, ast.Call):
         words = (arg.value for arg in node.args if isinstance(arg, ast.Constant))
         yield from (str(word) for word in words if re.fullmatch("[a-z]{3,}", str(word)))

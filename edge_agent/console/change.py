@@ -1,8 +1,6 @@
 """What the console changes in the configuration: shown as a difference first, then applied, and undone."""
 
-import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -10,10 +8,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from edge_agent.console.form import read_form
+from edge_agent.console.known import Known, Place, known
 from edge_agent.console.overview import Ask
 from edge_agent.console.page import Pages
 from edge_agent.console.sessions import Session
-from edge_agent.settings.edit import without_table
 from edge_agent.settings.written import CONF_D
 
 _OWN_FIELDS = {"csrf", "apply", "mark"}
@@ -21,90 +19,72 @@ _MOST_CHANGES = 100
 _LONGEST_NUMBER = 9  # digits
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a bus or a device stands. ``own``: in the file that the console writes."""
-
-    table: str
-    id: str
-    file: str
-    line: int
-    own: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """The console's file as it is, and what stands in the others."""
-
-    file: str
-    text: str
-    mark: str
-    places: Sequence[Place]
-    problems: Sequence[Mapping[str, Any]]
-    changes: Sequence[Mapping[str, Any]]
-
-    def table(self, kind: str, id_: str) -> dict[str, Any]:
-        """Return one table of this file; an empty one where it has none."""
-        return dict(tomllib.loads(self.text).get(kind, {}).get(id_, {}))
-
-    def place(self, kind: str, id_: str) -> Place | None:
-        """Return where something stands, in any file."""
-        return next((one for one in self.places if (one.table, one.id) == (kind, id_)), None)
-
-    def ids(self, kind: str) -> list[str]:
-        """Return those of all files."""
-        return [one.id for one in self.places if one.table == kind]
-
-
-async def known(ask: Ask) -> Known:
-    """Return what there is now."""
-    told = await ask("configuration", {})
-    places = [Place(**place, own=place["file"] == told["file"]) for place in told["places"]]
-    return Known(told["file"], told["text"], told["mark"], places, told["problems"], told["changes"])
-
-
 class Change:
-    """The pages about all of it; those with a device's form are of their own."""
+    """The pages about all of it; those with forms are of their own."""
 
     def __init__(self, pages: Pages, ask: Ask) -> None:
         self.pages, self.ask = pages, ask
 
     async def show(self, request: Request, session: Session) -> Response:
-        """Show what the console wrote, and where the rest stands."""
+        """Show what there is, where it stands, and what was done just now."""
         now = await known(self.ask)
         done = request.query_params.get("done", "")
         last = next((change for change in now.changes if str(change["number"]) == done), None)
         return self.pages.answer(
-            request, "change.html", session=session, now=now, done=last, devices=_ordered(now.places)
+            request,
+            "change.html",
+            session=session,
+            now=now,
+            done=last,
+            touched=_devices(last["words"]) if last else [],
+            places=_ordered(now.places),
         )
 
     async def history(self, request: Request, session: Session) -> Response:
         """Show who changed what, and when."""
         now = await known(self.ask)
+        changes = now.changes[:_MOST_CHANGES]
+        return self.pages.answer(request, "change_history.html", session=session, now=now, changes=changes)
+
+    async def one(self, request: Request, session: Session) -> Response:
+        """Show what one change changed."""
+        number = _number(request.path_params["number"])
+        now = await known(self.ask)
+        change = next((change for change in now.changes if change["number"] == number), None)
+        if change is None:
+            raise HTTPException(404)
+        said = await self.ask("changed", {"number": number})
         return self.pages.answer(
-            request,
-            "change_history.html",
-            session=session,
-            now=now,
-            changes=now.changes[:_MOST_CHANGES],
+            request, "change_one.html", session=session, now=now, change=change, said=said
         )
 
     async def remove(self, request: Request, session: Session) -> Response:
-        """Remove a bus or a device from the console's file."""
+        """Remove a bus or a device; one of another file is left out from now on."""
+        now, kind, id_ = await self._named(request)
+        if now.place(kind, id_) is None:
+            raise HTTPException(404)
+        return await self.configure(request, session, now.without(kind, id_))
+
+    async def restore(self, request: Request, session: Session) -> Response:
+        """Let hold again what another file says."""
+        now, kind, id_ = await self._named(request)
+        if not now.base(kind, id_):
+            raise HTTPException(404)
+        return await self.configure(request, session, now.as_elsewhere(kind, id_))
+
+    async def _named(self, request: Request) -> tuple[Known, str, str]:
         told = await read_form(request)
         kind, id_ = told.get("table", ""), told.get("id", "")
-        now = await known(self.ask)
-        place = now.place(kind, id_)
-        if kind not in CONF_D or place is None or not place.own:
+        if kind not in CONF_D:
             raise HTTPException(404)
-        return await self.configure(request, session, without_table(now.text, (kind, id_)))
+        return await known(self.ask), kind, id_
 
     async def undo(self, request: Request, session: Session) -> Response:
-        """Make it as it was before a change."""
-        number = (await read_form(request)).get("number", "")
-        if not number.isdecimal() or len(number) > _LONGEST_NUMBER:
-            raise HTTPException(404)
-        return await self.decide(request, session, "undo", {"number": int(number)})
+        """Make it as it was before a change, or after it."""
+        told = await read_form(request)
+        to = "after" if told.get("to") == "after" else "before"
+        args = {"number": _number(told.get("number", "")), "to": to}
+        return await self.decide(request, session, "undo", args)
 
     async def configure(self, request: Request, session: Session, text: str) -> Response:
         """Show what a text would change; once that was seen, apply it."""
@@ -126,7 +106,13 @@ class Change:
         )
         if apply and not said["problems"]:
             return RedirectResponse(f"/change?done={said['number']}", 303)
-        mark = (await known(self.ask)).mark if said["outdated"] else told.get("mark", "")
+        fields = {key: value for key, value in told.items() if key not in _OWN_FIELDS}
+        mark = told.get("mark", "")
+        if said["outdated"]:  # made once more from what is there now, if somebody wants that
+            now = await known(self.ask)
+            mark = now.mark
+            if "base" in fields:
+                fields["base"] = now.base(*fields.get("of", ".").split(".", 1))
         return self.pages.answer(
             request,
             "change_confirm.html",
@@ -134,9 +120,21 @@ class Change:
             session=session,
             said=said,
             mark=mark,
-            fields={key: value for key, value in told.items() if key not in _OWN_FIELDS},
+            fields=fields,
         )
 
 
+def _number(text: str) -> int:
+    if not text.isdecimal() or len(text) > _LONGEST_NUMBER:
+        raise HTTPException(404)
+    return int(text)
+
+
+def _devices(words: Iterable[str]) -> list[str]:
+    """Return the devices that a change added or changed, as its words name them."""
+    steps = (word.split(" ") for word in words)
+    return [step[1] for step in steps if step[0] == "device" and step[-1] != "removed"]
+
+
 def _ordered(places: Sequence[Place]) -> list[Place]:
-    return sorted(places, key=lambda place: (not place.own, place.table != "device", place.id))
+    return sorted(places, key=lambda place: (place.table != "device", place.id))

@@ -1,69 +1,173 @@
-"""Forms made from models of settings: what each field is, and the table of TOML that its text becomes."""
+"""Forms made from models of settings: what each field is. The models say labels, ranges and help."""
 
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, BeforeValidator
+from pydantic.fields import FieldInfo
 
 from edge_agent import registry
-from edge_agent.driver import ProfileError, find_profiles, profile_text
-from edge_agent.onsite import toml_text
-from edge_agent.settings.channel import Calibrate
-from edge_agent.settings.device import Device
+from edge_agent.driver import ProfileError, Quantity, find_profiles, profile_text
+from edge_agent.settings import units
+from edge_agent.settings.channel import Alarm, Channel
+from edge_agent.settings.channels import meaningless
+from edge_agent.settings.device import Bus, Device
+from edge_agent.settings.wording import table_in
 
-Kind = Literal["text", "number", "choice", "list", "lines", "secret"]
+Kind = Literal["text", "duration", "number", "choice", "list", "lines", "secret", "pair", "points", "any"]
 
 NEW_BUS = "+"
 """Stands for a bus that is yet to be made."""
+NEW_ALARM = "new"
+"""Stands for an alarm that is yet to have a name."""
 
+YES_NO = (("", ""), ("true", "yes"), ("false", "no"))
+_SPARE_ROWS = 2
 _BOUNDS = ("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")
-_YES_NO = (("", ""), ("true", "yes"), ("false", "no"))
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field of a form. ``name`` is the key's path in its table, with dots; ``help`` is English.
+    """One field of a form. ``name`` is the key's path in its table, with dots.
 
-    ``choices`` are value and label; ``whole``: they are whole numbers. ``wrong`` is what is wrong with it.
+    ``label``, ``group``, ``help`` and ``range`` are English. ``choices`` are value and label; ``whole``: they
+    are whole numbers. ``value`` is the text in it: of pairs and points a line for each, a tab between the
+    two numbers. ``wrong`` is what is wrong with it.
     """
 
     name: str
     kind: Kind = "text"
+    label: str = ""
+    group: str = ""
     value: str = ""
     required: bool = False
     whole: bool = False
-    low: float | None = None
-    high: float | None = None
+    range: str = ""
     choices: tuple[tuple[str, str], ...] = ()
     help: str = ""
     default: str = ""
     wrong: str = ""
 
     @property
-    def label(self) -> str:
-        """What it is called where nobody gave it a better name."""
-        return self.name.rpartition(".")[2].replace("_", " ").capitalize()
+    def rows(self) -> list[tuple[str, str, str]]:
+        """Return the two numbers of each row of a pair or of points, with what their inputs are called."""
+        told = [line.partition("\t")[::2] for line in self.value.split("\n") if line]
+        if self.kind == "pair":
+            return [(self.name, *(told or [("", "")])[0])]
+        told += [("", "")] * _SPARE_ROWS
+        return [(f"{self.name}.{number}", *row) for number, row in enumerate(told)]
+
+    @property
+    def inputs(self) -> list[str]:
+        """Return what its inputs are called, of which the first one is the field's place in the page."""
+        if self.kind in {"pair", "points"}:
+            return [f"{row}.{side}" for row, _, _ in self.rows for side in (0, 1)]
+        return [self.name]
 
 
-_KINDS: Mapping[str, Kind] = {"integer": "number", "number": "number", "array": "list", "object": "lines"}
-_OF_DEVICE = ("name", "place", "interval", "expect", "average", "gap", "class", "when_full", "keep")
+def of_model(model: type[BaseModel], above: str = "", group: str = "") -> Iterator[Field]:
+    """Return a field for each key of a model and of the tables in it, but for tables that have an id each."""
+    for name, told in model.model_fields.items():
+        path, inner = f"{above}{told.alias or name}", table_in(told.annotation)
+        if inner is None:
+            yield _of_key(path, told, group)
+        elif get_origin(told.annotation) is not Mapping:
+            yield from of_model(inner, f"{path}.", told.title or "")
+
+
+def _of_key(path: str, told: FieldInfo, group: str) -> Field:
+    kind, choices, notes = _read(told.annotation, told.metadata)
+    said = next((note.func.written for note in notes if isinstance(_func(note), units.Within)), "")
+    usual = "" if told.is_required() or told.default_factory else _usual(kind, told.default)
+    return Field(
+        path,
+        kind,
+        told.title or "",
+        group,
+        required=told.is_required(),
+        range=said.replace('"', "").replace(" to ", " … "),
+        choices=choices,
+        help=told.description or "",
+        default=usual,
+    )
+
+
+def _func(note: object) -> object:
+    return getattr(note, "func", None)
+
+
+def _read(annotation: Any, notes: Sequence[Any]) -> tuple[Kind, tuple[tuple[str, str], ...], list[Any]]:  # noqa: PLR0911 - one for each kind
+    """Return what a key may hold: the kind, the choices, and what must be true of it."""
+    known = list(notes)
+    if get_origin(annotation) is Annotated:
+        annotation, *more = get_args(annotation)
+        known += more
+    if any(isinstance(note, BeforeValidator) and note.func is units.duration for note in known):
+        return "duration", (), known
+    if get_origin(annotation) in {Union, UnionType}:
+        parts = [part for part in get_args(annotation) if part is not NoneType]
+        return _read(parts[0], known) if len(parts) == 1 else ("any", (), known)
+    inside = get_args(annotation)
+    match get_origin(annotation) or annotation:
+        case one if one is Literal:
+            return "choice", (("", ""), *((str(choice), str(choice)) for choice in inside)), known
+        case one if one is bool:
+            return "choice", YES_NO, known
+        case one if one in {int, float}:
+            return "number", (), known
+        case one if one is Mapping:
+            return "lines", (), known
+        case one if one is tuple and Ellipsis not in inside:
+            return "pair", (), known
+        case one if one is tuple:
+            return ("points" if get_origin(inside[0]) is tuple else "list"), (), known
+    return "text", (), known
+
+
+def _usual(kind: Kind, value: Any) -> str:
+    if value in {None, ""}:
+        return ""
+    if kind == "duration":
+        return units.written(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+_APART = {"driver", "settings", "bus"}
+"""Keys of a device that the form asks for in its own way."""
 
 
 def device_fields(buses: Iterable[str]) -> Iterator[Field]:
-    """Return those of any device, but its id and its driver's settings."""
+    """Return those of any device, but its id, its channels and its driver's settings."""
     known = tuple((bus, bus) for bus in buses)
-    yield Field("bus", "choice", required=True, choices=(*known, (NEW_BUS, "")))
-    schema = Device.model_json_schema()["properties"]
-    for key in _OF_DEVICE:
-        yield _simple(key, schema[key])
+    bus = Device.model_fields["bus"]
+    yield Field("bus", "choice", bus.title or "", required=True, choices=(*known, (NEW_BUS, "")))
+    yield from (field for field in of_model(Device) if field.name not in _APART)
 
 
-def _simple(key: str, facts: Mapping[str, Any]) -> Field:
-    """Return a field of the agent's own settings, whose durations are texts with a unit."""
-    if "enum" in facts:
-        return Field(key, "choice", choices=(("", ""), *((one, one) for one in facts["enum"])))
-    return Field(key)
+def bus_fields(above: str = "") -> Iterator[Field]:
+    """Return those of a bus, but its id."""
+    return of_model(Bus, above)
+
+
+def channel_fields(quantity: Quantity, told: Mapping[str, Any]) -> Iterator[Field]:
+    """Return those of a channel that mean something for its quantity, and those that its table has."""
+    foreign = meaningless(quantity)
+    for field in of_model(Channel):
+        if field.name.partition(".")[0] not in foreign - told.keys() and field.name not in foreign:
+            yield field
+
+
+def alarm_fields(alarm: str, quantity: Quantity) -> Iterator[Field]:
+    """Return those of one alarm of a channel."""
+    foreign = {"above", "below", "hysteresis"} if quantity.kind == "state" else {"equals"}
+    for field in of_model(Alarm):
+        if field.name not in foreign:
+            yield replace(field, name=f"alarm.{alarm}.{field.name}")
 
 
 def settings_fields(name: str) -> Iterator[Field]:
@@ -79,7 +183,12 @@ def settings_fields(name: str) -> Iterator[Field]:
         profiles = _profiles(name) if key == "profile" else ()
         if profiles:
             field = replace(field, kind="choice", choices=(("", ""), *profiles))
-        yield replace(field, required=key in schema.get("required", ()))
+        told = driver.settings.model_fields.get(key)
+        label = (told.title if told else None) or _LABELS.get(key) or key.replace("_", " ").capitalize()
+        yield replace(field, label=label, required=key in schema.get("required", ()))
+
+
+_LABELS = {"profile": "Model", "address": "Address", "bindkey": "Key"}
 
 
 def _of_schema(name: str, facts: Mapping[str, Any], definitions: Mapping[str, Any]) -> Field:
@@ -90,17 +199,21 @@ def _of_schema(name: str, facts: Mapping[str, Any], definitions: Mapping[str, An
     default = facts.get("default")
     field = Field(
         name,
-        help=facts.get("description", "").replace("`", ""),
-        default="" if default in (None, "", [], {}) else _written(default),
+        help=facts.get("description", ""),
+        default="" if default in (None, "", [], {}) else _usual("text", default),
     )
-    low, high = (next((inner[key] for key in keys if key in inner), None) for keys in _BOUNDS)
     if "enum" in inner:
         choices = (("", ""), *((str(one), str(one)) for one in inner["enum"]))
         return replace(field, kind="choice", choices=choices, whole=inner.get("type") == "integer")
     if inner.get("type") == "boolean":
-        return replace(field, kind="choice", choices=_YES_NO)
+        return replace(field, kind="choice", choices=YES_NO)
     kind = "secret" if inner.get("format") == "password" else _KINDS.get(inner.get("type", ""), "text")
-    return replace(field, kind=kind, low=low, high=high)
+    low, high = (next((inner[key] for key in keys if key in inner), None) for keys in _BOUNDS)
+    said = "" if low is None or high is None else f"{low:.9g} … {high:.9g}"
+    return replace(field, kind=kind, range=said)
+
+
+_KINDS: Mapping[str, Kind] = {"integer": "number", "number": "number", "array": "list", "object": "lines"}
 
 
 def _profiles(name: str) -> tuple[tuple[str, str], ...]:
@@ -115,136 +228,3 @@ def _title(driver: str, profile: str) -> str:
         return str(tomllib.loads(profile_text(driver, profile)).get("title", profile))
     except ValueError:  # a broken one: choosing it says what is wrong
         return profile
-
-
-def channel_fields(quantity_kind: str) -> Iterator[Field]:
-    """Return those of a channel: its name, its calibration, its limits; for a state no numbers."""
-    yield Field("name")
-    if quantity_kind != "state":
-        schema = Calibrate.model_json_schema()["properties"]
-        yield Field("calibrate.scale", "number", default=_written(schema["scale"]["default"]))
-        yield Field("calibrate.offset", "number", default=_written(schema["offset"]["default"]))
-        yield Field("plausible.0", "number")
-        yield Field("plausible.1", "number")
-    else:
-        yield Field("hold")
-
-
-def alarm_fields(alarm: str, quantity_kind: str) -> Iterator[Field]:
-    """Return those of one alarm of a channel."""
-    keys = ("equals", "delay") if quantity_kind == "state" else ("above", "below", "hysteresis", "delay")
-    for key in keys:
-        kind: Kind = "number" if key in {"above", "below", "hysteresis"} else "text"
-        yield Field(f"alarm.{alarm}.{key}", kind)
-
-
-def filled(fields: Iterable[Field], table: Mapping[str, Any]) -> list[Field]:
-    """Return fields with what a table says."""
-    return [replace(field, value=_written(_at(table, field.name), field.kind)) for field in fields]
-
-
-def given(fields: Iterable[Field], told: Mapping[str, str]) -> list[Field]:
-    """Return fields with what somebody wrote into them."""
-    return [replace(field, value=told.get(field.name, "").strip()) for field in fields]
-
-
-def put(table: dict[str, Any], fields: Sequence[Field]) -> None:
-    """Change a table to what the fields say; an empty one takes its key away. Other keys stay."""
-    for field in fields:
-        *above, key = field.name.split(".")
-        inner = table
-        for step in above:
-            inner = inner.setdefault(step, {})
-        if field.value:
-            inner[key] = _read(field)
-        else:
-            inner.pop(key, None)
-    _prune(table)
-
-
-def _prune(table: dict[str, Any]) -> None:
-    """Take away what is empty now."""
-    for key, value in list(table.items()):
-        if isinstance(value, dict):
-            _prune(value)
-            if not value:
-                del table[key]
-
-
-def _read(field: Field) -> Any:  # noqa: PLR0911 - one for each kind
-    """Return the value of a field's text; what is none stays text, and is refused with its reason."""
-    text = field.value
-    match field.kind:
-        case "number":
-            return _number(text)
-        case "choice" if field.choices == _YES_NO:
-            return text == "true"
-        case "choice" if field.whole:
-            return _number(text)
-        case "list":
-            return [part.strip() for part in text.split(",") if part.strip()]
-        case "secret":
-            return {"secret": text}
-        case "lines":
-            return _table(text)
-        case _:
-            return text
-
-
-def _number(text: str) -> int | float | str:
-    for number in (int, float):
-        with suppress(ValueError):
-            return number(text)
-    return text
-
-
-def _table(text: str) -> dict[str, Any] | str:
-    try:
-        return tomllib.loads(text.replace("\r\n", "\n"))
-    except ValueError:
-        return text
-
-
-def _written(value: object, kind: Kind = "text") -> str:
-    match value:
-        case None:
-            return ""
-        case bool():
-            return str(value).lower()
-        case {"secret": name} if kind == "secret":
-            return str(name)
-        case Mapping():
-            return "\n".join(f"{toml_text.value(key)} = {toml_text.value(one)}" for key, one in value.items())
-        case list() | tuple():
-            return ", ".join(map(str, value))
-    return f"{value:g}" if isinstance(value, float) and value == int(value) else str(value)
-
-
-def _at(table: Any, name: str) -> Any:
-    for step in name.split("."):
-        if isinstance(table, Mapping):
-            table = table.get(step)
-        elif isinstance(table, list) and step.isdigit() and int(step) < len(table):
-            table = table[int(step)]
-        else:
-            return None
-    return table
-
-
-def blamed(
-    fields: Iterable[Field], problems: Iterable[Mapping[str, Any]], table: str
-) -> tuple[list[Field], list[str]]:
-    """Put each problem to its field; return those, too, that belong to none, with their places."""
-    known, others = {field.name: field for field in fields}, []
-    for problem in problems:
-        key = str(problem["key"]).removeprefix(f"{table}.")
-        told = f"{problem['wrong']}; {problem['remedy']}"
-        steps = key.split(".")
-        names = (".".join(steps[:size]) for size in range(len(steps), 0, -1))
-        name = next((name for name in names if name in known), None)
-        if name is None or key == problem["key"]:
-            place = f"{problem['file']}:{problem['line']}: " if problem["line"] else f"{problem['file']}: "
-            others.append(f"{place}{problem['key']}: {told}" if problem["key"] else place + told)
-        else:
-            known[name] = replace(known[name], wrong=told)
-    return list(known.values()), others

@@ -43,6 +43,7 @@ class Pages:
             plural=known.plural,
             label=known.label,
             retold=partial(retold, to=known),
+            listed=lambda texts: ", ".join(retold(text, known) for text in texts),
             language=language,
             **told,
         )

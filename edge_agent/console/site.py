@@ -18,7 +18,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from edge_agent.console import api
 from edge_agent.console.api import Endpoint
+from edge_agent.console.bus_form import BusForm
 from edge_agent.console.change import Change
+from edge_agent.console.channel_form import ChannelForm
 from edge_agent.console.device_form import DeviceForm
 from edge_agent.console.device_page import DevicePage
 from edge_agent.console.form import read_form
@@ -66,6 +68,8 @@ class _Site:
         self._live = Live(ask, self._pages)
         self._change = Change(self._pages, ask)
         self._device_form = DeviceForm(self._change, self._live)
+        self._channel_form = ChannelForm(self._change, self._live)
+        self._bus_form = BusForm(self._change)
         self._devices = DevicePage(ask, self._live, self._pages)
         self._scans = Scans(self._pages, ask, self._live)
         self._document: str | None = None
@@ -104,11 +108,18 @@ class _Site:
 
     def _of_change(self) -> list[Route]:
         """Return the pages that change the configuration: all may look, operators may change."""
-        change, device, may = self._change, self._device_form, self._operators
+        change, device, channel, may = self._change, self._device_form, self._channel_form, self._operators
         changing = self._changing
+        forms = [
+            (f"/change/{kind}{one}", form)
+            for kind, form in (("device", device), ("bus", self._bus_form))
+            for one in ("", "/{id}")
+        ]
         return [
             Route("/change", self._seen(change.show)),
             Route("/change/history", self._seen(change.history)),
+            Route("/change/history/{number}", self._seen(change.one)),
+            Route("/change/restore", changing(may(change.restore)), methods=["POST"]),
             Route("/change/remove", changing(may(change.remove)), methods=["POST"]),
             Route("/change/scan", self._seen(may(self._scans.show))),
             Route("/change/scan", changing(may(self._scans.begin)), methods=["POST"]),
@@ -116,14 +127,14 @@ class _Site:
             Route("/change/undo", changing(may(change.undo)), methods=["POST"]),
             *(
                 route
-                for path in ("/change/device", "/change/device/{id}")
+                for path, form in forms
                 for route in (
-                    Route(path, self._seen(may(device.show))),
-                    Route(path, changing(may(device.save)), methods=["POST"]),
+                    Route(path, self._seen(may(form.show))),
+                    Route(path, changing(may(form.save)), methods=["POST"]),
                 )
             ),
-            Route("/change/device/{id}/{channel}", self._seen(may(device.show_channel))),
-            Route("/change/device/{id}/{channel}", changing(may(device.save_channel)), methods=["POST"]),
+            Route("/change/device/{id}/{channel}", self._seen(may(channel.show))),
+            Route("/change/device/{id}/{channel}", changing(may(channel.save)), methods=["POST"]),
         ]
 
     def _operators(self, endpoint: Endpoint) -> Endpoint:

@@ -20,8 +20,9 @@ from edge_agent.console import run as console
 from edge_agent.control.verbs import verbs
 from edge_agent.demo import broker, config, on_air, page, park, report, screen
 from edge_agent.demo.broken import DemoError
-from edge_agent.settings.load import load
+from edge_agent.settings import console_file
 from edge_agent.settings.model import Config
+from edge_agent.settings.source import Source
 from edge_agent.status import Status
 
 _REFRESH, _LINE_EVERY = 0.5, 1.0
@@ -109,24 +110,27 @@ async def run(options: Options) -> None:
             protocol = served.protocol if served else "auto"
             file = config.write(directory, login, protocol, ble=not no_air, listen=operators.listen)
             os.environ["CREDENTIALS_DIRECTORY"] = str(config.secrets_folder(directory))
-            settings = load(file)
+            console_file.write(file, "")
+            source = Source(file, strict=True)
+            settings = source.begin().config
             if ending.is_set():  # nothing was kept, and a program is told so, too
                 unused = Agent(settings).status()
                 report.Lines(as_json=options.as_json, gone=ending.set).summary(unused)
                 return
-            await _run_agent(options, heading, settings, devices.wait, served, ending)
+            await _run_agent(options, heading, (settings, source), devices.wait, served, ending)
 
 
 async def _run_agent(  # noqa: PLR0913, PLR0917 - what was made for it, one by one
     options: Options,
     heading: screen.Heading,
-    settings: Config,
+    configured: tuple[Config, Source],
     park_ended: Callable[[], Awaitable[int]],
     served: broker.Broker | None,
     ending: asyncio.Event,
 ) -> None:
     lines = report.Lines(as_json=options.as_json, gone=ending.set)
-    agent = Agent(settings, on_acknowledged=lines.acknowledged if options.as_json else None)
+    settings, source = configured
+    agent = Agent(settings, on_acknowledged=lines.acknowledged if options.as_json else None, source=source)
     async with asyncio.TaskGroup() as group:
         running = group.create_task(agent.run(), name="agent")
         gone = group.create_task(_wait(park_ended), name="demo.park")

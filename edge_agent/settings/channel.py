@@ -8,15 +8,19 @@ from pydantic import AfterValidator, Field, StrictBool, StrictInt, StrictStr, fi
 
 from edge_agent.settings.fields import Above, Bound, Duration, Id, Number, Text
 from edge_agent.settings.table import Table
-from edge_agent.settings.units import within
+from edge_agent.settings.units import Within
 
 
 class Calibrate(Table):
     """A straight line, or points ``[measured, true]`` with straight lines between and beyond them."""
 
-    scale: Number = 1.0
-    offset: Number = 0.0
-    points: Annotated[tuple[tuple[Number, Number], ...], Field(min_length=2, max_length=100)] | None = None
+    scale: Number = Field(default=1.0, title="Multiply by")
+    offset: Number = Field(default=0.0, title="Then add")
+    points: Annotated[tuple[tuple[Number, Number], ...], Field(min_length=2, max_length=100)] | None = Field(
+        default=None,
+        title="Or points: measured and true",
+        description="In place of the two above, with straight lines between and beyond them.",
+    )
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
@@ -35,9 +39,13 @@ class Calibrate(Table):
 class Report(Table):
     """When a reading is worth passing on: any one of these is enough."""
 
-    change: Above | None = None
-    percent: Above | None = None
-    silence: Duration | None = None
+    change: Above | None = Field(default=None, title="Moved by", description="In the unit of the channel.")
+    percent: Above | None = Field(
+        default=None, title="Moved by percent", description="Of what it was when it was reported last."
+    )
+    silence: Duration | None = Field(
+        default=None, title="Longest silence", description="At the latest after this time, also unchanged."
+    )
 
 
 class Counter(Table):
@@ -47,8 +55,16 @@ class Counter(Table):
     new meter goes on from where the old one stopped.
     """
 
-    rollover: Above | None = None
-    continue_: Annotated[StrictBool, Field(alias="continue")] = False
+    rollover: Above | None = Field(
+        default=None,
+        title="Rolls over at",
+        description="The number at which the meter begins at 0 again, before it is calibrated.",
+    )
+    continue_: Annotated[StrictBool, Field(alias="continue")] = Field(
+        default=False,
+        title="Go on after a replaced meter",
+        description="yes: the total of a new meter goes on from where the old one stopped.",
+    )
 
 
 class Alarm(Table):
@@ -58,11 +74,17 @@ class Alarm(Table):
     by ``hysteresis`` at least.
     """
 
-    above: Number | None = None
-    below: Number | None = None
-    equals: StrictBool | StrictInt | StrictStr | None = None
-    hysteresis: Annotated[Number, AfterValidator(within(0, 1e300, "0, or a number above 0"))] = 0.0
-    delay: Annotated[Duration, AfterValidator(within(0, 86_400, '"0s" to "1d"'))] = 0.0
+    above: Number | None = Field(default=None, title="Alarm above")
+    below: Number | None = Field(default=None, title="Alarm below")
+    equals: StrictBool | StrictInt | StrictStr | None = Field(
+        default=None, title="Alarm when it is", description="true, false, a number or a text."
+    )
+    hysteresis: Annotated[Number, AfterValidator(Within(0, 1e300, "0, or a number above 0"))] = Field(
+        default=0.0, title="Over once it is back by"
+    )
+    delay: Annotated[Duration, AfterValidator(Within(0, 86_400, '"0s" to "1d"'))] = Field(
+        default=0.0, title="Only after", description="So long it must have been beyond the limit."
+    )
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
@@ -76,12 +98,24 @@ class Alarm(Table):
 class Channel(Table):
     """What the installer says about one channel of a device."""
 
-    name: Text = ""
-    calibrate: Calibrate | None = None
-    plausible: tuple[Bound, Bound] | None = None
-    report: Report | None = None
-    hold: Annotated[Duration, AfterValidator(within(0.1, 86_400, '"100ms" to "1d"'))] | None = None
-    counter: Counter | None = None
+    name: Text = Field(default="", title="Name", description="What people call it.")
+    calibrate: Calibrate | None = Field(default=None, title="Calibration")
+    plausible: tuple[Bound, Bound] | None = Field(
+        default=None,
+        title="Plausible, from and to",
+        description="A value outside is kept, and marked as suspect. Empty: no bound.",
+    )
+    report: Report | None = Field(
+        default=None, title="Report on change", description="Where it differs from what its device says."
+    )
+    hold: Annotated[Duration, AfterValidator(Within(0.1, 86_400, '"100ms" to "1d"'))] | None = Field(
+        default=None, title="Stays true for", description="So long after it was last true."
+    )
+    counter: Counter | None = Field(
+        default=None,
+        title="Counter",
+        description="How its total goes on where the number of the meter falls.",
+    )
     alarm: Annotated[Mapping[Id, Alarm], Field(max_length=16)] = Field(default_factory=dict)
 
     @field_validator("plausible")

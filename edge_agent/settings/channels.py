@@ -72,13 +72,26 @@ def check_channels(name: str, device: Device, channels: Iterable[Channel]) -> It
         yield from _average(name, device, own)
 
 
+def meaningless(quantity: Quantity) -> frozenset[str]:
+    """Return the keys of a channel's table that are for other quantities."""
+    state = quantity.kind == "state"
+    return frozenset(
+        {
+            *(("calibrate", "plausible", "report.change", "report.percent") if state else ()),
+            *(("hold",) if quantity not in _HELD else ()),
+            *(("counter",) if quantity.kind != "counter" and quantity not in _COUNTED else ()),
+        }
+    )
+
+
 def _steps(place: Path, told: Told, quantity: Quantity) -> Iterator[Finding]:
-    if told.calibrate is not None and quantity.kind == "state":
+    foreign = meaningless(quantity)
+    if told.calibrate is not None and "calibrate" in foreign:
         yield Finding((*place, "calibrate"), "is for measured numbers, and this is a state", "remove it")
-    if told.hold is not None and quantity not in _HELD:
+    if told.hold is not None and "hold" in foreign:
         wrong = f"is for {', '.join(_HELD)}, and this is a {quantity}"
         yield Finding((*place, "hold"), wrong, "remove it")
-    if told.counter is not None and quantity.kind != "counter" and quantity not in _COUNTED:
+    if told.counter is not None and "counter" in foreign:
         wrong = f"is for energies, {', '.join(_COUNTED)}, and this is a {quantity}"
         yield Finding((*place, "counter"), wrong, "remove it")
     for alarm, limit in told.alarm.items():

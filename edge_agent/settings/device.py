@@ -10,7 +10,7 @@ from edge_agent.bus.serial import Direction
 from edge_agent.settings.channel import Channel, Report
 from edge_agent.settings.fields import Duration, Gap, Id, Interval, PortName, SerialText, Text
 from edge_agent.settings.table import Table
-from edge_agent.settings.units import within
+from edge_agent.settings.units import Within
 
 _READINGS_IN_AN_AVERAGE = 3
 
@@ -22,12 +22,33 @@ class Bus(Table):
     ``direction`` says who turns an RS-485 line around. ``scan`` is how a BLE adapter listens.
     """
 
-    port: PortName = ""
-    serial: SerialText | None = None
-    gap: Gap = 0.02
-    direction: Direction = "auto"
-    ble: Annotated[str, Field(pattern=r"^(hci[0-9]{1,2})?$")] = ""
-    scan: Literal["passive", "active"] = "passive"
+    port: PortName = Field(
+        default="",
+        title="Port",
+        description="Such as /dev/serial/by-id/..., socket://host:port or modbus-tcp://host:502.",
+    )
+    serial: SerialText | None = Field(
+        default=None,
+        title="Serial format",
+        description="Speed, data bits, parity and stop bits, such as 9600 8N1. "
+        "Empty: the factory setting of its devices.",
+    )
+    gap: Gap = Field(
+        default=0.02, title="Quiet time", description="On the wire, between an answer and the next question."
+    )
+    direction: Direction = Field(
+        default="auto",
+        title="Who turns the line",
+        description="auto: the adapter itself. rts: its RTS pin, where an RS-485 adapter needs that.",
+    )
+    ble: Annotated[str, Field(pattern=r"^(hci[0-9]{1,2})?$")] = Field(
+        default="", title="Bluetooth adapter", description="In place of a port, such as hci0."
+    )
+    scan: Literal["passive", "active"] = Field(
+        default="passive",
+        title="How the adapter listens",
+        description="active asks the devices too, which costs their batteries.",
+    )
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
@@ -59,19 +80,50 @@ class Device(Table):
     """
 
     driver: str
-    bus: str
+    bus: str = Field(title="Bus")
     settings: Mapping[str, Any] = Field(default_factory=dict)
-    interval: Interval = 10.0
-    expect: Interval | None = None
-    gap: Gap = 0.0
-    name: Text = ""
-    place: Text = ""
-    labels: Annotated[Mapping[Id, Text], Field(max_length=32)] = Field(default_factory=dict)
-    class_: Annotated[Literal["critical", "normal", "bulk"], Field(alias="class")] = "normal"
-    when_full: Literal["oldest", "thin", "refuse"] = "oldest"
-    keep: Literal["window", "immediate"] = "window"
-    report: Report | None = None
-    average: Annotated[Duration, AfterValidator(within(1, 86_400, '"1s" to "1d"'))] | None = None
+    interval: Interval = Field(default=10.0, title="Read every", description="How often it is asked.")
+    expect: Interval | None = Field(
+        default=None,
+        title="Expected every",
+        description="How often a frame is expected, by which it is late or offline. Empty: as often as it "
+        "is read.",
+    )
+    gap: Gap = Field(
+        default=0.0, title="Quiet time", description="Around its own exchanges, where its bus has less."
+    )
+    name: Text = Field(default="", title="Name", description="What people call it.")
+    place: Text = Field(default="", title="Place", description="The overview groups devices by it.")
+    labels: Annotated[Mapping[Id, Text], Field(max_length=32)] = Field(
+        default_factory=dict,
+        title="Labels",
+        description="By which an uplink may select it.",
+    )
+    class_: Annotated[Literal["critical", "normal", "bulk"], Field(alias="class")] = Field(
+        default="normal",
+        title="Importance",
+        description="What is given up first when the disk is full: bulk, then normal, then critical.",
+    )
+    when_full: Literal["oldest", "thin", "refuse"] = Field(
+        default="oldest",
+        title="When the disk is full",
+        description="What of it goes: the oldest readings, every second one (thin), or the newest (refuse).",
+    )
+    keep: Literal["window", "immediate"] = Field(
+        default="window",
+        title="When it is written",
+        description="immediate: to the disk at once, and not with those of the next second.",
+    )
+    report: Report | None = Field(
+        default=None,
+        title="Report on change",
+        description="When one of these says so a reading is passed on; without any, each one.",
+    )
+    average: Annotated[Duration, AfterValidator(Within(1, 86_400, '"1s" to "1d"'))] | None = Field(
+        default=None,
+        title="Average over",
+        description="One reading for each such time, with mean, lowest and highest value.",
+    )
     channel: Mapping[str, Channel] = Field(default_factory=dict)
 
     @model_validator(mode="after")

@@ -28,7 +28,7 @@ from edge_agent.settings.fields import (
 )
 from edge_agent.settings.listen import Listen, is_local
 from edge_agent.settings.table import Table
-from edge_agent.settings.units import within
+from edge_agent.settings.units import Within
 from edge_agent.settings.uplink import Uplink
 
 
@@ -45,10 +45,10 @@ class Outbox(Table):
     """How readings are kept. ``memory`` counts readings."""
 
     path: OutboxFile = Path("/var/lib/edge-agent/outbox.db")
-    window: Annotated[Duration, AfterValidator(within(0.05, 60, '"50ms" to "1m"'))] = 1.0
-    max_size: Annotated[Size, AfterValidator(within(1e6, 1e13, '"1MB" to "10000GB"'))] = 512_000_000
+    window: Annotated[Duration, AfterValidator(Within(0.05, 60, '"50ms" to "1m"'))] = 1.0
+    max_size: Annotated[Size, AfterValidator(Within(1e6, 1e13, '"1MB" to "10000GB"'))] = 512_000_000
     replay: Duration = 7 * 86_400.0
-    memory: Annotated[Count, AfterValidator(within(1, 1e6, '"1 reading" to "1000000 readings"'))] = 20_000
+    memory: Annotated[Count, AfterValidator(Within(1, 1e6, '"1 reading" to "1000000 readings"'))] = 20_000
 
 
 class Clock(Table):

@@ -4,7 +4,7 @@ Every function here raises ValueError with what is wrong, a semicolon, and what 
 """
 
 import re
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 _WRITTEN = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?) ?([A-Za-z]+)")
@@ -39,6 +39,12 @@ def duration(text: Any) -> float:
     return seconds
 
 
+def written(seconds: float) -> str:
+    """Turn seconds into what ``duration`` reads, in the largest unit in which it is a whole number."""
+    unit = next((unit for unit in ("d", "h", "m", "s") if seconds and seconds % _SECONDS[unit] == 0), "")
+    return f"{seconds / _SECONDS[unit]:.0f}{unit}" if unit else f"{seconds * 1000:g}ms" if seconds else "0s"
+
+
 def size(text: Any) -> int:
     """Turn ``"512MB"`` (decimal) or ``"64KiB"`` (binary) into bytes."""
     try:
@@ -59,12 +65,16 @@ def readings(text: Any) -> int:
         raise ValueError('is not a number of readings; write it as "20000 readings"') from None
 
 
-def within(low: float, high: float, written: str) -> Callable[[float], float]:
-    """Make a check that a number lies in a range. ``written`` is the range as a person would say it."""
+@dataclass(frozen=True, slots=True)
+class Within:
+    """A check that a number lies in a range. ``written`` is the range as a person would say it."""
 
-    def check(number: float) -> float:
-        if not low <= number <= high:
-            raise ValueError(f"is out of range; write {written}")
+    low: float
+    high: float
+    written: str
+
+    def __call__(self, number: float) -> float:
+        """Return the number."""
+        if not self.low <= number <= self.high:
+            raise ValueError(f"is out of range; write {self.written}")
         return number
-
-    return check

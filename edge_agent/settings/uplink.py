@@ -23,7 +23,7 @@ from edge_agent.settings.fields import (
     Wildcards,
 )
 from edge_agent.settings.table import Table
-from edge_agent.settings.units import within
+from edge_agent.settings.units import Within
 
 _HOST = r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,252})$"
 Alpn = Annotated[str, Field(pattern=r"^[!-~]{1,255}$")]  # RFC 7301, 3.1: a name of 1 to 255 bytes
@@ -41,7 +41,7 @@ class Send(Table):
     labels: Annotated[Mapping[Id, Text], Field(max_length=32)] = Field(default_factory=dict)
     channels: Annotated[Wildcards, Field(min_length=1)] = ("*",)
     without_channels: Wildcards = ()
-    batch: Annotated[Duration, AfterValidator(within(0, 3600, '"0s" to "1h"'))] = 0.0
+    batch: Annotated[Duration, AfterValidator(Within(0, 3600, '"0s" to "1h"'))] = 0.0
     gzip: bool = False
 
     @property
@@ -73,9 +73,9 @@ class Uplink(Table):
     server_name: Annotated[str, Field(pattern=_HOST)] | None = None
     alpn: Annotated[tuple[Alpn, ...], Field(max_length=10)] = ()
     client_id: Annotated[str, Field(max_length=200)] = ""
-    ack_timeout: Annotated[Duration, AfterValidator(within(1, 3600, '"1s" to "1h"'))] = 20.0
-    keepalive: Annotated[Duration, AfterValidator(within(5, 3600, '"5s" to "1h"'))] = 30.0
-    spread: Annotated[Duration, AfterValidator(within(0, 3600, '"0s" to "1h"'))] = 30.0
+    ack_timeout: Annotated[Duration, AfterValidator(Within(1, 3600, '"1s" to "1h"'))] = 20.0
+    keepalive: Annotated[Duration, AfterValidator(Within(5, 3600, '"5s" to "1h"'))] = 30.0
+    spread: Annotated[Duration, AfterValidator(Within(0, 3600, '"0s" to "1h"'))] = 30.0
     max_packet: Packet | None = None
     send: Send = Send()
     begin: Literal["now", "oldest"] = Field("now", alias="from")
