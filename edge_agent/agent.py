@@ -12,7 +12,7 @@ from edge_agent import __version__, awaited, board
 from edge_agent.bus.serial import BusError
 from edge_agent.clock import Clock, SystemClock, told_of_steps
 from edge_agent.configuring import Configured, Configuring
-from edge_agent.difference import between, refused
+from edge_agent.difference import refused
 from edge_agent.event import GATEWAY, Event
 from edge_agent.layout import Layout, lay_out
 from edge_agent.outbox import volatile
@@ -74,11 +74,7 @@ class Agent:
         self._carried = Carried()
         self._remembered: Mapping[str, bytes] = {}  # what devices did in an outbox that fell
         self._volatile = False
-        self.configuring = (
-            Configuring(source.path, config.outbox.path, self.reload, self._now, self._would_restart)
-            if source
-            else None
-        )
+        self.configuring = Configuring(source.path, config.outbox.path, self) if source else None
 
     @property
     def config(self) -> model.Config:
@@ -257,17 +253,7 @@ class Agent:
         await asyncio.wait((task,))
         return Configured(problems=_CANNOT_NOW.problems) if task.cancelled() else task.result()
 
-    def _would_restart(self, config: model.Config) -> tuple[str, ...]:
-        """Return the devices that would begin anew with another configuration. On a thread."""
-        if self.running is None:
-            return ()
-        try:
-            difference = between(self.running.layout, lay_out(config))
-        except (UnknownDriverError, ValueError):  # a file changed this moment: applying it says so
-            return ()
-        return (*difference.devices.changed, *difference.restarted)
-
-    def _now(self) -> int | None:
+    def now(self) -> int | None:
         """Return the time in ms, None where it is not known."""
         outbox = self._outbox
         if outbox is None or not outbox.clock_known():

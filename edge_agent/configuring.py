@@ -2,17 +2,17 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 from edge_agent import standing
 from edge_agent.history import Change, History
 from edge_agent.reloaded import Reloaded
+from edge_agent.running import Running
 from edge_agent.settings import console_file
 from edge_agent.settings.error import Problem, SettingsError
 from edge_agent.settings.load import Loaded
-from edge_agent.settings.model import Config
 from edge_agent.settings.taken_over import REPLACES
 from edge_agent.standing import Standing
 
@@ -38,23 +38,25 @@ class Configured:
     number: int = 0
 
 
+class Runs(Protocol):
+    """The agent whose configuration it is."""
+
+    running: Running | None
+
+    async def reload(self) -> Reloaded:
+        """Go on with what the files say now."""
+
+    def now(self) -> int | None:
+        """Return the time in ms, None where it is not known."""
+
+
 class Configuring:
-    """Changes the file beside one agent.toml, one change at a time.
+    """Changes the file beside one agent.toml, one change at a time."""
 
-    ``moment`` tells the time in ms, ``restarts`` which devices would begin anew with another configuration.
-    """
-
-    def __init__(
-        self,
-        config: Path,
-        outbox: Path,
-        reload: Callable[[], Awaitable[Reloaded]],
-        moment: Callable[[], int | None],
-        restarts: Callable[[Config], tuple[str, ...]],
-    ) -> None:
+    def __init__(self, config: Path, outbox: Path, agent: Runs) -> None:
         self._config, self._file = config, str(console_file.place(config))
         self.history = History(outbox)
-        self._reload, self._moment, self._restarts = reload, moment, restarts
+        self._agent = agent
         self._changing = asyncio.Lock()
 
     def read(self) -> Standing:
@@ -81,7 +83,9 @@ class Configuring:
         held = set(was.written.taken_over) if was else set()
         now = loaded.written.taken_over.items()
         instead = tuple(f"{other.file}:{other.line}" for place, other in now if place not in held)
-        return before, replace(told, restarts=self._restarts(loaded.config), instead=instead)
+        running = self._agent.running
+        restarts = running.would_restart(loaded.config) if running else ()
+        return before, replace(told, restarts=restarts, instead=instead)
 
     def _loaded(self, before: str) -> Loaded | None:
         try:
@@ -98,18 +102,18 @@ class Configuring:
             begun: Change | None = None
             try:
                 begun = await asyncio.to_thread(
-                    self.history.begin, self._moment(), by, told.words, (before, text)
+                    self.history.begin, self._agent.now(), by, told.words, (before, text)
                 )
                 await asyncio.to_thread(console_file.write, self._config, text)
             except OSError as error:
                 return await self._refused(told, begun, by, self._unwritten(error))
-            reloaded = await self._reload()
+            reloaded = await self._agent.reload()
             if reloaded.problems:
                 try:
                     await asyncio.to_thread(console_file.write, self._config, before)
                 except OSError as error:
                     return await self._refused(told, begun, by, *reloaded.problems, self._unwritten(error))
-                await self._reload()  # what is written is what runs: it is not told any more that it differs
+                await self._agent.reload()  # what is written runs: no difference is told any more
                 return await self._refused(told, begun, by, *reloaded.problems)
             log.warning("configuration: %s changed it: %s", by, ", ".join(told.words))
             await self._end(begun, refused=False)

@@ -15,12 +15,13 @@ from edge_agent.difference import Difference, between
 from edge_agent.driver import Over
 from edge_agent.event import Event
 from edge_agent.kept import Moment
-from edge_agent.layout import Layout, Part, nothing
+from edge_agent.layout import Layout, Part, lay_out, nothing
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.rows import Policy
 from edge_agent.outbox.store import DiskError
 from edge_agent.processing.plan import plan_for
 from edge_agent.profile import profile_note
+from edge_agent.registry import UnknownDriverError
 from edge_agent.settings.channels import kept
 from edge_agent.settings.model import Config
 from edge_agent.status import Availability, DeviceStatus, Status, UplinkStatus
@@ -103,6 +104,14 @@ class Running:
         begun = (*difference.devices.begun, *difference.restarted)
         self._build(new, begun, difference.uplinks.begun, known)
         return difference
+
+    def would_restart(self, config: Config) -> tuple[str, ...]:
+        """Return the devices that would begin anew with another configuration. May be asked on a thread."""
+        try:
+            difference = between(self.layout, lay_out(config))
+        except (UnknownDriverError, ValueError):  # a file changed this moment: applying it says so
+            return ()
+        return (*difference.devices.changed, *difference.restarted)
 
     def _build(
         self,

@@ -18,7 +18,9 @@ from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 from typer.main import get_command
 
+from edge_agent import registry
 from edge_agent.cli import app
+from edge_agent.console.fields import settings_fields
 from edge_agent.language import CATALOGUES, DOMAIN, TOLD
 from hatch_build import compile_catalogues
 from scripts.told_texts import told_texts
@@ -37,9 +39,20 @@ def template() -> Catalog:
         found.add(text)
     for text in told_texts(_SOURCE):
         found.add(text, context=TOLD)
+    for text in _of_drivers():
+        found.add(text, context=TOLD)
     for text in _docstrings(get_command(app)):
         found.add(text)
     return found
+
+
+def _of_drivers() -> Iterator[str]:
+    """Return what drivers say of themselves and their settings, as the forms of the console show it."""
+    for entry in registry.entries():
+        if entry.driver is not None and entry.origin.startswith("smartpark"):
+            yield entry.driver.title
+            for field in settings_fields(entry.name):
+                yield from filter(None, (field.label, field.help))
 
 
 def _docstrings(command: Any) -> Iterator[str]:  # typer's own kind, of which it has none in public

@@ -70,7 +70,7 @@ class BusForm:
             said = await self._change.judge(request, session, text)
             problems = list(said["problems"])
             if not id_ and now.place("bus", new) is not None:
-                problems.insert(0, taken("bus", dotted(("bus", new, "id"))))
+                problems.insert(0, taken("bus", new, "id"))
             if problems and not said["outdated"]:
                 fields, others = blamed(fields, problems, dotted(("bus", new)))
                 return self._form(request, session, now, fields, told, others)
@@ -78,4 +78,4 @@ class BusForm:
 
 
 def _fields() -> list[Field]:
-    return [Field("id", label="Its id", required=True), *bus_fields()]
+    return [Field("id", required=True), *bus_fields()]

@@ -1,6 +1,7 @@
 """What the console changes in the configuration: shown as a difference first, then applied, and undone."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -37,6 +38,7 @@ class Change:
             now=now,
             done=last,
             touched=_devices(last["words"]) if last else [],
+            folder=f"{Path(now.file).parents[1]}/",
             places=_ordered(now.places),
         )
 

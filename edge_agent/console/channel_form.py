@@ -89,7 +89,7 @@ class ChannelForm:
             place = ("device", id_, "channel", channel.name)
             problems = list(_of_form(said["problems"], dotted((*place, "alarm")), dotted((name,))))
             if name in before.get("alarm", {}):
-                problems.insert(0, taken("alarm", dotted((*place, _ALARM_ID))))
+                problems.insert(0, taken(*place, _ALARM_ID))
             if problems and not said["outdated"]:
                 found = blamed(fields, problems, dotted(place))
                 return await self._form(request, session, now, channel, found[0], told, found[1])
@@ -122,7 +122,7 @@ def _fields(channel: Channel, told: Mapping[str, Any]) -> list[Field]:
     alarms = [*told.get("alarm", {}), NEW_ALARM]
     return [
         *channel_fields(channel.quantity, told),
-        Field(_ALARM_ID, label="Its id, such as too-warm"),
+        Field(_ALARM_ID),
         *(field for alarm in alarms for field in alarm_fields(alarm, channel.quantity)),
     ]
 

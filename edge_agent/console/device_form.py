@@ -20,9 +20,9 @@ from edge_agent.console.live import Live
 from edge_agent.console.preview import channels_of, multiplied
 from edge_agent.console.sessions import Session
 from edge_agent.registry import UnknownDriverError
+from edge_agent.settings import wording
 from edge_agent.settings.wording import dotted
 
-_ID = "Its id"
 _FIRST = ("bus", "name", "place", "interval")
 
 
@@ -109,9 +109,9 @@ class DeviceForm:
         problems = list(said["problems"])
         bus = next(field.value for field in fields if field.name == "bus.id")
         if not id_ and now.place("device", new) is not None:
-            problems.insert(0, taken("device", dotted(("device", new, "id"))))
+            problems.insert(0, taken("device", new, "id"))
         if told.get("bus") == NEW_BUS and now.place("bus", bus) is not None:
-            problems.insert(0, taken("bus", dotted(("bus", bus, "id"))))
+            problems.insert(0, taken("bus", bus, "id"))
         if said["outdated"] or not problems:
             return await self._change.configure(request, session, text)
         if told.get("bus") == NEW_BUS:  # its fields are here, too
@@ -148,14 +148,20 @@ async def _fields(driver: str, now: Known) -> list[Field]:
         settings = await asyncio.to_thread(lambda: list(forms.settings_fields(driver)))
     except UnknownDriverError:
         raise HTTPException(404) from None
-    bus = [Field("bus.id", label=_ID), *forms.bus_fields("bus.")]
-    return [Field("id", label=_ID, required=True), *forms.device_fields(now.ids("bus")), *settings, *bus]
+    bus = [Field("bus.id"), *forms.bus_fields("bus.")]
+    return [Field("id", required=True), *forms.device_fields(now.ids("bus")), *settings, *bus]
 
 
-def taken(what: str, key: str) -> dict[str, Any]:
-    """Return the problem that there is one of this id."""
-    wrong = f"there is a {what} of this id already"
-    return {"file": "the form", "line": 0, "key": key, "wrong": wrong, "remedy": "write another one"}
+def taken(*path: str) -> dict[str, Any]:
+    """Return the problem that there is one of this id, which stands in a field with this path."""
+    found = wording.taken(path)
+    return {
+        "file": "",
+        "line": 0,
+        "key": dotted(path),
+        "wrong": found.wrong,
+        "remedy": found.remedy,
+    }
 
 
 def _with_device(

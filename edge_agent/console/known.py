@@ -54,6 +54,11 @@ class Known:
         """Return those of all files."""
         return [one.id for one in self.places if one.table == kind]
 
+    def buses(self) -> dict[str, str]:
+        """Return the port or the adapter of each bus."""
+        said = {one.id: one.says or {} for one in self.places if one.table == "bus"}
+        return {id_: str(bus.get("ble") or bus.get("port", "")) for id_, bus in said.items()}
+
     def base(self, kind: str, id_: str) -> str:
         """Return the mark of what another file says of it; "" where none does."""
         found = [one for one in (*self.places, *self.removed) if (one.table, one.id) == (kind, id_)]

@@ -1,6 +1,7 @@
 """Find devices from the page: one scan at a time; what is found fills the form of a new device."""
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,25 +15,31 @@ from edge_agent import shown
 from edge_agent.bus.ports import lasting, medium, serial_ports
 from edge_agent.console.fields import NEW_BUS
 from edge_agent.console.form import read_form
-from edge_agent.console.live import Live
+from edge_agent.console.known import Known, known
 from edge_agent.console.overview import Ask
 from edge_agent.console.page import Pages
 from edge_agent.console.sessions import Session
 from edge_agent.control.wire import RefusedError
 from edge_agent.onsite.toml_text import id_of
-from edge_agent.status import BusStatus
 
 _MOST_VALUES = 8
 _LAST = 247
+_USUAL_S, _LONGEST_S = 30, 300
 _ADDRESS_END = 5  # of "A4:C1:38:00:11:22", which is on many labels
 
 
 @dataclass(slots=True)
 class _Scan:
-    """The one that runs, or ran last. ``where`` is a port or an adapter."""
+    """The one that runs, or ran last. ``where`` is a port or an adapter; ``told`` is what the form said.
+
+    One on the air lasts ``seconds`` from ``begun`` on, and has nothing else to tell of how far it is.
+    """
 
     where: str
     air: bool
+    told: Mapping[str, str]
+    seconds: float = 0.0
+    begun: float = field(default_factory=time.monotonic)
     task: asyncio.Task[None] | None = None
     progress: Mapping[str, Any] = field(default_factory=dict)
     found: Sequence[Mapping[str, Any]] = ()
@@ -43,20 +50,34 @@ class _Scan:
     def runs(self) -> bool:
         return self.task is not None and not self.task.done()
 
+    @property
+    def done(self) -> float:
+        return (
+            min(time.monotonic() - self.begun, self.seconds) if self.air else self.progress.get("done", 0.0)
+        )
+
+    @property
+    def total(self) -> float:
+        return self.seconds if self.air else self.progress.get("total", 0.0)
+
 
 @dataclass(frozen=True, slots=True)
 class Find:
-    """One thing that a scan found. ``links`` are what fits, each with its values and the way to its form."""
+    """One thing that a scan found. ``links`` are what fits, each with its values and the way to its form.
+
+    ``known`` is the device of the configuration that it is; "" where none has its address.
+    """
 
     who: str
+    known: str
     links: tuple[tuple[str, str, str], ...]
 
 
 class Scans:
     """The page with a scan."""
 
-    def __init__(self, pages: Pages, ask: Ask, live: Live) -> None:
-        self._pages, self._ask, self._live = pages, ask, live
+    def __init__(self, pages: Pages, ask: Ask) -> None:
+        self._pages, self._ask = pages, ask
         self._scan: _Scan | None = None
 
     async def show(self, request: Request, session: Session) -> Response:
@@ -64,16 +85,20 @@ class Scans:
         return await self._page(request, session)
 
     async def _page(self, request: Request, session: Session, wrong: str = "") -> Response:
-        buses = (await self._live.status()).buses
-        scan = self._scan
+        scan, now = self._scan, await known(self._ask)
+        finds = [_find(scan, one, now) for one in scan.found] if scan else []
+        ports = dict.fromkeys(
+            [at for at in now.buses().values() if "/" in at] + [port.name for port in serial_ports()]
+        )
         return self._pages.answer(
             request,
             "change_scan.html",
             422 if wrong else 200,
             session=session,
             scan=scan,
-            finds=[_find(scan, one, buses) for one in scan.found] if scan else [],
-            ports=[port.name for port in serial_ports()] + [bus.port for bus in buses if "/" in bus.port],
+            finds=sorted(finds, key=lambda find: bool(find.known)),
+            ports=list(ports),
+            told=scan.told if scan else {},
             wrong=wrong,
         )
 
@@ -83,12 +108,12 @@ class Scans:
         if self._scan is not None and self._scan.runs:
             return RedirectResponse("/change/scan", 303)
         if told.get("kind") == "ble":
-            scan = _Scan(told.get("adapter", "").strip(), air=True)
-            verb, args = "scan_ble", dict[str, Any](adapter=scan.where)
-            if (seconds := told.get("seconds", "").strip()).isdecimal():
-                args["seconds"] = int(seconds)
+            scan = _Scan(told.get("adapter", "").strip(), air=True, told=told)
+            seconds = told.get("seconds", "").strip()
+            scan.seconds = min(int(seconds), _LONGEST_S) if seconds.isdecimal() and int(seconds) else _USUAL_S
+            verb, args = "scan_ble", dict[str, Any](adapter=scan.where, seconds=int(scan.seconds))
         else:
-            scan = _Scan(told.get("port", "").strip(), air=False)
+            scan = _Scan(told.get("port", "").strip(), air=False, told=told)
             first, last = (told.get(key, "").strip() for key in ("first", "last"))
             if not (first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last) <= _LAST):
                 return await self._page(request, session, "addresses")
@@ -121,13 +146,27 @@ class Scans:
             scan.found, scan.notes = said["found"], said.get("notes", ())
 
 
-def _find(scan: _Scan, one: Mapping[str, Any], buses: Sequence[BusStatus]) -> Find:
+def _find(scan: _Scan, one: Mapping[str, Any], now: Known) -> Find:
     told = (one["address"], one["name"], f"{one['signal']} dBm") if scan.air else (one["serial"], one["who"])
-    return Find(" ".join(told), tuple(_link(scan, one, fit, buses) for fit in one["fits"]))
+    here = [bus for bus, at in now.buses().items() if _is_at(at, scan)]
+    addresses = {_address(one)} if scan.air else {_address(fit["settings"]) for fit in one["fits"]}
+    same = (
+        place.id
+        for place in now.places
+        if place.says
+        and place.says.get("bus") in here
+        and _address(place.says.get("settings", {})) in addresses
+    )
+    return Find(" ".join(told), next(same, ""), tuple(_link(scan, one, fit, here) for fit in one["fits"]))
+
+
+def _address(of: Mapping[str, Any]) -> str:
+    """Return by what a device is told from others on its bus; that of a device alone on its bus is ""."""
+    return str(of.get("address", "")).upper()
 
 
 def _link(
-    scan: _Scan, one: Mapping[str, Any], fit: Mapping[str, Any], buses: Sequence[BusStatus]
+    scan: _Scan, one: Mapping[str, Any], fit: Mapping[str, Any], here: Sequence[str]
 ) -> tuple[str, str, str]:
     """Return what fits, what it says, and the address of a form that is filled with it."""
     settings = {"address": one["address"]} if scan.air else fit["settings"]
@@ -137,9 +176,8 @@ def _link(
     told |= {f"settings.{key}": str(value) for key, value in settings.items()}
     if scan.air:
         told["interval"] = "60s"
-    bus = next((bus for bus in buses if _is_at(bus, scan)), None)
-    if bus is not None:
-        told["bus"] = bus.id
+    if here:
+        told["bus"] = here[0]
     elif scan.air:
         told |= {"bus": NEW_BUS, "bus.id": "radio", "bus.ble": scan.where}
     else:
@@ -152,7 +190,8 @@ def _link(
     return title, ", ".join([*values[:_MOST_VALUES], *doubts]), f"/change/device?{urlencode(told)}"
 
 
-def _is_at(bus: BusStatus, scan: _Scan) -> bool:
-    if scan.air or "/" not in bus.port:
-        return bus.port == scan.where
-    return medium(bus.port) == medium(scan.where)
+def _is_at(place: str, scan: _Scan) -> bool:
+    """Say whether a bus at a port or an adapter is what was scanned."""
+    if scan.air or "/" not in place:
+        return place == scan.where
+    return medium(place) == medium(scan.where)

@@ -71,7 +71,7 @@ class _Site:
         self._channel_form = ChannelForm(self._change, self._live)
         self._bus_form = BusForm(self._change)
         self._devices = DevicePage(ask, self._live, self._pages)
-        self._scans = Scans(self._pages, ask, self._live)
+        self._scans = Scans(self._pages, ask)
         self._document: str | None = None
 
     def app(self) -> ASGIApp:

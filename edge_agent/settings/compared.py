@@ -23,7 +23,7 @@ def side_by_side(before: str, after: str, loaded: Loaded) -> tuple[str, str]:
             continue
         mark = {REPLACES: (was.get(place) or will[place])[REPLACES]}
         if place in will:
-            before = with_table(before, place, {**table, **mark})
+            before = with_table(before, place, {**mark, **table})
         else:
-            after = with_table(after, place, {**table, **mark})
+            after = with_table(after, place, {**mark, **table})
     return before, after

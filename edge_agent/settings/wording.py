@@ -30,6 +30,11 @@ def said(path: Path, message: object, remedy: str = "correct it") -> Finding:
     return Finding(path, wrong, told or remedy)
 
 
+def taken(path: Path) -> Finding:
+    """Make the finding that an id is not free."""
+    return Finding(path, "is taken: another one has this id", "write another one")
+
+
 def near(wrong: str, known: Iterable[str], what: str) -> str:
     """Say which of the known names was meant, or which there are."""
     names = sorted(known)

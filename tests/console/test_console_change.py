@@ -7,37 +7,8 @@ from pathlib import Path
 
 from edge_agent.console import users
 from tests.console.browser import Browser, Page
+from tests.console.forms import confirmed, form, mark_of, said, sent
 from tests.console.rig import PASSWORD, PATIENT, console, runs
-
-
-def mark_of(page: Page) -> str:
-    found = re.search(r'name="mark" value="([^"]+)"', page.text)
-    assert found is not None, page.text
-    return found[1]
-
-
-def said(page: Page) -> str:
-    """What a person reads."""
-    text = re.sub(r"<(?:script|style).*?</(?:script|style)>|<[^>]+>", " ", page.text, flags=re.DOTALL)
-    return " ".join(html.unescape(text).split())
-
-
-def form(page: Page, **fields: str) -> dict[str, str]:
-    return {"csrf": page.csrf, "mark": mark_of(page)} | {
-        key.replace("__", "."): value for key, value in fields.items()
-    }
-
-
-async def confirmed(browser: Browser, path: str, page: Page, fields: dict[str, str]) -> Page:
-    """Press the button of the page that shows the difference: it sends what its form has."""
-    hidden = dict(
-        re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', page.text.split("<main")[1])
-    )
-    sent = {key: html.unescape(value) for key, value in hidden.items()}
-    assert {
-        key: value for key, value in fields.items() if key not in {"csrf", "mark"}
-    }.items() <= sent.items()
-    return await browser.post(path, {**sent, "apply": "yes"})
 
 
 async def test_a_device_is_added_edited_removed_and_all_of_it_undone(tmp_path: Path) -> None:
@@ -94,27 +65,8 @@ async def test_a_device_is_added_edited_removed_and_all_of_it_undone(tmp_path: P
         await runs(browser, "air")
 
 
-async def test_the_installers_device_is_left_alone_and_said_so(tmp_path: Path) -> None:
-    async with console(tmp_path) as browser:
-        await browser.log_in(PASSWORD)
-        page = await browser.get("/change/device/air")
-        assert "agent.toml:" in said(page)
-        assert "50-console.toml" in said(page)
-        page = await browser.get("/change/device?driver=modbus")
-        for path in ("/change/device/air", "/change/device/air/temperature"):
-            answer = await browser.post(path, form(page, bus="cabinet"))
-            assert "What would change" not in said(answer)
-        assert (await browser.post("/change/remove", form(page, table="device", id="air"))).status == 404
-        again = form(
-            page, driver="modbus", id="air", bus="cabinet", settings__address="8", settings__profile="xy_md02"
-        )
-        assert "device of this id already" in said(await browser.post("/change/device", again))
-        again |= {"id": "fresh", "bus": "+", "bus.id": "cabinet", "bus.port": "/dev/ttyS9"}
-        assert "bus of this id already" in said(await browser.post("/change/device", again))
-        assert not (tmp_path / "conf.d").exists()
-
-
 async def test_a_second_operators_change_is_noticed(tmp_path: Path) -> None:
+    users.set_password(tmp_path / "console.json", "bob", PASSWORD, "operator")
     async with console(tmp_path) as browser:
         await browser.log_in(PASSWORD)
         page = await browser.get("/change/device?driver=modbus")
@@ -127,8 +79,11 @@ async def test_a_second_operators_change_is_noticed(tmp_path: Path) -> None:
             settings__profile="xy_md02",
         )
         shown = await browser.post("/change/device", mine)
-        other = mine | {"id": "other", "settings.address": "9"}
-        await confirmed(browser, "/change/device", await browser.post("/change/device", other), other)
+        second = Browser(browser.base)
+        await second.log_in(PASSWORD, "bob")
+        page = await second.get("/change/device?driver=modbus")
+        other = mine | {"id": "other", "settings.address": "9", "csrf": page.csrf}
+        await confirmed(second, "/change/device", await second.post("/change/device", other), other)
         answer = await confirmed(browser, "/change/device", shown, mine)
         assert answer.status == 409
         assert "somebody else" in said(answer)
@@ -138,6 +93,19 @@ async def test_a_second_operators_change_is_noticed(tmp_path: Path) -> None:
         assert "+[device.mine]" in said(again)
         await confirmed(browser, "/change/device", again, mine)
         await runs(browser, "air", "other", "mine")
+        page = await browser.get("/change/history")
+        assert "bob" in said(page)
+        (first, *_) = re.findall(r'href="(/change/history/\d+)"', page.text)[::-1]
+        page = await browser.get(first)
+        assert "+[device.other]" in said(page)
+        assert "device other added" in said(page)
+        back = sent(page) | {"to": "after"}
+        answer = await browser.post("/change/undo", back)
+        assert "-[device.mine]" in said(answer)
+        await confirmed(browser, "/change/undo", answer, {})
+        await runs(browser, "air", "other")
+        assert (await browser.get("/change/history/999")).status == 404
+        assert (await browser.get("/change/history/x")).status == 404
 
 
 async def test_calibration_limits_and_alarms_of_a_channel(tmp_path: Path) -> None:
@@ -164,7 +132,7 @@ async def test_calibration_limits_and_alarms_of_a_channel(tmp_path: Path) -> Non
             calibrate__scale="1.5",
             calibrate__offset="-2",
             plausible__1="60",
-            alarm="too-warm",
+            alarm_id="too-warm",
             alarm__new__above="30",
             alarm__new__delay="soon",
         )
@@ -218,14 +186,24 @@ async def test_a_device_that_a_scan_found_fills_the_form(tmp_path: Path) -> None
         page = await ended(browser)
         assert "1 device found" in said(page)
         assert "temperature 30.5" in said(page)
+        assert "It is there already: air" in said(page)
+        assert "/change/device?" not in page.text
+        removing = form(await browser.get("/change"), table="device", id="air")
+        await confirmed(browser, "/change/remove", await browser.post("/change/remove", removing), removing)
+        await runs(browser)
+        await browser.post("/change/scan", {**scan, "first": "7", "last": "7"})
+        page = await ended(browser)
         links = [html.unescape(link) for link in re.findall(r'href="(/change/device\?[^"]+)"', page.text)]
         (link,) = [link for link in links if "profile=xy_md02&" in link]
         filled = await browser.get(link)
         assert re.search(r'<option value="cabinet" selected>', filled.text), "the bus that has this port"
         assert re.search(r'<option value="xy_md02" selected>', filled.text)
         assert 'name="settings.address" value="7"' in filled.text
+        removing = form(await browser.get("/change"), table="device", id="air")
+        await confirmed(browser, "/change/restore", await browser.post("/change/restore", removing), removing)
+        await runs(browser, "air")
         async with asyncio.timeout(30):  # the bus is given back
-            while (await browser.get("/api/status")).json["devices"][0]["problem"]:  # noqa: ASYNC110 - as above
+            while (await browser.get("/api/status")).json["devices"][0]["problem"]:  # noqa: ASYNC110 - another process does
                 await asyncio.sleep(0.2)
 
         await browser.post("/change/scan", {**scan, "first": "1", "last": "247"})
