@@ -15,6 +15,7 @@ _ALL_OF = (
     "status.py",
     "board.py",
     "meant.py",
+    "cli/trial.py",
     "collect/device.py",
     "uplink/refusals.py",
     "uplink/ends.py",
@@ -45,6 +46,7 @@ _NOT_SAID = frozenset(
     {
         *("compile", "pattern", "cast", "removeprefix"),
         *("info", "warning", "error", "debug"),  # of the log
+        *("tr", "plural"),  # is said once
     }
 )
 _HEADINGS = frozenset({"Group", "ok", "warn", "fail"})

@@ -53,7 +53,7 @@ def record(  # noqa: PLR0913 - one parameter for each option
     """
     from edge_agent.bus.address import Address  # noqa: PLC0415 - not for --help
     from edge_agent.bus.serial import BusError, SerialFormat  # noqa: PLC0415 - as above
-    from edge_agent.onsite.capture import Head, Recorder, told  # noqa: PLC0415 - as above
+    from edge_agent.onsite.capture import Head, Recorder, without_secrets  # noqa: PLC0415 - as above
     from edge_agent.onsite.session import Session  # noqa: PLC0415 - as above
     from edge_agent.settings.units import size  # noqa: PLC0415 - as above
 
@@ -72,7 +72,7 @@ def record(  # noqa: PLR0913 - one parameter for each option
     try:
         if device:
             session = Session(loaded(config), device, tap)
-            head = Head(str(session.serial), session.settings.driver, told(session.chosen))
+            head = Head(str(session.serial), session.settings.driver, without_secrets(session.chosen))
             port, work = session.port, partial(_ask, session)
         else:
             form = SerialFormat.parse(serial)

@@ -140,7 +140,7 @@ def _print(  # noqa: PLR0913 - how it was asked for
     adapter: str, senders: "Senders", *, everyone: bool, as_json: bool, as_toml: bool, complete: bool
 ) -> None:
     from edge_agent.onsite.air_snippet import air_snippet  # noqa: PLC0415 - as above
-    from edge_agent.onsite.senders import kinds, nearest_first, told  # noqa: PLC0415 - as above
+    from edge_agent.onsite.senders import for_programs, kinds, nearest_first  # noqa: PLC0415 - as above
 
     found = list(nearest_first(senders.known))
     others = list(nearest_first(senders.others)) if everyone else []
@@ -148,10 +148,10 @@ def _print(  # noqa: PLR0913 - how it was asked for
         said = {
             "adapter": adapter,
             "complete": complete,
-            "found": [told(one) for one in found],
+            "found": [for_programs(one) for one in found],
             "others": len(senders.others),
             "others_by_kind": kinds(senders.others),
-            "unknown": [{**told(one), "says": one.says} for one in others],
+            "unknown": [{**for_programs(one), "says": one.says} for one in others],
         }
         tell(said)
         return

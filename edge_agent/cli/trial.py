@@ -19,7 +19,9 @@ from edge_agent.driver import (
     ProfileError,
     profile_text,
 )
+from edge_agent.language import plural, tr
 from edge_agent.onsite.bench import Memory, Poll, Script, poll_of
+from edge_agent.retold import retold
 
 _USUAL_SERIAL = "9600 8N1"  # where the profile has none
 _ADDRESS = 7  # the device's in a vector, where requests are written out
@@ -50,16 +52,29 @@ class Trial:
 
     def lines(self) -> Iterator[str]:
         """Tell it to a person."""
-        yield f"{self.name}, profile of driver {self.driver}: {self.title or 'cannot be used'}"
-        yield from (f"  WRONG  {problem}" for problem in self.problems)
+        title = self.title or tr("cannot be used")
+        yield tr(
+            "{name}, profile of driver {driver}: {title}", name=self.name, driver=self.driver, title=title
+        )
+        yield from (tr("  WRONG  {problem}", problem=retold(problem)) for problem in self.problems)
         for vector, wrong in self.vectors.items():
-            yield f"  WRONG  {vector}: {'; '.join(wrong)}" if wrong else f"  ok     {vector}"
-        yield from (f"  look   {remark}" for remark in self.remarks)
+            if wrong:
+                problem = f"{vector}: {'; '.join(map(retold, wrong))}"
+                yield tr("  WRONG  {problem}", problem=problem)
+            else:
+                yield tr("  ok     {vector}", vector=vector)
+        yield from (tr("  look   {remark}", remark=retold(remark)) for remark in self.remarks)
         if poll := self.poll:
-            count = f"{len(poll.requests)} request{'' if len(poll.requests) == 1 else 's'}"
-            yield f"  a poll takes {count}, {poll.size} bytes, about {poll.seconds:.2f} s at {poll.serial}"
+            yield plural(
+                len(poll.requests),
+                "  a poll takes {number} request, {size} bytes, about {seconds:.2f} s at {serial}",
+                "  a poll takes {number} requests, {size} bytes, about {seconds:.2f} s at {serial}",
+                size=poll.size,
+                seconds=poll.seconds,
+                serial=poll.serial,
+            )
             yield from (f"    {request}" for request in poll.requests)
-        yield "in order" if self.ok else "not in order"
+        yield tr("in order") if self.ok else tr("not in order")
 
 
 def try_profile(name: str, record: Driver[Any], profile: str) -> Trial:

@@ -123,7 +123,7 @@ class _Watching:
         from edge_agent.consume.consumer import now_ms  # noqa: PLC0415 - as above
 
         with self._consumer.following() as (follower, mending):
-            return report.told(follower, mending, now_ms(), judged=self._judged)
+            return report.summary(follower, mending, now_ms(), judged=self._judged)
 
     async def _show(self, *, silent: bool) -> None:
         from edge_agent.consume import report  # noqa: PLC0415 - as above

@@ -98,7 +98,7 @@ class Remembering:
 
     def _tell(self, changes: Sequence[Change], now_ms: int) -> None:
         for change in changes:
-            detail, limit = alarm.told(change), change.limit
+            detail, limit = alarm.detail_of(change), change.limit
             kind: EventKind = "alarm" if change.raised else "alarm_cleared"
             if change.raised:
                 log.warning("%s alarm %s raised: %s", self._device, limit.name, detail)

@@ -1,6 +1,7 @@
 """What a watch shows: a table for people, a mapping for programs. Pure: a follower in, text out."""
 
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import islice
 from typing import Any
@@ -12,6 +13,8 @@ from rich.text import Text
 from edge_agent.contract.follow import Follower
 from edge_agent.contract.mending import Mending
 from edge_agent.contract.messages import EventMessage
+from edge_agent.language import plural, tr
+from edge_agent.retold import retold
 from edge_agent.shown import plain
 
 _GAPS = 100  # that a report names
@@ -19,7 +22,7 @@ _ROOM = 3  # lines of a kind that a screen has room for
 _WORDS = ("event", "channel", "alarm", "value", "detail")
 
 
-def told(follower: Follower, mending: Mending | None, at: int, *, judged: bool) -> dict[str, Any]:
+def summary(follower: Follower, mending: Mending | None, at: int, *, judged: bool) -> dict[str, Any]:
     """Return all there is to tell, for a program. ``judged``: this consumer hears all of each stream.
 
     ``mending`` is None where nothing is asked for.
@@ -73,27 +76,43 @@ def _gaps(follower: Follower) -> list[dict[str, Any]]:
 
 def line(said: dict[str, Any]) -> str:
     """Return a report in one line."""
-    parts = [f"{said['readings']} readings", f"{said['per_second']:.1f}/s", f"{said['again']} duplicates"]
+    return "  ".join((*_counts(said), *_conditions(said)))
+
+
+def _counts(said: dict[str, Any]) -> Iterator[str]:
+    yield plural(said["readings"], "{number} reading", "{number} readings")
+    yield f"{said['per_second']:.1f}/s"
+    yield plural(said["again"], "{number} duplicate", "{number} duplicates")
     if said["latency_p99_ms"] is not None:
-        parts.append(f"latency {said['latency_p50_ms']} ms, 99 of 100 within {said['latency_p99_ms']} ms")
+        middle, most = said["latency_p50_ms"], said["latency_p99_ms"]
+        yield tr("latency {middle} ms, 99 of 100 within {most} ms", middle=middle, most=most)
     if said["missing"] is None:
-        parts.append("gaps not judged: the stream is shared")
-    else:
-        parts += [f"missing {said['missing']}", f"closed {said['closed']}", f"lost {said['lost']}"]
-        parts += [f"not judged {said['unjudged']}"] if said["unjudged"] else []
+        yield tr("gaps not judged: the stream is shared")
+        return
+    yield tr("missing {missing}", missing=said["missing"])
+    yield tr("closed {closed}", closed=said["closed"])
+    yield tr("lost {lost}", lost=said["lost"])
+    if said["unjudged"]:
+        yield tr("not judged {unjudged}", unjudged=said["unjudged"])
+
+
+def _conditions(said: dict[str, Any]) -> Iterator[str]:
     if (replays := said["replays"]) and replays["asked"]:
-        parts.append(f"replays {replays['asked']}, {replays['open']} open")
-    parts += [f"{said['refused']} messages refused"] if said["refused"] else []
-    parts += [f"gone: {', '.join(said['gateways_gone'])}"] if said["gateways_gone"] else []
-    parts += [f"offline: {', '.join(said['devices_offline'])}"] if said["devices_offline"] else []
-    parts += [f"events {len(said['events'])}, last {event_lines(said)[-1]}"] if said["events"] else []
-    return "  ".join(parts)
+        yield tr("replays {asked}, {open} open", asked=replays["asked"], open=replays["open"])
+    if said["refused"]:
+        yield plural(said["refused"], "{number} message refused", "{number} messages refused")
+    if said["gateways_gone"]:
+        yield tr("gone: {names}", names=", ".join(said["gateways_gone"]))
+    if said["devices_offline"]:
+        yield tr("offline: {names}", names=", ".join(said["devices_offline"]))
+    if said["events"]:
+        yield tr("events {count}, last {last}", count=len(said["events"]), last=event_lines(said)[-1])
 
 
 def gap_lines(said: dict[str, Any]) -> list[str]:
     """Return a line for each gap that is open, and for each gateway that sends nothing of its own."""
     return [
-        "missing: {gateway}/{device} epoch {epoch} seq {from_seq} to {to_seq}".format_map(gap)
+        tr("missing: {gateway}/{device} epoch {epoch} seq {from_seq} to {to_seq}", **gap)
         for gap in said["gaps"] or ()
     ] + problems(said)
 
@@ -101,17 +120,22 @@ def gap_lines(said: dict[str, Any]) -> list[str]:
 def problems(said: dict[str, Any]) -> list[str]:
     """Return a line for each gateway that does not send again what is asked for."""
     found = (said["replays"] or {"problems": {}})["problems"]
-    return [f"no replay from {gateway}: {why}" for gateway, why in sorted(found.items())]
+    return [
+        tr("no replay from {gateway}: {why}", gateway=gateway, why=why)
+        for gateway, why in sorted(found.items())
+    ]
 
 
 def screen(  # noqa: PLR0913 - all that is shown
     follower: Follower, mending: Mending | None, at: int, news: str, rows: int, *, judged: bool
 ) -> Group:
     """Return the live table, with a row per device for as many as there is room for: the worst first."""
-    table = Table("gateway", "device", box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("seq", "on its way", "missing", "closed", "lost"):
+    table = Table(
+        tr("gateway"), tr("device"), box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0)
+    )
+    for column in ("seq", tr("on its way"), tr("missing"), tr("closed"), tr("lost")):
         table.add_column(column, justify="right")
-    table.add_column("availability")
+    table.add_column(tr("availability"))
     devices: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0, 0, 0])
     for key, stream in follower.streams.items():
         mine = devices[key.gateway, key.device]
@@ -129,12 +153,13 @@ def screen(  # noqa: PLR0913 - all that is shown
             Text(plain(gateway)),
             Text(plain(device)),
             *shown,
-            known.availability if known else "-",
+            retold(known.availability) if known else "-",
             style=style,
         )
     hidden = len(worst) - rows
-    foot = [Text(f"{hidden} more devices", "yellow")] if hidden > 0 else []
-    said = told(follower, mending, at, judged=judged)
+    more = plural(hidden, "{number} more device", "{number} more devices")
+    foot = [Text(more, "yellow")] if hidden > 0 else []
+    said = summary(follower, mending, at, judged=judged)
     foot += [Text(plain(text)) for text in event_lines(said)[-_ROOM:]]
     foot += [Text(plain(text), "yellow") for text in problems(said)[:_ROOM]]
     return Group(

@@ -14,7 +14,7 @@ from edge_agent.control.frames import running_with
 from edge_agent.control.server import Tell
 from edge_agent.control.wire import RefusedError
 from edge_agent.layout import Part
-from edge_agent.onsite.capture import told
+from edge_agent.onsite.capture import without_secrets
 from edge_agent.running import Running
 from edge_agent.settings.fields import Id
 
@@ -50,7 +50,7 @@ def _device(running: Running, part: Part) -> dict[str, Any]:
         "driver": settings.driver,
         "over": part.driver.over.value,
         "asked": part.id in running.buses.asked,
-        "settings": told(part.chosen),
+        "settings": without_secrets(part.chosen),
         "bus": settings.bus,
         "port": bus.ble or bus.port,
         "serial": "" if format_ is None else str(format_),

@@ -42,7 +42,7 @@ def _uplink(group: Group, config: Config, uplink: Uplink) -> Iterator[Finding]:
         except SessionError as error:
             refused.append((str(server), error))
     for name, why in refused:
-        yield group.told("WARN" if proved else "FAIL", name, str(why).removeprefix(f"{name}: "))
+        yield group.of_error("WARN" if proved else "FAIL", name, str(why).removeprefix(f"{name}: "))
 
 
 def rights(group: Group, visit: Visit, base: str, others: str) -> Iterator[Finding]:

@@ -35,7 +35,7 @@ class Group:
         """With this the agent cannot do its work, or not all of it."""
         return Finding(self.name, "FAIL", what, says, remedy)
 
-    def told(self, level: Level, what: str, error: object) -> Finding:
+    def of_error(self, level: Level, what: str, error: object) -> Finding:
         """Make a finding of a message in which a semicolon stands before the remedy."""
         says, _, remedy = str(error).partition("; ")
         return Finding(self.name, level, what, says, remedy)

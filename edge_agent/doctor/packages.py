@@ -41,7 +41,7 @@ def _profiles(group: Group, entry: registry.Entry) -> Iterator[Finding]:
     try:
         found = find_profiles(entry.name)
     except (ProfileError, OSError) as error:
-        yield group.told("WARN", f"{entry.name}: profiles", error)
+        yield group.of_error("WARN", f"{entry.name}: profiles", error)
         return
     for name, file in found.items():
         if file.replaces:

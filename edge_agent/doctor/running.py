@@ -30,10 +30,10 @@ def agent(config: Config) -> Agent:
     try:
         status = from_json(asyncio.run(ask("status")))
     except NotAllowedError as error:
-        return Agent(runs=True, ports=_NONE, findings=(_GROUP.told("WARN", "status", error),))
+        return Agent(runs=True, ports=_NONE, findings=(_GROUP.of_error("WARN", "status", error),))
     except (NoAgentError, RefusedError, TypeError, KeyError, ValueError) as error:
         if process := _holder(config):
-            said = _GROUP.told("WARN", process, f"has the outbox, and cannot be asked: {error}")
+            said = _GROUP.of_error("WARN", process, f"has the outbox, and cannot be asked: {error}")
             return Agent(runs=True, ports=_NONE, findings=(said,))
         remedy = "`systemctl enable --now edge-agent`, when all else is OK"
         said = _GROUP.warn("status", "no agent runs here", remedy)

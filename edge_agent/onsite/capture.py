@@ -99,7 +99,7 @@ class Recorder:
         return True
 
 
-def told(settings: Settings) -> dict[str, Any]:
+def without_secrets(settings: Settings) -> dict[str, Any]:
     """Return a device's settings as a capture may tell them: without defaults, and without any secret."""
     return {
         name: value

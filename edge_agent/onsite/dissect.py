@@ -38,7 +38,7 @@ class Known(Protocol):
     def cut(self, heard: bytes) -> Frame | Need | Skip:
         """Find a frame in the bytes so far."""
 
-    def told(self, frame: bytes) -> Passed | None:
+    def passed(self, frame: bytes) -> Passed | None:
         """Say what a frame means."""
 
 
@@ -92,7 +92,7 @@ class Dissector:
                 skip = min(skip, ahead)
                 continue
             match known.cut(heard):
-                case Frame(size) if passed := known.told(heard[:size]):
+                case Frame(size) if passed := known.passed(heard[:size]):
                     return passed, 0
                 case Need() if not quiet:
                     skip = 0
@@ -118,7 +118,7 @@ class Unasked:
         self._name, self._alone = name, alone
         self._device: Any = driver.open(settings)
 
-    def told(self, frame: bytes) -> Passed | None:
+    def passed(self, frame: bytes) -> Passed | None:
         """Decode a frame."""
         try:
             return _decoded(self._name, self._device, frame, self._device.decode(frame))
@@ -137,7 +137,7 @@ class Asked:
         self._name, self._driver = name, driver
         self._before = b""
 
-    def told(self, frame: bytes) -> Passed:
+    def passed(self, frame: bytes) -> Passed:
         """Decode an answer with the frame before it; anything else is shown as it is."""
         request, self._before = self._before, frame
         overheard = self._driver.probe.overheard if self._driver.probe else None
@@ -174,7 +174,7 @@ class Modbus:
         longer = [size for size in sizes if size > len(heard)]
         return Need(min(longer)) if longer else Skip(1)
 
-    def told(self, frame: bytes) -> Passed:
+    def passed(self, frame: bytes) -> Passed:
         """Say who is asked for what, or what was answered."""
         question, self._question = self._question, None
         unit, function = frame[0], frame[1]

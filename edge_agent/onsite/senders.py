@@ -142,7 +142,7 @@ def best(sender: Sender) -> Known:
     return max(sender.known.values(), key=lambda known: len(known.values))
 
 
-def told(sender: Sender) -> Mapping[str, Any]:
+def for_programs(sender: Sender) -> Mapping[str, Any]:
     """Return a sender for programs."""
     return {
         "address": sender.address,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from edge_agent.kept import EVENT_META, Stream
 from edge_agent.outbox import ledger
 from edge_agent.outbox.delivery import Delivery
-from edge_agent.outbox.ledger import Entry, Made, Told
+from edge_agent.outbox.ledger import Entry, Fixed, Made
 from edge_agent.outbox.share import Part
 from edge_agent.outbox.stages import Care, Stage, stages
 from edge_agent.outbox.store import Store
@@ -167,7 +167,7 @@ class Capacity:
         """Write what is to be given up; once more, as it is, where the outcome was not heard."""
         if (unsure := self._unsure) is None:
             return 0
-        made = await self._db.run(_write, unsure, told(deliveries))
+        made = await self._db.run(_write, unsure, fixed(deliveries))
         self._unsure = None
         for declared, uplinks in made:
             for delivery in deliveries:
@@ -178,11 +178,11 @@ class Capacity:
         return unsure.gone
 
 
-def told(deliveries: Iterable[Delivery]) -> Told:
+def fixed(deliveries: Iterable[Delivery]) -> Fixed:
     """Return which entries the uplinks have taken up, and which they have acknowledged lately."""
     deliveries = tuple(deliveries)
     heard = {of.uplink: of.losses_taken() for of in deliveries if of.on_kept is not None}
-    return Told(heard, {id_ for delivery in deliveries for id_ in delivery.undecided()})
+    return Fixed(heard, {id_ for delivery in deliveries for id_ in delivery.undecided()})
 
 
 def _entry(piece: Piece, lost: Part, every: int | None) -> Entry:
@@ -229,7 +229,7 @@ def _going(stage: Stage, found: Found) -> tuple[str, list[int]]:
     return f"id BETWEEN ? AND ? AND {which}", ends
 
 
-def _write(db: sqlite3.Connection, unsure: _Unsure, now: Told) -> list[Made]:
+def _write(db: sqlite3.Connection, unsure: _Unsure, now: Fixed) -> list[Made]:
     """Write the ledger and delete the rows, in one transaction. Written twice, it is done once."""
     where, arguments = _going(unsure.stage, unsure.found)
     with transaction(db):

@@ -64,7 +64,7 @@ class Commands:
         await self._db.run(_answer, id_, answer, told)
         self._told = self._told[len(told) :]
 
-    def told(self, id_: str) -> None:
+    def taken(self, id_: str) -> None:
         """A broker has taken the answer; it is written with the next change, or by ``write``."""
         self._told.append(id_)
 

@@ -136,7 +136,7 @@ class Delivery:
         """It is about to be told that a device is gone. An event without a number yet is owed."""
         self.retired[device] = stream, sys.maxsize
 
-    def told(self, rows: Sequence[Row]) -> None:
+    def note_retired(self, rows: Sequence[Row]) -> None:
         """Events are on disk: note which of them retire a device here."""
         self.retired.update(events.retired(rows, self.name))
 

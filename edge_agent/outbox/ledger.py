@@ -26,7 +26,7 @@ class Entry(NamedTuple):
     every: int | None = None
 
 
-class Told(NamedTuple):
+class Fixed(NamedTuple):
     """Which entries grow no more: by connected uplink the last that it has taken up, and settled ones.
 
     Those are not marked yet.
@@ -43,13 +43,13 @@ class Made(NamedTuple):
     uplinks: tuple[int, ...]
 
 
-def declare(db: sqlite3.Connection, entry: Entry, uplinks: Sequence[int], told: Told) -> list[Made]:
+def declare(db: sqlite3.Connection, entry: Entry, uplinks: Sequence[int], fixed: Fixed) -> list[Made]:
     """Write an entry. It is added to one that it touches and that its uplinks have not taken up yet."""
     if not uplinks:
         return [_inserted(db, entry, ())]
-    now = [uplink for uplink in uplinks if uplink in told.heard]
-    later = [uplink for uplink in uplinks if uplink not in told.heard]
-    return [_added(db, entry, group, told) for group in (now, later) if group]
+    now = [uplink for uplink in uplinks if uplink in fixed.heard]
+    later = [uplink for uplink in uplinks if uplink not in fixed.heard]
+    return [_added(db, entry, group, fixed) for group in (now, later) if group]
 
 
 def count(db: sqlite3.Connection, lost: int, *, kept: bool) -> None:
@@ -75,12 +75,12 @@ def trim(db: sqlite3.Connection) -> None:
     )
 
 
-def _added(db: sqlite3.Connection, entry: Entry, uplinks: Sequence[int], told: Told) -> Made:
-    id_ = _touching(db, entry, uplinks, told)
+def _added(db: sqlite3.Connection, entry: Entry, uplinks: Sequence[int], fixed: Fixed) -> Made:
+    id_ = _touching(db, entry, uplinks, fixed)
     return _inserted(db, entry, uplinks) if id_ is None else _grown(db, id_, entry, uplinks)
 
 
-def _touching(db: sqlite3.Connection, entry: Entry, uplinks: Sequence[int], told: Told) -> int | None:
+def _touching(db: sqlite3.Connection, entry: Entry, uplinks: Sequence[int], fixed: Fixed) -> int | None:
     """Find an entry of the same kind, owed to the same uplinks, right below this one.
 
     Of a thinned range the number between two that were given up may be one that was not.
@@ -90,11 +90,11 @@ def _touching(db: sqlite3.Connection, entry: Entry, uplinks: Sequence[int], told
         " AND id > ?",
         (
             *(entry.stream, entry.from_seq - (entry.every or 1), entry.from_seq - 1),
-            *(entry.reason, entry.every, max(told.heard.get(uplink, 0) for uplink in uplinks)),
+            *(entry.reason, entry.every, max(fixed.heard.get(uplink, 0) for uplink in uplinks)),
         ),
     ).fetchall()
     for (id_,) in found:
-        if id_ not in told.entries and _owed(db, id_) == sorted(uplinks):
+        if id_ not in fixed.entries and _owed(db, id_) == sorted(uplinks):
             return int(id_)
     return None
 

@@ -225,8 +225,8 @@ class Outbox:
                 if self._closing or self._marking.due(self._clock.mono_ms(), self._recipients):
                     self._unsure = await self._with_marks(self._unsure)
             batch = self._unsure
-            uplinks, told = self._recipients.owed(batch.losses), capacity.told(self._recipients)
-            made = await self._db.run(transactions.write, batch, uplinks, told)
+            uplinks, fixed = self._recipients.owed(batch.losses), capacity.fixed(self._recipients)
+            made = await self._db.run(transactions.write, batch, uplinks, fixed)
         except sqlite3.Error as error:
             return self.disk.refused(error, self.waiting) and await self._commit()
         self._unsure = None
@@ -262,7 +262,7 @@ class Outbox:
                 return
             # Rows go only on the strength of what the file knows; else the next commit repeats this.
             known = self._unsure = await self._with_marks(Batch([]))
-            await self._db.run(transactions.write, known, {}, capacity.told(self._recipients))
+            await self._db.run(transactions.write, known, {}, capacity.fixed(self._recipients))
             self._unsure = None
             self._written(known, [])
             recipients, cares = tuple(self._recipients), self._roster.cares

@@ -82,7 +82,7 @@ class Recipients:
                 delivery.marked(batch.marks, batch.declared)
             declared = [entry for entry, uplinks in made if delivery.uplink in uplinks]
             delivery.kept(batch, dealt, declared)
-            delivery.told(batch.events)
+            delivery.note_retired(batch.events)
 
     def owed(self, losses: Iterable[Loss]) -> dict[int, Sequence[int]]:
         """Return by stream the uplinks that must hear of these."""

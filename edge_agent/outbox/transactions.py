@@ -8,7 +8,7 @@ from itertools import chain
 
 from edge_agent.kept import Declared, Row, intact
 from edge_agent.outbox import events, ledger, memory
-from edge_agent.outbox.ledger import LOSS_COLUMNS, Entry, Made, Told
+from edge_agent.outbox.ledger import LOSS_COLUMNS, Entry, Fixed, Made
 from edge_agent.outbox.rows import LOG_COLUMNS, Batch, Loss, Marks
 from edge_agent.outbox.seal import SIGNED, seal
 from edge_agent.outbox.store import DamagedError
@@ -61,11 +61,11 @@ def descriptions(db: sqlite3.Connection) -> dict[int, tuple[str, str]]:
 
 
 def write(
-    db: sqlite3.Connection, batch: Batch, uplinks: Mapping[int, Sequence[int]], told: Told
+    db: sqlite3.Connection, batch: Batch, uplinks: Mapping[int, Sequence[int]], fixed: Fixed
 ) -> list[Made]:
     """Write one batch, whole or not at all; return the ledger entries it made.
 
-    ``uplinks`` says by stream who is owed them, ``told`` who hears of them at once.
+    ``uplinks`` says by stream who is owed them, ``fixed`` which entries grow no more.
 
     Written twice, it is kept once: a commit whose outcome was not heard may simply be repeated.
     """
@@ -79,7 +79,7 @@ def write(
             made = [
                 one
                 for loss in batch.losses
-                for one in ledger.declare(db, _entry(loss), uplinks[loss.stream], told)
+                for one in ledger.declare(db, _entry(loss), uplinks[loss.stream], fixed)
             ]
             for loss in batch.losses:  # an event is not among the readings that were numbered
                 ledger.count(db, loss.readings, kept=loss.stream == batch.event_stream)
@@ -133,7 +133,7 @@ def reject(db: sqlite3.Connection, uplink: int, row: Row, why: str) -> Declared:
     """Write one reading to the ledger of one uplink, and set a copy aside. The log row goes in its time."""
     with transaction(db):
         lost = Loss(row.stream, row.seq, row.seq, row.boot, row.mono_ms, row.mono_ms, "rejected")
-        ((declared, _),) = ledger.declare(db, _entry(lost), (uplink,), Told({uplink: sys.maxsize}))
+        ((declared, _),) = ledger.declare(db, _entry(lost), (uplink,), Fixed({uplink: sys.maxsize}))
         ledger.count(db, 1, kept=True)
         db.execute("UPDATE loss SET detail = ? WHERE id = ?", (why, declared.id))
         db.execute(

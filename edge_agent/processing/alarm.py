@@ -91,7 +91,7 @@ def raised_only(standing: Standing) -> Standing:
     return {key: beyond for key, beyond in standing.items() if beyond.raised}
 
 
-def told(change: Change) -> str:
+def detail_of(change: Change) -> str:
     """Say in words what an alarm, or its end, is about."""
     limit, value = change.limit, change.value
     if limit.equals is not None:

@@ -42,7 +42,7 @@ def test_the_worst_comes_first_and_the_rest_is_counted() -> None:
 
 
 def test_a_share_is_not_judged() -> None:
-    said = report.told(_follower(), None, NOW, judged=False)
+    said = report.summary(_follower(), None, NOW, judged=False)
     assert (said["missing"], said["gaps"], said["readings"]) == (None, None, 4)
     assert "gaps not judged" in report.line(said)
     assert ["gw-01", "c", "9", "-", "-", "-", "-", "-"] in [

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_agent.consume.report import line, told
+from edge_agent.consume.report import line, summary
 from edge_agent.contract.examples import EXAMPLES
 from edge_agent.contract.follow import Follower, Key
 from edge_agent.contract.packing import MOST_BYTES, pack
@@ -287,8 +287,8 @@ def test_what_is_not_of_the_contract_is_refused(where: str, payload: bytes, why:
     follower = Follower()
     assert why in follower.hear(where, payload, NOW).refused
     assert (follower.counts.refused, follower.streams) == (1, {})
-    said = json.loads(json.dumps(told(follower, None, NOW, judged=True)))
-    assert "1 messages refused" in line(said)
+    said = json.loads(json.dumps(summary(follower, None, NOW, judged=True)))
+    assert "1 message refused" in line(said)
 
 
 @settings(max_examples=300)
@@ -306,7 +306,7 @@ def test_nothing_makes_it_fail(where: str, drawn: st.DataObject) -> None:
     for said in (example, drawn.draw(anything)):
         follower.hear(where, json.dumps(said).encode(), NOW)
     assert follower.counts.missing >= 0
-    assert json.dumps(told(follower, None, NOW, judged=True))
+    assert json.dumps(summary(follower, None, NOW, judged=True))
 
 
 def test_old_epochs_are_forgotten_but_not_their_counts() -> None:

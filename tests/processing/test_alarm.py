@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.driver import Channel, Quantity
-from edge_agent.processing.alarm import Standing, judge, raised_only, same_again, told
+from edge_agent.processing.alarm import Standing, detail_of, judge, raised_only, same_again
 from edge_agent.processing.plan import Memorable, plan_for
 from edge_agent.reading import Grade, Quality, Reading, Value
 from edge_agent.settings.device import Device
@@ -40,7 +40,7 @@ def heard(made: Memorable, *values: tuple[float, str, Value | None]) -> list[tup
     for at, channel, value in values:
         known = {} if value is None else {channel: value}
         standing, changes = judge(made.limits, standing, Reading("d", round(at * 1000), known))
-        out += [(at, told(change)) for change in changes]
+        out += [(at, detail_of(change)) for change in changes]
     return out
 
 
@@ -105,7 +105,7 @@ def test_a_device_that_repeats_itself_raises_when_the_delay_is_over() -> None:
     assert not changes
     assert same_again(open_.limits, standing, 299_999) == (standing, [])
     standing, (change,) = same_again(open_.limits, standing, 300_000)
-    assert told(change) == "contact is true for 300 s"
+    assert detail_of(change) == "contact is true for 300 s"
     assert same_again(open_.limits, standing, 900_000) == (standing, [])
 
 
