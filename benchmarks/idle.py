@@ -26,6 +26,7 @@ _PROGRAM = str(Path(sys.executable).with_name("edge-agent"))
 _WARM_S, _MEASURE_S, _DEMOS = 10, 60, 3
 _WATCHDOG_S = 60
 _STOP_WITHIN_S = 30
+_VARIABLE = re.compile(r"^Environment=(\w+)=(\S+)$", re.MULTILINE)
 _IMPORTED = re.compile(r"import time:\s+(\d+) \|\s+\d+ \| +(\S+)")
 _GROUPS = (
     "edge_agent",
@@ -58,6 +59,12 @@ def used(pid: int) -> Used:
     return Used(ticks / os.sysconf("SC_CLK_TCK"), switches)
 
 
+def set_by_systemd() -> dict[str, str]:
+    """Return the variables that the service is started with."""
+    unit = (Path(__file__).parents[1] / "systemd" / "edge-agent.service").read_text("utf-8")
+    return dict(_VARIABLE.findall(unit))
+
+
 @asynccontextmanager
 async def served(
     directory: Path, *, alone: bool, table: str = "", watched: bool = False
@@ -82,7 +89,7 @@ async def served(
                 port = free.getsockname()[1]
             with file.open("a", encoding="utf-8") as more:
                 more.write(f'\n[{table}]\nlisten = "127.0.0.1:{port}"\n')
-        variables = {
+        variables = set_by_systemd() | {
             "CREDENTIALS_DIRECTORY": str(config.secrets_folder(directory)),
             "EDGE_AGENT_SOCKET": str(directory / "control.sock"),
         }

@@ -23,8 +23,8 @@ async def run(settings: Console, outbox: Path, carry: Carry) -> None:
     if not settings.listen:
         return
     try:
-        # Only here: without a console they are not in memory.
-        from edge_agent.console import overview, server, site, users  # noqa: PLC0415
+        await asyncio.to_thread(_load)  # the agent begins meanwhile: on a small board this takes a second
+        from edge_agent.console import overview, server, site, users  # noqa: PLC0415 - as there
     except ModuleNotFoundError as error:
         log.error(  # noqa: TRY400 - the name of what is missing says all
             "console: %s is missing; pip install 'smartpark-edge-agent[console]', or remove console.listen",
@@ -53,6 +53,11 @@ async def run(settings: Console, outbox: Path, carry: Carry) -> None:
         except Exception:
             log.exception("console: it fell, and comes up again; the readings are not touched by it")
         await asyncio.sleep(backoff.next())
+
+
+def _load() -> None:
+    """Import what only a console needs: without one it is not in memory."""
+    from edge_agent.console import server, site  # noqa: F401, PLC0415
 
 
 async def _alone(work: Coroutine[Any, Any, None]) -> None:
