@@ -18,6 +18,7 @@ from edge_agent.bus.serial import BusError, Direction, SerialFormat
 from edge_agent.bus.stream import ByteStream
 from edge_agent.bus.tap import Tap
 from edge_agent.bus.turns import Turns
+from edge_agent.bus.veil import in_hex
 from edge_agent.driver import Cut, Fault, Garbled, NoAnswer, Refused
 from edge_agent.fault import said
 
@@ -30,6 +31,7 @@ it does no harm: an answer's length is known, so that only a broken answer is ev
 
 QUIET_CHARACTERS = 3.5  # MODBUS over Serial Line V1.02, 2.5.1.1
 SETTLE = 0.01  # seconds from the end of a request to a change of speed; the fastest meters answer after 0.02
+_MOST_NOTED = 4096  # bytes of what nobody asked for
 BABBLE = 3.0  # seconds of talk that nobody asked for, until an exchange gives up
 _LATEST_ECHO = (
     0.05  # seconds after a request has left; what looks like its echo later may be another master's
@@ -169,7 +171,7 @@ class SerialLine:
         self._port.close()
 
     async def _wait_for_quiet(self, stream: ByteStream, place: Place, heard: bytearray) -> None:
-        """Drop what is said until then. ``heard`` takes it, where it does not end."""
+        """Drop what is said until then. ``heard`` takes how it begins, where it does not end."""
         loop = asyncio.get_running_loop()
         gap = max(self._gap, place.quiet, self._last_quiet, stream.seconds(QUIET_CHARACTERS))
         give_up = loop.time() + max(BABBLE, 2 * gap)
@@ -181,7 +183,7 @@ class SerialLine:
                     "speaks unasked or at another speed"
                 )
             piece = await stream.read(quiet_at)
-            heard += piece
+            heard += piece[: _MOST_NOTED - len(heard)]  # a network brings megabytes
             self._overhear(piece, stream)
 
     def _overhear(self, piece: bytes, stream: ByteStream) -> None:
@@ -254,7 +256,7 @@ class SerialLine:
             self._tell_silence(stream)
         if not strays.strip(b"\x00\xff"):  # what a line does by itself when it turns around
             raise NoAnswer(f"no answer on {stream.port} within {exchange.within:g} s")
-        raise Garbled(f"{len(strays)} bytes on {stream.port} without an answer: {strays[:32].hex(' ')}")
+        raise Garbled(f"{len(strays)} bytes on {stream.port} without an answer: {in_hex(strays[:32])}")
 
     def _tell_silence(self, stream: ByteStream) -> None:
         """A network's connection may be open and dead, though its machine acknowledges: make it anew."""

@@ -7,7 +7,8 @@ DL/T 645-2007, 7.1 and annex D (each command but to read carries a password or a
 
 import re
 
-_FRAME = re.compile(rb"\x68[\x00-\xff]{6}\x68([\x00-\x3f])([\x00-\xff])", re.DOTALL)
+# Looks ahead, for what looks like a frame's head may end in the head of a real one.
+_FRAME = re.compile(rb"(?=\x68[\x00-\xff]{6}\x68([\x00-\x3f])([\x00-\xff]))")
 _READS = {0x01, 0x02, 0x11, 0x12, 0x13}  # of both editions
 _PASSWORD = re.compile(rb"\x01[P][0-9]\x02\(?([^)\x03]*)")
 
@@ -17,9 +18,8 @@ def veiled(heard: bytes) -> list[bool]:
     hidden = [False] * len(heard)
     for found in _FRAME.finditer(heard):
         if found[1][0] not in _READS:
-            hidden[found.end() : found.end() + found[2][0]] = [True] * len(
-                heard[found.end() : found.end() + found[2][0]]
-            )
+            begin, end = found.end(2), min(found.end(2) + found[2][0], len(heard))
+            hidden[begin:end] = [True] * (end - begin)
     for found in _PASSWORD.finditer(heard):
         hidden[found.start(1) : found.end(1)] = [True] * len(found[1])
     return hidden

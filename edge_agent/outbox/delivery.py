@@ -1,5 +1,6 @@
 """What one uplink has been given, and what it is still owed."""
 
+import asyncio
 import sqlite3
 import sys
 from collections.abc import Callable, Collection, Sequence
@@ -20,9 +21,9 @@ class Delivery:
 
     ``backlog`` is the number of kept readings that were not acknowledged, ``last_id`` the log id of the
     newest row on disk. The uplink sets ``on_kept``, which hears of every commit, ``low_water``, which gives
-    the lowest log id that may still be owed: there a restart begins to read; ``low_water_of_readings``, the
-    same but for events; and ``losses_taken``, the ledger entry up to which none may grow any more.
-    ``outlived`` is the outbox's: whether a row is older than acknowledged ones are kept for.
+    the lowest log id that may still be owed: there a restart begins to read; ``low_water_of_readings``, that
+    without events; and ``losses_taken``, the ledger entry up to which none may grow any more. ``outlived`` is
+    the outbox's: whether a row is older than acknowledged ones are kept for.
     """
 
     def __init__(self, name: str, opened: Opened, db: Store) -> None:
@@ -50,7 +51,7 @@ class Delivery:
         self._declared: list[Heard] = []
         self._said: dict[int, int | None] = {}  # by declaration that is open: up to which number
         self._seen: dict[int, int] = {}  # by stream: the last number of the forward scan
-        self._read_to = 0
+        self._read_to = self._readings_from = 0
         self._boot = opened.boot
         self._again = Again(opened.again.get(self.uplink, ()))
         self._again_written = list(self._again.runs)
@@ -63,6 +64,7 @@ class Delivery:
         for loss in await self.open_losses():
             self._give_up(loss)
         self._count_backlog()
+        self._readings_from = 0 if self.backlog else self.last_id + 1
 
     @property
     def scan_from(self) -> int:
@@ -74,8 +76,9 @@ class Delivery:
     @property
     def readings_from(self) -> int:
         """The lowest log id of which a reading may still be owed; only events are owed below it."""
-        found = self.scan_from
-        return found if self.low_water_of_readings is None else max(found, self.low_water_of_readings())
+        if self.low_water_of_readings is not None:
+            self._readings_from = max(self._readings_from, self.low_water_of_readings())
+        return max(self.scan_from, self._readings_from)
 
     @property
     def owed(self) -> int:
@@ -258,9 +261,14 @@ class Delivery:
         return self._of(loss.stream).lose(loss.id, loss.from_seq, loss.to_seq, loss.every)
 
     async def reject(self, row: Row, why: str) -> Declared:
-        """Give up a reading that the broker can never take: a copy is set aside, the ledger says why."""
-        loss = await self._db.run(transactions.reject, self.uplink, row, why)
-        self.lose(loss)
+        """Give up a reading that the broker can never take: a copy is set aside, the ledger says why.
+
+        It comes to its end though nobody waits for it: what the ledger has is not owed any more.
+        """
+        return await asyncio.shield(self._reject(row, why))
+
+    async def _reject(self, row: Row, why: str) -> Declared:
+        self.lose(loss := await self._db.run(transactions.reject, self.uplink, row, why))
         return loss
 
     def settle_loss(self, loss: Declared) -> None:
@@ -274,7 +282,7 @@ class Delivery:
 
     def rewind(self) -> None:
         """A session ended: what it did not acknowledge will be read from the log again."""
-        self._scan_from = self.scan_from
+        self._scan_from, self._readings_from = self.scan_from, self.readings_from
         for share in self._shares.values():
             share.forget()
         self._count_backlog()

@@ -16,6 +16,11 @@ from edge_agent.outbox.store import DamagedError
 
 _LASTING = frozenset({"online", "late", "offline", "alarm", "alarm_cleared"})  # until the next one
 _LOOK_BACK = 200  # events
+_STAYS = "gateway"
+"""The key of "the device goes on, on other uplinks": one that each message has of its own.
+
+So an agent before 2026-11-23, which refuses keys that it does not know, writes over it.
+"""
 _TOLD = "INSERT OR REPLACE INTO told (device, event) VALUES (?, ?)"
 _UNTOLD = "DELETE FROM told WHERE ?1 IN (device, substr(device, 1, instr(device, '/') - 1))"
 
@@ -32,7 +37,7 @@ def body(event: Event, uplink: str, *, stays: bool) -> bytes:
     said |= {"channel": event.channel, "alarm": event.alarm}
     made: dict[str, object] = {key: value for key, value in said.items() if value}
     if stays:
-        made["stays"] = True
+        made[_STAYS] = True
     if event.value is not None:
         made["value"] = event.value
     return orjson.dumps(made)
@@ -46,7 +51,7 @@ def note(db: sqlite3.Connection, rows: Iterable[Row]) -> None:
             of = about(said["device"], said.get("channel", ""), said.get("alarm", ""))
             db.execute(_TOLD, (of, said["event"]))
         elif said["event"] == "retired":
-            if "stays" not in said:
+            if _STAYS not in said:
                 db.execute(_UNTOLD, (said["device"],))
             db.execute(
                 "INSERT OR REPLACE INTO retired (uplink, device, stream, seq)"

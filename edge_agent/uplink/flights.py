@@ -76,6 +76,10 @@ class Flights:
         """How many messages of readings, or of what was lost of them, are on their way."""
         return sum(flight.owed for flight in self._flying.values())
 
+    def of(self, lane: Lane) -> int:
+        """How many messages are on their way that were taken from a lane."""
+        return sum(flight.lane is lane for flight in self._flying.values())
+
     @property
     def history(self) -> bool:
         """Whether some of it is backlog."""

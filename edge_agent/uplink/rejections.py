@@ -6,16 +6,18 @@ from collections import deque
 from edge_agent.kept import Row
 from edge_agent.uplink.losses import Losses
 from edge_agent.uplink.protocol import Delivery
-from edge_agent.uplink.refusals import Suspects
+from edge_agent.uplink.remembered import Remembered
 
 log = logging.getLogger(__name__)
 
+_PATIENCE_S = 3600.0  # of refusals: the first one after a long outage says little
+
 
 class Rejections:
-    """They are still owed until the ledger has them, and are then declared."""
+    """They are still owed until the ledger has them, and are then declared. Times are seconds, monotonic."""
 
-    def __init__(self, delivery: Delivery, losses: Losses, suspects: Suspects) -> None:
-        self._delivery, self._losses, self._suspects = delivery, losses, suspects
+    def __init__(self, delivery: Delivery, losses: Losses, remembered: Remembered) -> None:
+        self._delivery, self._losses, self._remembered = delivery, losses, remembered
         self._waiting: deque[tuple[Row, str]] = deque()
         self._told = False
 
@@ -23,17 +25,18 @@ class Rejections:
         """Give up a reading."""
         self._waiting.append((row, why))
 
-    def outlived(self, event: Row) -> bool:
+    def outlived(self, event: Row, now: float) -> bool:
         """Give up an event that was refused, if it is older than all that need not be kept for sending.
 
-        Nothing else waits for events: one that is refused for ever would keep the log for ever.
+        Nothing else waits for events: one that is refused for ever would keep the log for ever. But the first
+        ones that are refused are only held: what the uplink is to blame for may soon be over.
         """
-        if not self._delivery.outlived(event):
+        if self._remembered.events_refused_for(now) < _PATIENCE_S or not self._delivery.outlived(event):
             return False
         if not self._told:
             self._told = True
             log.warning("events that the broker refuses are older than outbox.replay; they are given up")
-        self.add(event, "refused by the broker for longer than outbox.replay")
+        self.add(event, "refused by the broker, and older than outbox.replay")
         return True
 
     def low_water(self) -> int | None:
@@ -44,7 +47,8 @@ class Rejections:
         """Write all that wait to the ledger."""
         while self._waiting:
             row, why = self._waiting[0]
-            await self._delivery.reject(row, why)
-            self._losses.made()
-            self._suspects.forget(row)
+            if self._delivery.owes(row.stream, row.seq):  # else a full outbox has given it up meanwhile
+                await self._delivery.reject(row, why)
+                self._losses.made()
+            self._remembered.suspects.forget(row)
             self._waiting.popleft()

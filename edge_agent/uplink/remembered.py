@@ -22,6 +22,7 @@ class Remembered:
     downlink: Downlink | None = None
     jobs: Jobs = field(default_factory=Jobs)
     _hold_until: float | None = None
+    _events_refused_at: float | None = None
 
     def hold_until(self, now: float, wait: float) -> float:
         """Return until when readings wait for the clock: so many seconds after the link first came up.
@@ -31,3 +32,13 @@ class Remembered:
         if self._hold_until is None:
             self._hold_until = now + wait
         return self._hold_until
+
+    def events_refused_for(self, now: float) -> float:
+        """An event was refused: return for how many seconds all have been. ``now`` is monotonic."""
+        if self._events_refused_at is None:
+            self._events_refused_at = now
+        return now - self._events_refused_at
+
+    def event_taken(self) -> None:
+        """One was not."""
+        self._events_refused_at = None

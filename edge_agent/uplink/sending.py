@@ -62,7 +62,7 @@ class Sending:
         self._gate, self._event_gate = Gate(base), Gate(base, events)
         self._hungry, self._quiet = asyncio.Event(), asyncio.Event()
         self._losses, self._timers = Losses(gateway, self._topics, delivery), Timers()
-        self._rejections = Rejections(delivery, self._losses, self._suspects)
+        self._rejections = Rejections(delivery, self._losses, remembered)
 
     async def prepare(self) -> Outgoing:
         """Count the session and return its will. Called once, before the connection is made."""
@@ -260,17 +260,19 @@ class Sending:
         now, flying = self._loop.time(), self.flights.runs
         waits_for_clock = now < self._hold_until and not self._gateway.clock_known()
         one_at_a_time = self._suspects.careful and flying
+        if gate is self._event_gate:  # it does not wait for the readings, some of which may always fly
+            flying = self.flights.of(self._ways.events.lane)
         return self._hearing.proved and not waits_for_clock and not one_at_a_time and gate.allows(now, flying)
 
     def _refused(self, flight: Flight, refusal: Refusal) -> None:
         """Nothing is given up here: what was refused goes back, and comes again."""
-        run = flight.run
+        run, gate = flight.run, self._gate_of(flight.lane)
         if flight.reply is not None:
             self._hearing.refused(flight, flight.reply, refusal.name)
             self.pump()
             return
         if run is not None and flight.lane is not None:
-            if flight.lane is self._ways.events.lane and self._rejections.outlived(run.rows[0]):
+            if gate is self._event_gate and self._rejections.outlived(run.rows[0], self._loop.time()):
                 self._hungry.set()
                 return
             flight.lane.put_back(run)
@@ -283,7 +285,6 @@ class Sending:
             return
         elif flight.loss is not None:
             self._losses.put_back(flight.loss)
-        gate = self._gate_of(flight.lane)
         self._timers.after(f"gate {id(gate)}", gate.refused(self._loop.time(), refusal), self.pump)
 
     def _acked(self, mid: int, refusal: Refusal | None) -> None:
@@ -299,6 +300,7 @@ class Sending:
             self._suspects.forget(flight.run.rows[0])
             self._ways.taken(flight, self._loop.time())
             if flight.lane is self._ways.events.lane:
+                self._remembered.event_taken()
                 self._said.retire()
             else:
                 self._on_acknowledged(flight)

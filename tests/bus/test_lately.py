@@ -47,6 +47,10 @@ def test_what_decoding_finds_wrong_marks_the_last_one() -> None:
             "68 61 01 00 00 00 00 68 04 08 33 35",
             "68 61 01 00 00 00 00 68 04 08 .. ..",
         ),
+        (  # the end of an answer looks like the head of a frame, with that of a command in it
+            "35 68 43 16 FE FE FE FE 68 12 01 00 00 00 00 68 04 08 33 35",
+            "35 68 43 16 FE FE FE FE 68 12 01 00 00 00 00 68 04 08 .. ..",
+        ),
         ("68 61 01 00 00 00 00 68 91 04 33 33 34 33 14 16", ""),  # an answer
         ("01 50 31 02 28 31 32 33 34 29 03 66", "01 50 31 02 28 .. .. .. .. 29 03 66"),  # P1 (1234)
         ("00 FF 68 68", ""),

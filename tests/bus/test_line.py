@@ -193,6 +193,13 @@ async def test_what_is_wrong_is_garbled_and_harms_nobody_else(
     assert await bench.once.read(question) == value(question)
 
 
+async def test_somebody_elses_password_is_not_told(bench: Bench) -> None:
+    command = bytes.fromhex("68 61 01 00 00 00 00 68 14 06 33 35 78 9A BC DE 11 16")
+    bench.slave.script = lambda _: [(0, command)]
+    with pytest.raises(Garbled, match=r"68 14 06 \.\. \.\. \.\. \.\. \.\. \.\. 11 16$"):
+        await bench.once.read(Read(1, "input", 2, 4))
+
+
 @pytest.mark.parametrize("wrong", WRONG[:2])
 async def test_one_more_try_mends_it(bench: Bench, wrong: Callable[[Read], Says]) -> None:
     question = Read(1, "input", 2, 4)

@@ -244,6 +244,22 @@ async def test_a_rejected_reading_is_in_one_uplinks_ledger_only(path: Path) -> N
         assert (city.settled(1), city.backlog, park.backlog) == (3, 0, 3)
 
 
+async def test_a_reading_that_is_rejected_while_the_session_ends_is_declared_once(path: Path) -> None:
+    """Nobody waits for the ledger any more, and it is written: what it has must not be sent again."""
+    async with opened(path, FakeClock()) as outbox:
+        await keep(outbox, 2)
+        city = outbox.deliveries["city"]
+        rejecting = asyncio.create_task(city.reject((await owed(city))[0], "too large"))
+        await asyncio.sleep(0)
+        rejecting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await rejecting
+        city.rewind()
+        await outbox.answer()
+        assert [loss.from_seq for loss in await city.open_losses()] == [1]
+        assert ([row.seq for row in await owed(city)], city.backlog) == ([2], 1)
+
+
 async def test_a_session_is_counted_even_when_the_disk_is_full(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

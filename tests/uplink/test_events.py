@@ -13,14 +13,18 @@ import pytest
 from edge_agent.backoff import Backoff
 from edge_agent.contract.messages import EventMessage
 from edge_agent.event import Event
+from edge_agent.kept import EVENT_META, Row, Stream
 from edge_agent.outbox.apart import Selection
+from edge_agent.outbox.events import body
 from edge_agent.outbox.outbox import Outbox
+from edge_agent.uplink.events import event as message_of
 from edge_agent.uplink.refusals import Gate
+from edge_agent.uplink.topics import Topics
 from tests.faults.broker import running as broker_running
 from tests.faults.gateway import Gateway, config
-from tests.faults.stub import Behaviour, Stub
+from tests.faults.stub import NO_ACK, Behaviour, Published, Stub
 from tests.outbox.world import ask
-from tests.uplink.rig import BASE, DEVICES, Listener, Rig, listening, running, settings
+from tests.uplink.rig import BASE, DEVICES, GATEWAY, Listener, Rig, listening, running, settings
 
 _METER, _ROOM = DEVICES
 _NO_EVENTS = [
@@ -108,6 +112,7 @@ async def test_events_that_are_refused_do_not_hold_the_log_for_ever(
 ) -> None:
     """After the replay window they are declared and set aside; what is allowed later goes on."""
     monkeypatch.setattr("edge_agent.uplink.sending.Gate", partial(Gate, _backoff=Backoff(0.05, 0.1)))
+    monkeypatch.setattr("edge_agent.uplink.rejections._PATIENCE_S", 0.1)
     listener = ("user listener", "topic read #")
     async with broker_running(tmp_path / "broker", acl=True) as served:
         served.allow(*_NO_EVENTS, f"topic read {BASE}/status", *listener)
@@ -138,6 +143,52 @@ async def test_events_that_are_refused_do_not_hold_the_log_for_ever(
     assert kept == 3
     told = [record for record in caplog.records if "older than outbox.replay" in record.message]
     assert len(told) == 1, "one line, not one for each"
+
+
+async def test_old_events_that_are_refused_for_a_while_are_only_held(tmp_path: Path) -> None:
+    """After a long outage all are older than what is kept for replays; and a quota may be used up."""
+    codes = [0x97, 0x97]
+
+    def verdict(message: Published) -> int:
+        return codes.pop() if "/event/" in message.topic and codes else 0
+
+    async with (
+        Stub(Behaviour(verdict=verdict)) as stub,
+        running(tmp_path, settings(stub.port), replay=0) as rig,
+    ):
+        _tell(rig, "offline", "online", "late")
+        await rig.until(lambda: not rig.outbox.waiting and not _owed(rig.outbox))
+        assert not codes
+    assert ask(tmp_path / "outbox.db", "SELECT count(*) FROM loss") == [(0,)]
+
+
+async def test_events_are_tried_again_though_readings_are_always_on_their_way(tmp_path: Path) -> None:
+    codes = [0x87]
+
+    def verdict(message: Published) -> int | None:
+        if "/event/" in message.topic:
+            return codes.pop() if codes else 0
+        return NO_ACK if "/data/" in message.topic else 0
+
+    own = {"ack_timeout": "60s"}
+    async with Stub(Behaviour(verdict=verdict)) as stub, running(tmp_path, settings(stub.port, **own)) as rig:
+        await rig.connected()
+        rig.keep(1)
+        await rig.until(lambda: rig.uplink.status().in_flight)
+        _tell(rig, "offline")
+        await rig.until(lambda: not codes and _owed(rig.outbox) == 1 and not rig.uplink.status().problem)
+        assert rig.uplink.status().in_flight == 1
+
+
+async def test_what_lies_in_the_log_is_known_to_any_agent(tmp_path: Path) -> None:
+    """An older agent refuses keys that it does not know, but for those that it writes over; this one none."""
+    lies = json.loads(body(Event("retired", _ROOM, 1, "why"), "city", stays=True))
+    assert set(lies) - {"uplink"} <= set(EventMessage.model_fields)
+    stream = Stream(1, "k7f2", "gateway", 2, "event")
+    row = Row(1, stream.id, 1, 1, 1, EVENT_META, json.dumps(lies | {"of_later": 1}).encode())
+    async with running(tmp_path, settings(1), start=False) as rig:
+        said = json.loads(message_of(rig.gateway, Topics(BASE), stream, 0, row).payload)
+    assert (said["event"], said["device"], said["gateway"]) == ("retired", _ROOM, GATEWAY)
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])

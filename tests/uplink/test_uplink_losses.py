@@ -7,9 +7,13 @@ from pathlib import Path
 import pytest
 
 from edge_agent.backoff import Backoff
+from edge_agent.uplink.losses import Losses
 from edge_agent.uplink.refusals import Gate
+from edge_agent.uplink.rejections import Rejections
+from edge_agent.uplink.remembered import Remembered
+from edge_agent.uplink.topics import Topics
 from tests.faults.stub import NO_ACK, TAKEN, Behaviour, Published, Stub
-from tests.uplink.rig import Rig, running, settings
+from tests.uplink.rig import BASE, Rig, running, settings
 
 _MANY = 150
 
@@ -104,3 +108,18 @@ async def test_a_gate_that_is_shut_holds_few_in_memory_and_lets_entries_grow(
 
             await rig.until(all_named)
             assert sum(named.values()) == _MANY + 20 + 50
+
+
+async def test_what_is_not_owed_any_more_is_not_rejected(tmp_path: Path) -> None:
+    """A full outbox may give it up while the ledger cannot be written."""
+    async with running(tmp_path, settings(1), start=False) as rig:
+        rig.keep(1)
+        assert await rig.outbox.flush()
+        delivery = rig.outbox.deliveries["city"]
+        (row,) = await delivery.read(1, delivery.last_id, 10)
+        rejections = Rejections(delivery, Losses(rig.gateway, Topics(BASE), delivery), Remembered())
+        rejections.add(row, "too large")
+        delivery.settle(row.stream, row.seq, row.seq)
+        await rejections.write()
+        assert rejections.low_water() is None
+        assert await delivery.open_losses() == []
