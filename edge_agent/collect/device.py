@@ -8,9 +8,11 @@ from typing import Literal
 
 from edge_agent.bus.lately import Lately
 from edge_agent.clock import Clock
+from edge_agent.collect.hour import Hour
 from edge_agent.collect.remembering import Remembering, Ways
 from edge_agent.driver import Channel, Fault, NoAnswer, NotMine, Sample
 from edge_agent.fault import said
+from edge_agent.foremost import foremost
 from edge_agent.processing.hold import Holds, hold, next_due, tick
 from edge_agent.processing.plan import Memorable, Plan
 from edge_agent.processing.step import Memory, step
@@ -34,7 +36,7 @@ class Device:
     but ``keep``, readings are all that leaves. ``on_availability`` is told when the device goes or comes
     back; ``reason`` says in words why it is not online. ``problem`` lasts until the next good frame,
     ``not_set_up`` until the device follows. ``away`` says why it cannot be heard now, "" while it can.
-    ``lately`` has its last frames.
+    ``lately`` has its last frames; ``foremost`` is the channel that says most.
     """
 
     def __init__(
@@ -56,6 +58,8 @@ class Device:
         self.values: dict[str, Value] = {}
         self.quality: dict[str, Quality] = {}
         self.units = {channel.name: channel.quantity.unit for channel in channels}
+        self.foremost = next(iter(foremost(self.units)), "")
+        self._hour = Hour()
         self.availability: Availability = "late"  # nothing was heard yet
         self.reason = "nothing was heard yet"
         self.since_ms = self._heard_ms = clock.mono_ms()
@@ -75,6 +79,15 @@ class Device:
         """The age of the last good frame in seconds, None before the first."""
         return (self._clock.mono_ms() - self._heard_ms) / 1000 if self._heard else None
 
+    @property
+    def since_s(self) -> float:
+        """How long it has had its availability, in seconds."""
+        return (self._clock.mono_ms() - self.since_ms) / 1000
+
+    def last_hour(self) -> list[tuple[float, float] | None]:
+        """Return the lowest and highest value of the foremost channel in each minute, None without one."""
+        return self._hour.points(self._clock.mono_ms())
+
     def heard(self, samples: Sequence[Sample]) -> None:
         """Stamp what a frame or an answer said, process it, and hand it on."""
         self._is_here()
@@ -85,6 +98,7 @@ class Device:
             self._holds, reading = hold(self._plan, self._holds, reading)
             self._arm(now)
         self._process(reading)
+        self._mark()
 
     def _stamped(self, samples: Sequence[Sample], now: int) -> Reading:
         values = {name: value for name, value in samples if value is not None}
@@ -108,6 +122,12 @@ class Device:
         self._is_here()
         if self._remembering is not None:
             self._remembering.same(self._heard_ms)
+        self._mark()
+
+    def _mark(self) -> None:
+        value = self.values.get(self.foremost)
+        if value is not None and not isinstance(value, str):
+            self._hour.add(self._heard_ms, value)
 
     def recall(self, body: bytes) -> None:
         """Go on with what ``ways.remember`` was given last, in an earlier run; nothing, if never."""

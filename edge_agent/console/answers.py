@@ -5,6 +5,7 @@ from typing import Any, get_type_hints
 
 from pydantic import BaseModel, create_model
 
+from edge_agent.reading import Value
 from edge_agent.status import Status
 from edge_agent.thinning import Span
 
@@ -38,6 +39,32 @@ class Past(BaseModel):
     clock: str
     timezone: str
     channels: Mapping[str, PastChannel]
+
+
+class Frame(BaseModel):
+    """What was asked and heard, in hex; what may be of a password has ``..`` in its place.
+
+    ``age_s`` is how long ago, ``ts`` when, in ms since 1970 UTC, None while the time is not known. ``sent``
+    is "" where nobody asked; over a connection it is the UUID of what was asked for. Of ``size`` bytes
+    only the first were kept; 0: all. ``values`` are [value, UCUM code] by channel.
+    """
+
+    age_s: float
+    ts: int | None
+    sent: str
+    heard: str
+    size: int
+    fault: str
+    values: Mapping[str, tuple[Value | None, str]]
+    note: str
+
+
+class Frames(BaseModel):
+    """The last frames of a device, the newest first, each of ``longest`` bytes at most. What failed stays."""
+
+    device: str
+    longest: int
+    frames: tuple[Frame, ...]
 
 
 def _status() -> type[BaseModel]:

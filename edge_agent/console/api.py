@@ -76,6 +76,14 @@ OPERATIONS = (
         refuses=_NO_DEVICE | {503: "The outbox cannot be read now; `error` says why."},
     ),
     Operation(
+        "frames",
+        "/api/device/{id}/frames",
+        "What passed between a device and its bus lately, in hex, and what it means. For operators.",
+        answers.Frames,
+        refuses=_NO_DEVICE
+        | {403: "For operators only.", 503: "The agent is about to start or to stop; `error` says so."},
+    ),
+    Operation(
         "live",
         "/api/live",
         "What changes, for the pages, as server-sent events: each is a JSON object of HTML by the id of the "

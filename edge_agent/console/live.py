@@ -13,16 +13,24 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from edge_agent.console.overview import Ask, overview, signature
+from edge_agent.console.overview import Ask, overview, row, signature
 from edge_agent.console.page import Pages
-from edge_agent.status import Status, from_json
+from edge_agent.console.sparks import Spark, sparks
+from edge_agent.console.trouble import on_air, remedy
+from edge_agent.control.wire import RefusedError
+from edge_agent.status import DeviceStatus, Status, from_json
 
 _EVERY_S = 1.0
+_SPARKS_EVERY_S = 30.0
 _SLOW_S = 10.0  # until a browser that does not read is dropped
 _SILENT_TICKS = 15  # then a comment, so that proxies keep the connection
 _MOST = 12  # browsers at once
 _LONGEST_S = 3600.0  # of one answer; then a browser asks again
 _ROWS_AT_ONCE = 20  # rendered between two turns of the event loop: nothing else should wait for a page
+
+
+_Shown = tuple[str, str, object, dict[str, Any]]
+"""A part that is to be rendered: id, template, what tells that it differs (None: its HTML), values."""
 
 
 class Part(NamedTuple):
@@ -51,6 +59,9 @@ class Live:
         self._asking, self._rendering = asyncio.Lock(), asyncio.Lock()
         self.lookers = Counter[View]()
         self._shown: dict[View, tuple[Status, Mapping[str, Part]]] = {}
+        self._sparks: tuple[float, Mapping[str, Spark]] | None = None
+        self._overview: dict[str, Any] | None = None
+        self._peaks: dict[str, int] = {}  # the most that each uplink owed since it owed nothing
 
     async def status(self) -> Status:
         """Return how the agent does, at most a second old."""
@@ -58,7 +69,28 @@ class Live:
             now = asyncio.get_running_loop().time()
             if self._seen is None or now - self._seen[0] >= _EVERY_S:
                 self._seen = now, from_json(await self._ask("status", {}))
+                for uplink in self._seen[1].uplinks:
+                    most = max(uplink.backlog, self._peaks.get(uplink.name, 0))
+                    self._peaks[uplink.name] = most if uplink.backlog else 0
             return self._seen[1]
+
+    async def overview(self) -> dict[str, Any]:
+        """Return what the overview shows."""
+        status, drawn = await self.status(), await self._drawn()
+        if self._overview is None or self._overview["status"] is not status:
+            self._overview = overview(status, drawn, self._peaks)
+        return self._overview
+
+    async def _drawn(self) -> Mapping[str, Spark]:
+        async with self._asking:
+            now = asyncio.get_running_loop().time()
+            if self._sparks is None or now - self._sparks[0] >= _SPARKS_EVERY_S:
+                try:
+                    told = await self._ask("hour", {})
+                except RefusedError:  # a page without them says as much
+                    told = {"devices": {}}
+                self._sparks = now, sparks(told)
+            return self._sparks[1]
 
     async def parts(self, view: View, *, anew: bool) -> Mapping[str, Part]:
         """Return what a view consists of now, by id.
@@ -78,7 +110,8 @@ class Live:
         """Return all parts: what differs from those that are known is rendered."""
         parts: dict[str, Part] = {}
         rendered = 0
-        for id_, template, mark, values in _parts(status, view.device):
+        of_one = (_of_one(device, status) for device in status.devices if device.id == view.device)
+        for id_, template, mark, values in of_one if view.device else _of_all(await self.overview()):
             part = known.get(id_)
             if part is None or mark is None or part.mark != mark:
                 html = self.pages.render(template, view.language, **values)
@@ -138,7 +171,8 @@ class _Events(Response):  # what an endpoint returns must be one
         seen: Mapping[str, Part] = {}
         silent = 0
         end = asyncio.get_running_loop().time() + _LONGEST_S
-        while self._still_in():
+        shape = _shape(await self._live.status())
+        while self._still_in() and _shape(await self._live.status()) == shape:
             if asyncio.get_running_loop().time() >= end:
                 await _within({"type": "http.response.body"}, send)
                 return
@@ -151,7 +185,8 @@ class _Events(Response):  # what an endpoint returns must be one
                     {"type": "http.response.body", "body": event or b":\n\n", "more_body": True}, send
                 )
             await asyncio.sleep(_EVERY_S)
-        await _within({"type": "http.response.body", "body": b"event: out\ndata:\n\n"}, send)
+        why = b"again" if self._still_in() else b"out"
+        await _within({"type": "http.response.body", "body": b"event: %b\ndata:\n\n" % why}, send)
 
 
 def _event(seen: Mapping[str, Part], parts: Mapping[str, Part]) -> bytes:
@@ -164,16 +199,21 @@ def _event(seen: Mapping[str, Part], parts: Mapping[str, Part]) -> bytes:
     return f"data: {{{','.join(changed)}}}\n\n".encode() if changed else b""
 
 
-def _parts(status: Status, only: str) -> Iterator[tuple[str, str, object, dict[str, Any]]]:
-    """Yield what a page consists of: id, template, what tells that it differs (None: its HTML), values."""
-    if only:
-        for device in status.devices:
-            if device.id == only:
-                yield f"now-{device.id}", "now.html", signature(device), {"device": device}
-        return
-    for device in status.devices:
-        yield f"device-{device.id}", "device.html", signature(device), {"device": device}
-    told = overview(status)
+def _of_one(device: DeviceStatus, status: Status) -> _Shown:
+    return f"now-{device.id}", "now.html", signature(device), now_of(device, status)
+
+
+def now_of(device: DeviceStatus, status: Status) -> dict[str, Any]:
+    """Return what the page of a device shows of how it does now."""
+    air = on_air(status)
+    return {"row": row(device, None), "air": device.bus in air, "remedy_for": remedy(device, air)}
+
+
+def _of_all(told: dict[str, Any]) -> Iterator[_Shown]:
+    for group in told["groups"]:
+        yield group.id, "place.html", (group.counts, len(group.rows)), {"group": group}
+        for one in group.rows:
+            yield f"device-{one.device.id}", "device.html", one.mark, {"row": one}
     for name in ("summary", "ways"):
         yield name, f"{name}.html", None, told
 
@@ -181,6 +221,11 @@ def _parts(status: Status, only: str) -> Iterator[tuple[str, str, object, dict[s
 async def _begin(send: Send) -> None:
     headers = [(b"content-type", b"text/event-stream"), (b"x-accel-buffering", b"no")]
     await _within({"type": "http.response.start", "status": 200, "headers": headers}, send)
+
+
+def _shape(status: Status) -> list[tuple[str, str]]:
+    """Return which devices there are, and where: when that changes, the page is another one."""
+    return [(device.place, device.id) for device in status.devices]
 
 
 async def _gone(receive: Receive) -> None:

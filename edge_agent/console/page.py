@@ -10,11 +10,15 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from edge_agent import shown
+from edge_agent.console import sparks
 from edge_agent.language import LANGUAGES, Words, words
 from edge_agent.retold import retold
 
 LANGUAGE = "edge_agent_language"
 """The cookie that holds the language somebody chose."""
+
+
+_GB = 1000  # in MB
 
 
 class Pages:
@@ -33,6 +37,10 @@ class Pages:
             "with_unit": shown.with_unit,
             "duration": shown.duration,
             "moment": _moment,
+            "grouped": _grouped,
+            "bytes": _bytes,
+            "spark_width": sparks.WIDTH,
+            "spark_height": sparks.HEIGHT,
         }
 
     def render(self, name: str, language: str, **told: Any) -> str:
@@ -57,6 +65,16 @@ class Pages:
 def _moment(ts: int) -> str:
     """Write a time, given in ms, as all logs do: in UTC."""
     return datetime.fromtimestamp(ts / 1000, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def _grouped(number: int) -> str:
+    """Write a large number so that its size is seen: 12,345."""
+    return f"{number:,}"
+
+
+def _bytes(megabytes: int) -> str:
+    """Write how large something is: ``512 MB``, ``12.3 GB``."""
+    return f"{megabytes} MB" if megabytes < _GB else f"{megabytes / _GB:.1f} GB"
 
 
 def language_of(request: Request) -> str:

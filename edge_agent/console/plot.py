@@ -12,6 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from edge_agent import shown
+from edge_agent.console import sparks
 from edge_agent.thinning import Span, runs
 
 WIDTH, HEIGHT = 640, 150
@@ -30,24 +31,37 @@ class Mark:
 
     x: float
     width: float
-    text: str
+    at: str
+    value: str
+    low: str
+    high: str
     doubt: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """One channel. ``lines`` and ``bands`` are SVG paths, one for each run without a gap.
+    """One channel. ``lines`` and ``bands`` are SVG paths, one for each run without a gap; ``spark`` is one.
 
     ``down`` and ``along`` are ticks: where, and what stands there.
     """
 
     channel: str
+    unit: str
+    spark: str
     lines: tuple[str, ...]
     bands: tuple[str, ...]
     marks: tuple[Mark, ...]
     down: tuple[tuple[float, str], ...]
     along: tuple[tuple[float, str], ...]
     told: str
+
+    @property
+    def told_marks(self) -> str:
+        """The marks as a script reads them: ``x|at|value|lowest|highest|doubt``, with ``;`` in between."""
+        return ";".join(
+            f"{mark.x}|{mark.at}|{mark.value}|{mark.low}|{mark.high}|{'?' if mark.doubt else ''}"
+            for mark in self.marks
+        )
 
 
 def plots(past: Mapping[str, Any]) -> list[Plot]:
@@ -71,7 +85,8 @@ def _plot(past: Mapping[str, Any], channel: str, unit: str, spans: Sequence[Span
         return round(TOP + (HEIGHT - TOP - BOTTOM) * (high - value) / (high - low), 1)
 
     lines, bands = [], []
-    for run in runs(list(spans), past["gap_ms"]):
+    whole = runs(list(spans), past["gap_ms"])
+    for run in whole:
         lines.append("M" + "L".join(f"{across(span.last)} {down(span.value)}" for span in run))
         above = [f"{across(span.last)} {down(span.high)}" for span in run]
         below = [f"{across(span.last)} {down(span.low)}" for span in reversed(run)]
@@ -81,10 +96,15 @@ def _plot(past: Mapping[str, Any], channel: str, unit: str, spans: Sequence[Span
     marks = []
     for span in spans:
         x = across(span.first)
-        marks.append(Mark(x, max(2.0, round(across(span.last) - x, 1)), _told(span, unit, zone), span.doubt))
+        marks.append(_mark(span, x, max(2.0, round(across(span.last) - x, 1)), zone))
     least, most = min(span.low for span in spans), max(span.high for span in spans)
+    share = [
+        [((span.last - from_ms) / (to_ms - from_ms), span.low, span.high) for span in run] for run in whole
+    ]
     return Plot(
         channel,
+        shown.unit(unit),
+        sparks.drawn(share, least, most) if len(spans) > 1 else "",
         tuple(lines),
         tuple(bands),
         tuple(marks),
@@ -94,12 +114,10 @@ def _plot(past: Mapping[str, Any], channel: str, unit: str, spans: Sequence[Span
     )
 
 
-def _told(span: Span, unit: str, zone: ZoneInfo) -> str:
+def _mark(span: Span, x: float, width: float, zone: ZoneInfo) -> Mark:
     at = datetime.fromtimestamp(span.last / 1000, zone)
-    told = f"{at:%m-%d %H:%M}  {shown.with_unit(span.value, unit)}"
-    if span.low == span.high:
-        return told
-    return f"{told}  ({shown.value(span.low)} … {shown.with_unit(span.high, unit)})"
+    value, low, high = (shown.value(float(one)) for one in (span.value, span.low, span.high))
+    return Mark(x, width, f"{at:%m-%d %H:%M:%S}", value, low, high, span.doubt)
 
 
 def _levels(low: float, high: float) -> list[float]:

@@ -23,10 +23,11 @@ from edge_agent.console.change import Change
 from edge_agent.console.channel_form import ChannelForm
 from edge_agent.console.device_form import DeviceForm
 from edge_agent.console.device_page import DevicePage
+from edge_agent.console.driver_page import DriverPage
 from edge_agent.console.form import read_form
 from edge_agent.console.live import Live
 from edge_agent.console.login import Door, address_of
-from edge_agent.console.overview import Ask, overview
+from edge_agent.console.overview import Ask
 from edge_agent.console.page import LANGUAGE, Pages, language_of
 from edge_agent.console.refusals import Refusals
 from edge_agent.console.scan import Scans
@@ -70,6 +71,7 @@ class _Site:
         self._device_form = DeviceForm(self._change, self._live)
         self._channel_form = ChannelForm(self._change, self._live)
         self._bus_form = BusForm(self._change)
+        self._drivers = DriverPage(self._pages)
         self._devices = DevicePage(ask, self._live, self._pages)
         self._scans = Scans(self._pages, ask)
         self._document: str | None = None
@@ -87,6 +89,9 @@ class _Site:
             Route("/language", self._language, methods=["POST"]),
             *self._of_change(),
             Route("/device/{id}", seen(self._devices.show)),
+            Route("/device/{id}/part/{part}", seen(self._devices.part)),
+            Route("/device/{id}/values", seen(self._devices.values)),
+            Route("/driver/{name}", seen(self._drivers.show)),
             Route("/device/{id}/read", changing(self._operators(self._devices.read)), methods=["POST"]),
             *api.routes(self._of_programs(), seen),
             Route("/healthz", self._health),
@@ -102,6 +107,7 @@ class _Site:
         return {
             "status": self._status,
             "past": self._devices.past,
+            "frames": self._operators(self._devices.frames),
             "live": self._changes,
             "openapi": self._openapi,
         }
@@ -179,7 +185,7 @@ class _Site:
         return self._seen(own)
 
     async def _overview(self, request: Request, session: Session) -> Response:
-        told = overview(await self._live.status())
+        told = await self._live.overview()
         async with self._laying_out:  # on a thread: with 200 devices all else would wait for it
             return await asyncio.to_thread(
                 self._pages.answer, request, "overview.html", session=session, **told

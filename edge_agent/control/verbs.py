@@ -12,6 +12,7 @@ from edge_agent.bus.serial import BusError
 from edge_agent.configuring import Configured, Configuring
 from edge_agent.contract.commands import ReadArgs
 from edge_agent.control.frames import OfDeviceArgs, tell_frames
+from edge_agent.control.hour import tell_hour
 from edge_agent.control.identify import IdentifyArgs, identify
 from edge_agent.control.past import PastArgs, tell_past
 from edge_agent.control.scanning import ScanAirArgs, ScanArgs, scan_air, scan_port
@@ -190,6 +191,7 @@ VERBS: Mapping[str, Verb] = {
     "changed": Verb(_changed, ChangedArgs),
     "read": Verb(_read, ReadArgs),
     "past": Verb(tell_past, PastArgs),
+    "hour": Verb(tell_hour),
     "frames": Verb(tell_frames, OfDeviceArgs),
     "identify": Verb(identify, IdentifyArgs),
 }

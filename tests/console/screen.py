@@ -56,7 +56,7 @@ async def logged_in(  # noqa: PLR0913 - each is a window of another kind
         await page.keyboard.press("Enter")
         await page.wait_for_url(f"{base}/")
         yield page
-        assert complaints == []
+        assert complaints == [], complaints
     finally:
         await context.close()
 

@@ -1,6 +1,7 @@
 """What an operator sees and does, in a real browser."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from edge_agent.demo.slave import Slaves, unit
 from edge_agent.demo.wire import Wire
@@ -72,8 +73,11 @@ async def test_a_device_goes_offline_and_comes_back(park: Park) -> None:
         park.unplug()
         await expect(row.locator(".state")).to_have_text("offline", timeout=SOON_MS)
         await expect(summary).to_contain_text("1 offline")
-        await expect(summary).to_contain_text("air: offline")
+        trouble = summary.locator(".troubles li")
+        await expect(trouble.get_by_role("link", name="air")).to_have_attribute("href", "/device/air")
+        await expect(trouble.locator(".todo")).to_contain_text("A and B swapped")
         await expect(row).to_contain_text("NoAnswer")
+        await expect(page.locator("#place-0")).to_contain_text("1 offline")
         assert await findings(page) == []
         park.plug()
         await expect(row.locator(".state")).to_have_text("online", timeout=SOON_MS)
@@ -104,8 +108,16 @@ async def test_the_page_of_a_device(park: Park) -> None:
         await page.goto("/device/air")
         now = page.locator("#now-air")
         await expect(now).to_contain_text("online", timeout=SOON_MS)
-        await expect(page.get_by_role("img", name="temperature")).to_be_visible()
+        plot = page.get_by_role("slider", name="temperature")
+        await expect(plot).to_be_visible()
         assert await page.locator(".plot .line").count() >= 2
+        await plot.focus()
+        await page.keyboard.press("Home")
+        read = page.locator("#figure-temperature .at")
+        await expect(read).to_contain_text("°C")
+        assert (await plot.get_attribute("aria-valuetext")) == await read.text_content()
+        await page.locator("#plot-humidity").hover()
+        await expect(page.locator("#figure-humidity .at")).to_contain_text("%")
         park.air["humidity"] = 71.5
         await expect(now).to_contain_text("71.5 %", timeout=SOON_MS)
         park.air["humidity"] = 22.5
@@ -114,6 +126,10 @@ async def test_the_page_of_a_device(park: Park) -> None:
         assert await findings(page) == []
         await page.get_by_role("link", name="7 days").click()
         await expect(page.locator(".lengths [aria-current]")).to_have_text("7 days")
+        await page.get_by_role("link", name="as a table").first.click()
+        await expect(page.get_by_role("table")).to_contain_text("good")
+        assert await findings(page) == []
+        await page.go_back()
         await page.set_viewport_size(PHONE)
         assert not await is_wider_than_its_window(page)
         async with asyncio.timeout(30):
@@ -142,3 +158,55 @@ async def test_by_keyboard_alone(park: Park) -> None:
         await page.keyboard.press("Enter")
         await page.wait_for_url("**/device/air")
         await expect(page.get_by_role("heading", level=1)).to_contain_text("air")
+
+
+async def test_a_plot_follows_by_itself(park: Park) -> None:
+    async with logged_in(park.browser, park.base) as page:
+        await something_kept(page)
+        await page.route("**/device/air", quickly)
+        await page.goto("/device/air")
+        await page.locator("#past").scroll_into_view_if_needed()
+        park.air["temperature"] = 61.5
+        await expect(page.locator("#figure-temperature .range")).to_contain_text("61.5", timeout=SOON_MS)
+        park.air["temperature"] = 30.5
+
+
+async def quickly(route: Route) -> None:
+    """Let the page follow each second, so that nobody waits here for its own pace."""
+    answer = await route.fetch()
+    text = re.sub(r'data-every="\d+"', 'data-every="1"', await answer.text())
+    await route.fulfill(response=answer, body=text)
+
+
+async def test_frames_what_it_is_and_its_driver(park: Park) -> None:
+    async with logged_in(park.browser, park.base) as page:
+        await something_kept(page)
+        await page.goto("/device/air")
+        frames = page.locator("#frames li")
+        await expect(frames.first).to_contain_text("07 04 00 01 00 02 20 6D", timeout=SOON_MS)
+        await expect(page.locator("#frames")).to_contain_text("temperature 30.5 °C")
+        await expect(page.locator("#what")).to_contain_text("9600 8N1")
+        await page.get_by_text("Wiring").click()
+        await expect(page.locator("#what details")).to_contain_text("120 ohm at both ends")
+        await page.get_by_role("link", name="modbus xy_md02").click()
+        await expect(page.locator("#xy_md02")).to_be_in_viewport()
+        assert await findings(page) == []
+
+
+async def test_find_a_device(park: Park) -> None:
+    async with logged_in(park.browser, park.base) as page:
+        row = page.locator("#device-air")
+        await expect(row).to_contain_text("online", timeout=SOON_MS)
+        await page.keyboard.press("/")
+        await page.keyboard.type("nobody")
+        await expect(row).to_be_hidden()
+        await expect(page.locator("#find output")).to_have_text("None is so.")
+        await page.keyboard.press("Escape")
+        await expect(row).to_be_visible()
+        await page.get_by_role("button", name="late").click()
+        await expect(row).to_be_hidden()
+        await page.get_by_role("button", name="late").click()
+        await page.keyboard.press("/")
+        await page.keyboard.type("HALL-B air")
+        await page.keyboard.press("Enter")
+        await page.wait_for_url("**/device/air")

@@ -24,6 +24,7 @@ LARGEST = 150_000  # bytes
 ADDRESS = re.compile(r"(http://[\d.:]+)  \(user admin, password (\w+)")
 _ANY_PORT = "from edge_agent.demo import page; page._USUAL = 0"  # other tests may show a demo, too
 SIZE: ViewportSize = {"width": 1000, "height": 720}
+TALL: ViewportSize = {"width": 1000, "height": 1180}
 META = '{"channels":{"temperature":{"unit":"Cel"},"humidity":{"unit":"%"}}}'
 
 
@@ -69,7 +70,9 @@ async def test_the_pictures(tmp_path: Path) -> None:
                 runs = await page.locator(".plot").first.locator(".line").count()
                 assert runs >= 2, "the gap is one"
                 assert await page.locator(".plot .in-doubt").count() == 1
-                await page.screenshot(path=into / "device.png", full_page=True)
+                await page.locator("#plot-temperature").hover(position={"x": 640, "y": 60})
+                await page.set_viewport_size(TALL)
+                await page.screenshot(path=into / "device.png")
             async with logged_in(browser, found[1], password=found[2], phone=True, dark=True) as page:
                 assert not await is_wider_than_its_window(page)
                 await page.screenshot(path=into / "phone.png")

@@ -34,7 +34,10 @@ def test_a_gap_is_one_and_a_peak_is_told() -> None:
     assert len(plot.lines) == 2
     assert plot.lines[0].count("L") == 1
     assert plot.told == "20 °C … 95.5 °C"
-    assert "20 … 95.5 °C" in plot.marks[0].text
+    first = plot.marks[0]
+    assert (first.at, first.value, first.low, first.high) == ("11-22 17:00:10", "21", "20", "95.5")
+    assert plot.told_marks.split(";")[1].endswith("|11-22 17:00:30|22|20|22|?")
+    assert plot.spark.count("M") == 2
     assert [mark.doubt for mark in plot.marks] == [False, True, False]
     assert LEFT <= plot.marks[0].x < plot.marks[1].x < plot.marks[2].x <= WIDTH
 

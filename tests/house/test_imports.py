@@ -27,6 +27,7 @@ DOORS = {
     "dbus_fast": ["edge_agent/bus/ble/*", "edge_agent/demo/bluez/*"],
     "gpiod": ["edge_agent/bus/contact.py"],
     "jinja2": ["edge_agent/console/page.py"],
+    "markdown_it": ["edge_agent/console/driver_page.py"],
     "orjson": ["edge_agent/*"],
     "paho": [  # a gateway's; a consumer's; a short visit's
         "edge_agent/uplink/mqtt.py",

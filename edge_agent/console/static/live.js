@@ -8,7 +8,7 @@ function words(seconds) {
   return `${Math.round(seconds)} s`;
 }
 
-function since(root) {
+export function since(root) {
   for (const time of root.querySelectorAll("time[data-age]")) {
     time.dataset.from = performance.now() / 1000 - Number(time.dataset.age);
   }
@@ -16,21 +16,25 @@ function since(root) {
 
 function put(id, html) {
   const old = document.getElementById(id);
-  if (!old) return location.reload(); // a device that is new has no row yet
+  if (!old) return;
+  const focused = old.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
   const made = document.createElement("template");
   made.innerHTML = html;
   const fresh = made.content.firstElementChild;
   since(fresh);
   old.replaceWith(fresh);
+  if (focused) fresh.querySelector(`[href="${CSS.escape(focused)}"]`)?.focus();
 }
 
 const source = new EventSource(`/api/live${document.body.dataset.live ?? ""}`);
 source.addEventListener("message", (event) => {
   lost.hidden = true;
   for (const [id, html] of Object.entries(JSON.parse(event.data))) put(id, html);
+  document.dispatchEvent(new Event("fresh"));
 });
 source.addEventListener("error", () => { lost.hidden = false; });
 source.addEventListener("open", () => { lost.hidden = true; });
+source.addEventListener("again", () => location.reload()); // devices came or went
 source.addEventListener("out", () => { location.href = "/login"; });
 
 since(document);
