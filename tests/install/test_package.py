@@ -22,6 +22,7 @@ pytestmark = [pytest.mark.package, pytest.mark.timeout(900)]
 ARCH = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
 RELEASE = "bookworm"
 NAME = "smartpark-edge-agent"
+_LOGIN = '"login.html", "zh_CN", session=None, path="/login", wrong="", code=False'
 
 
 def run(*command: str, within: float = 600, cwd: Path | None = None) -> str:
@@ -81,6 +82,10 @@ def test_a_package_comes_and_goes(tmp_path: Path, debian: Debian, monkeypatch: p
     assert "is installed, and not started yet" in said
     assert debian("edge-agent version").startswith(f"edge-agent {__version__},")
     assert "OK: 0 devices" in debian("edge-agent check")
+    rendered = f"from edge_agent.console import page, site; print(page.Pages().render({_LOGIN}))"
+    assert "密码" in debian(f"/opt/edge-agent/current/bin/python -c '{rendered}'"), "the operators' page"
+    for name in ("man/man1/edge-agent.1.gz", f"doc/{NAME}/README.md", f"doc/{NAME}/docs/operate.md"):
+        assert (debian.root / "usr/share" / name).is_file()
     assert debian("systemctl is-enabled edge-agent").strip() == "enabled"
     assert {"edge-agent", "dialout", "gpio"} == set(debian("id -nG edge-agent").split())
     debian("runuser -u edge-agent -- cat /etc/edge-agent/agent.toml")
