@@ -73,7 +73,7 @@ async def test_a_device_is_read_again_after(
             with pytest.raises(NoAnswer):
                 await gatt.read(HUMIDITY)
         value, number = b"", 2
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not value:
                 bluez.world.advertise(sensor, services=said(number))
                 number += 1

@@ -221,8 +221,9 @@ async def test_a_pir_becomes_motion(kernel: Kernel) -> None:
     said = Said()
     await said.until(lambda: readings)
     for active in (True, False):
+        before = stream.exchanges
         kernel.set(termios.TIOCM_CTS, active=active)
-        await asyncio.sleep(3 * levels.DEBOUNCE)
+        await said.until(lambda: stream.exchanges > before)  # noqa: B023 - used at once
     await said.until(lambda: len(readings) == 3)
     task.cancel()
     with suppress(asyncio.CancelledError):

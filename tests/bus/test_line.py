@@ -14,6 +14,7 @@ from edge_agent.bus.modbus import Rtu, crc16, read_request, request
 from edge_agent.bus.serial import BusError, SerialFormat
 from edge_agent.demo.wire import Wire
 from edge_agent.driver import Garbled, NoAnswer, Read, Refused
+from tests.bus.network import until
 
 FORMAT = SerialFormat(9600)
 UNITS = [1, 2, 3, 17, 200, 247]
@@ -267,8 +268,11 @@ async def test_a_line_that_is_never_quiet_says_so(bench: Bench, monkeypatch: pyt
     monkeypatch.setattr("edge_agent.bus.line.BABBLE", 0.3)
     question = Read(1, "input", 2, 4)
     assert await bench.once.read(question) == value(question)
-    bench.slave.say(b"U" * 1000)
-    await asyncio.sleep(0.02)
+    bench.line._gap = 0.3  # longer than a busy machine pauses in what is said here
+    stream = await bench.line._port.stream()
+    before = stream.heard_at
+    bench.slave.say(b"U" * 2000)
+    await until(lambda: stream.heard_at > before)
     with pytest.raises(Garbled, match="never quiet"):
         await bench.once.read(question)
 
@@ -321,8 +325,7 @@ async def test_unplugged_while_idle_is_noticed_at_once(bench: Bench) -> None:
     question = Read(1, "input", 0, 1)
     await bench.once.read(question)
     bench.unplug()
-    await asyncio.sleep(0.02)
-    assert "is gone" in bench.line.problem
+    await until(lambda: "is gone" in bench.line.problem)
     bench.plug_in()
 
 

@@ -29,7 +29,7 @@ def descriptors() -> int:
 
 
 async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not true():  # noqa: ASYNC110 - a thread's end and a kernel's buffer set no event
             await asyncio.sleep(0.01)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -61,9 +61,7 @@ async def running(file: Path, before: str = "") -> AsyncIterator[Path]:
     """Run an agent; yield its socket once it has begun. ``before``: what is done in its process first."""
     place = file.with_name("control.sock")
     async with started("run", "--config", str(file), "--socket", str(place), before=before) as agent:
-        async with asyncio.timeout(60):
-            while not await _begun(place):  # noqa: ASYNC110 - another process decides
-                await asyncio.sleep(0.05)
+        await begun(place)
         yield place
         agent.terminate()
         async with asyncio.timeout(30):
@@ -72,12 +70,14 @@ async def running(file: Path, before: str = "") -> AsyncIterator[Path]:
     assert not place.exists()
 
 
-async def _begun(place: Path) -> bool:
-    """Say whether its devices are asked: from then on it lends, and takes changes."""
-    try:
-        return bool((await ask("status", at=place))["buses"])
-    except NoAgentError:
-        return False
+async def begun(place: Path) -> None:
+    """Wait until its buses are there: from then on it asks, lends, and takes changes."""
+    async with asyncio.timeout(60):
+        while True:
+            with suppress(NoAgentError):
+                if (await ask("status", at=place))["buses"]:
+                    return
+            await asyncio.sleep(0.05)
 
 
 async def until(place: Path, code: int, *words: str) -> Said:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import closing
 
 import pytest
 
@@ -59,16 +60,31 @@ async def test_a_hold_ends_by_itself_and_says_nothing_but_that(room: Room) -> No
     assert room.device.values == {"occupancy": False, "distance": 1.5}
 
 
-async def test_true_again_puts_the_end_off(room: Room) -> None:
+async def test_true_again_puts_the_end_off() -> None:
+    for _ in range(20):
+        room = Room()
+        with closing(room.device):
+            if await _said_again_and_again(room) > HOLD_MS / 2000:
+                continue  # the machine is busy: a hold may have ended meanwhile
+            assert room.told == [True]
+            room.more.clear()
+            async with asyncio.timeout(SOON):
+                await room.more.wait()
+            assert room.told == [True, False]
+            return
+    pytest.fail("the machine is too busy")
+
+
+async def _said_again_and_again(room: Room) -> float:
+    """Say it for twice as long as it is held; return the longest pause, in seconds."""
+    loop, longest = asyncio.get_running_loop(), 0.0
     for _ in range(8):
+        began = loop.time()
         room.says(occupied=True)
         room.says(occupied=False)
         await asyncio.sleep(HOLD_MS / 4000)
-    assert room.told == [True]
-    room.more.clear()
-    async with asyncio.timeout(SOON):
-        await room.more.wait()
-    assert room.told == [True, False]
+        longest = max(longest, loop.time() - began)
+    return longest
 
 
 async def test_a_tick_is_no_sign_of_life(room: Room) -> None:

@@ -160,10 +160,10 @@ async def test_killed_at_any_moment_it_loads_afterwards(tmp_path: Path) -> None:
             async with started("run", "--config", str(file), "--socket", str(place)) as agent:
                 began = asyncio.Event()
                 changing = asyncio.create_task(_change_for_ever(place, own, texts, began))
-                await asyncio.wait_for(began.wait(), 30)
+                await asyncio.wait_for(began.wait(), 60)
                 await asyncio.sleep(random.random() / 2)
                 agent.kill()
-                await asyncio.wait_for(changing, 20)
+                await asyncio.wait_for(changing, 30)
             assert (own.read_text() if own.exists() else "") in texts
             assert "air" in load(file).device
     history = list(History(tmp_path / "outbox.db").all())

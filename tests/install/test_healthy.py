@@ -13,6 +13,7 @@ from edge_agent.demo.wire import Wire
 from edge_agent.profile import profile_text
 from edge_agent.status import DeviceStatus, Status, UplinkStatus
 from edge_agent.upgrade import unwell
+from tests.cli.running import begun
 from tests.cli.verb import Said, started, verb
 from tests.faults.broker import free_port, running
 
@@ -43,6 +44,7 @@ async def agent(folder: Path, port: int, *, answers: bool = True) -> AsyncIterat
     air = unit(at, profile_text("modbus", "xy_md02"), lambda: {"temperature": 21.5, "humidity": 40.0})
     with Wire(folder / "near", folder / "far", 9600), Slaves(folder / "far", [air]):
         async with started("run", "-c", str(file), "--socket", str(place)):
+            await begun(place)
             yield place
 
 
@@ -63,13 +65,13 @@ async def before(place: Path, file: Path) -> Path:
 async def test_one_that_reads_and_sends_is(tmp_path: Path) -> None:
     async with running(tmp_path / "broker") as broker, agent(tmp_path, broker.port) as place:
         file = await before(place, tmp_path / "before.json")
-        said = await healthy(place, "30s", "--before", str(file))
+        said = await healthy(place, "60s", "--before", str(file))
         assert (said.code, said.out) == (0, "healthy\n")
 
 
 async def test_a_broker_that_is_down_is_not_its_fault(tmp_path: Path) -> None:
     async with agent(tmp_path, free_port()) as place:
-        assert (await healthy(place, "30s")).code == 0
+        assert (await healthy(place, "60s")).code == 0
 
 
 async def test_one_that_hears_less_than_the_one_before_is_not(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,12 @@ async def test_an_agent_is_asked(tmp_path: Path) -> None:
     assert found["edge_agent_board_cores"] == told["board"]["cores"]
 
 
+async def answered(at: str) -> bool:
+    with suppress(ConnectionResetError):
+        return bool((await asked(at))[0])
+    return False
+
+
 async def test_what_else_is_asked_is_refused_and_nobody_holds_it_up() -> None:
     at = f"127.0.0.1:{free_port()}"
     async with exposing(at, lambda: STATUS):
@@ -106,7 +113,9 @@ async def test_what_else_is_asked_is_refused_and_nobody_holds_it_up() -> None:
         writer.transport.abort()
         for _, one in silent:
             one.transport.abort()
-        await asyncio.sleep(0.1)
+        async with asyncio.timeout(30):
+            while not await answered(at):  # noqa: ASYNC110 - it notices in its own time that they are gone
+                await asyncio.sleep(0.02)
         for request, status in (
             (b"GET / HTTP/1.1\r\n\r\n", "404"),
             (b"POST /metrics HTTP/1.1\r\n\r\n", "405"),
