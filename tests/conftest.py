@@ -3,7 +3,9 @@
 The agents that tests start are asked at a place of their own, not at that of a service on this machine.
 """
 
+import atexit
 import os
+import shutil
 import tempfile
 from collections.abc import Generator
 from typing import TypeVar
@@ -27,9 +29,9 @@ R = TypeVar("R", pytest.TestReport, pytest.CollectReport)
 
 def pytest_configure(config: pytest.Config) -> None:
     """Declare what marks a long form, and give the agents of this process a place to be asked at."""
-    runtime = tempfile.TemporaryDirectory(prefix="edge-agent-")
-    config.add_cleanup(runtime.cleanup)
-    os.environ["EDGE_AGENT_SOCKET"] = f"{runtime.name}/control.sock"
+    runtime = tempfile.mkdtemp(prefix="edge-agent-")
+    atexit.register(shutil.rmtree, runtime, ignore_errors=True)
+    os.environ["EDGE_AGENT_SOCKET"] = f"{runtime}/control.sock"
     for marker, what in _APART.items():
         config.addinivalue_line("markers", f"{marker}: {what}, which only `pytest -m {marker}` runs")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -147,9 +148,12 @@ async def test_a_capture_of_a_talker_is_read_as_the_device_was(tmp_path: Path) -
     capture = tmp_path / "radar.jsonl"
     with Wire(tmp_path / "near", tmp_path / "far", radar.BAUD) as wire, radar.Module(wire.far) as module:
         talk = asyncio.create_task(module.watch())
-        said = await verb(
-            *("record", str(capture), "--port", str(wire.near), "--speed", "256000 8N1", "--for", "1500ms")
-        )
+        words = ("record", str(capture), "--port", str(wire.near), "--speed", "256000 8N1")
+        async with started(*words) as recording, asyncio.timeout(30):
+            while not capture.exists() or capture.read_text("utf-8").count("\n") < 12:  # noqa: ASYNC110 - another process's
+                await asyncio.sleep(0.05)
+            recording.send_signal(signal.SIGINT)
+            said = await finished(recording)
         talk.cancel()
     assert said.code == 0, said.err
     decoded = CliRunner().invoke(app, ["decode", "ld2410", "--capture", str(capture)])

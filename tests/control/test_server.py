@@ -121,9 +121,13 @@ async def test_a_client_that_does_not_read_is_dropped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "_SLOW_S", 0.2)
+    nobody = len(asyncio.all_tasks())
     async with connected(tmp_path / "c.sock") as (reader, writer):
         writer.write(b'{"v": 1, "verb": "large", "args": {"size": 5000000}}\n')
-        await asyncio.sleep(0.5)
+        while len(asyncio.all_tasks()) == nobody:  # noqa: ASYNC110 - the server tells nobody
+            await asyncio.sleep(0.01)
+        while len(asyncio.all_tasks()) > nobody:  # noqa: ASYNC110 - his own is gone once he is dropped
+            await asyncio.sleep(0.01)
         with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
             await reader.readexactly(5_000_000)
     assert await ask("echo", at=tmp_path / "c.sock") == {}
