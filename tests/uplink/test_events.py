@@ -120,7 +120,7 @@ async def test_events_that_are_refused_do_not_hold_the_log_for_ever(
         own = settings(served.port, protocol="5")
         async with (
             listening(served.port, "-u", "listener") as heard,
-            running(tmp_path, own, replay=1) as rig,
+            running(tmp_path, own, replay=3) as rig,
         ):
             _tell(rig, "offline", "online", "late")
             await rig.until(lambda: "refuses events" in rig.uplink.status().problem)

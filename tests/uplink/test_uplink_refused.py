@@ -226,6 +226,7 @@ def _only(kind: str, verdict: int | None) -> Callable[[Published], int | None]:
 async def test_a_session_whose_acknowledgements_stop_is_rebuilt(tmp_path: Path) -> None:
     withholding = Behaviour(verdict=_only("data", NO_ACK))
     async with Stub(withholding) as stub, running(tmp_path, settings(stub.port, ack_timeout="1s")) as rig:
+        await rig.connected()
         rig.keep(5)
         await rig.until(lambda: "no acknowledgement for 1 s" in rig.uplink.status().problem)
         assert rig.uplink.status().acknowledged == 0
@@ -241,8 +242,9 @@ async def test_pings_do_not_hide_that_acknowledgements_stopped(tmp_path: Path) -
         Stub(withholding) as stub,
         running(tmp_path, settings(stub.port, ack_timeout="7s", keepalive="5s")) as rig,
     ):
+        await rig.connected()
         rig.keep(1)
-        await rig.until(lambda: "no acknowledgement for 7 s" in rig.uplink.status().problem, within=20)
+        await rig.until(lambda: "no acknowledgement for 7 s" in rig.uplink.status().problem, within=60)
 
 
 async def test_receive_maximum_of_three(tmp_path: Path) -> None:

@@ -70,6 +70,7 @@ def _noted(folder: Path) -> list[Any]:
 async def test_the_same_numbers_come_again_on_history(tmp_path: Path) -> None:
     clock = LateClock()
     async with Stub() as stub, running(tmp_path, settings(stub.port), clock=clock, clock_wait=0.1) as rig:
+        await rig.connected()
         rig.keep(_MADE)
         await rig.drained()
         assert sorted(_readings(stub, "data", "unsynchronised")) == list(range(1, _MADE + 1))
@@ -105,6 +106,7 @@ async def test_a_session_that_breaks_with_some_on_their_way_leaves_none_out(tmp_
         Stub(held) as stub,
         running(tmp_path, settings(stub.port, ack_timeout="1500ms"), clock=clock, clock_wait=0.1) as rig,
     ):
+        await rig.connected()
         for count in range(1, 4):
             rig.keep(1)
             await rig.until(lambda: len(_readings(stub, "data", "unsynchronised")) == count)  # noqa: B023 - used at once
@@ -125,6 +127,7 @@ async def test_a_broker_that_refuses_the_second_copy_costs_nothing(tmp_path: Pat
         Stub(behaviour) as stub,
         running(tmp_path, settings(stub.port), clock=clock, clock_wait=0.1) as rig,
     ):
+        await rig.connected()
         rig.keep(3)
         await rig.drained()
         clock.known = True
