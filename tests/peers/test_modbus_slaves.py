@@ -64,7 +64,7 @@ async def line(tmp_path: Path, command: list[str]) -> AsyncIterator[SerialLine]:
 
 
 async def test_all_four_tables(line: SerialLine) -> None:
-    rtu = Rtu(line, within=1.0)
+    rtu = Rtu(line, within=5.0)
     words: dict[Table, int] = {"input": 1000, "holding": 2000}
     for table, base in words.items():
         for start, count in ((0, 1), (1, 2), (40, 60), (0, 100)):
@@ -91,7 +91,7 @@ async def test_a_scan_finds_the_slave_at_its_address(tmp_path: Path, command: li
 
 
 async def test_an_illegal_address_is_refused_and_an_absent_unit_is_silent(line: SerialLine) -> None:
-    rtu = Rtu(line, within=0.4)
+    rtu = Rtu(line, within=1.5)
     with pytest.raises(Refused, match="no such register"):
         await rtu.read(Read(UNIT, "input", 100, 1))
     with pytest.raises(NoAnswer):
