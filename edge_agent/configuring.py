@@ -11,6 +11,7 @@ from edge_agent.history import Change, History
 from edge_agent.reloaded import Reloaded
 from edge_agent.running import Running
 from edge_agent.settings import console_file
+from edge_agent.settings.compared import side_by_side
 from edge_agent.settings.error import Problem, SettingsError
 from edge_agent.settings.load import Loaded
 from edge_agent.settings.taken_over import REPLACES
@@ -173,9 +174,6 @@ def _shown(before: str, after: str, was: Loaded | None) -> str:
     """Return the difference; "" where the files cannot be used: there may be a secret in them."""
     if was is None:
         return ""
-    # Only here: an agent whose configuration nobody changes need not hold what writes TOML.
-    from edge_agent.settings.compared import side_by_side  # noqa: PLC0415
-
     try:
         return _difference(*side_by_side(before, after, was))
     except ValueError:  # what shall be is no TOML: what is wrong with it is told

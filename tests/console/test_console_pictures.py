@@ -6,7 +6,7 @@ import re
 import time
 from pathlib import Path
 
-from playwright.async_api import ViewportSize, expect
+from playwright.async_api import Page, ViewportSize, expect
 
 from edge_agent.demo.config import GATEWAY, SITE
 from edge_agent.outbox.outbox import Outbox
@@ -73,13 +73,54 @@ async def test_the_pictures(tmp_path: Path) -> None:
                 await page.locator("#plot-temperature").hover(position={"x": 640, "y": 60})
                 await page.set_viewport_size(TALL)
                 await page.screenshot(path=into / "device.png")
+                await page.set_viewport_size(SIZE)
+                await what_a_newcomer_tries(page, into)
             async with logged_in(browser, found[1], password=found[2], phone=True, dark=True) as page:
                 assert not await is_wider_than_its_window(page)
                 await page.screenshot(path=into / "phone.png")
         demo.terminate()
         await demo.communicate()
-    for name in ("overview", "device", "phone"):
+    for name in ("overview", "device", "phone", "scan", "form"):
         assert 5_000 < (into / f"{name}.png").stat().st_size < LARGEST
+
+
+async def what_a_newcomer_tries(page: Page, into: Path) -> None:
+    """Remove a device of the demo, find it, add it again, calibrate it, and undo that."""
+
+    async def press(name: str) -> None:
+        await page.get_by_role("button", name=name).first.click()
+
+    done = page.get_by_role("status")
+    await page.goto("/change")
+    await press("Remove climate-1")
+    await press("Apply")
+    await expect(done).to_contain_text("device climate-1 removed")
+    await page.get_by_role("link", name="Find devices").click()
+    await page.get_by_label("First Modbus address").fill("1")
+    await page.get_by_label("Last Modbus address").fill("2")
+    await page.get_by_label("Serial formats").fill("9600 8N1")
+    await press("Begin")
+    again = page.locator('a[href*="profile=xy_md02&"]')
+    await expect(page.get_by_role("button", name="Begin")).to_be_visible(timeout=40_000)
+    await expect(again).to_be_visible()
+    await expect(page.locator("#scan")).to_contain_text("It is there already: meter-1")
+    await page.screenshot(path=into / "scan.png")
+    await again.click()
+    await page.get_by_label("Its id").first.fill("climate-2")
+    await press("Show what would change")
+    await press("Apply")
+    await page.get_by_role("link", name="Look at climate-2").click()
+    await expect(page.locator("#now-climate-2")).to_contain_text("°C", timeout=30_000)
+    await page.goto("/change/device/climate-2/temperature")
+    for name, value in (("measured 1", "0"), ("true 1", "0.4"), ("measured 2", "50"), ("true 2", "50.4")):
+        await page.get_by_label(name).fill(value)
+    await page.screenshot(path=into / "form.png")
+    await press("Show what would change")
+    await press("Apply")
+    await press("Undo this")
+    await expect(page.locator(".difference")).to_contain_text("-calibrate = {points")
+    await press("Apply")
+    await expect(done).to_contain_text("device climate-2 changed")
 
 
 def said(line: bytes) -> str:
