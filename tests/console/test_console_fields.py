@@ -103,7 +103,7 @@ def all_fields() -> list[Field]:
 def test_what_a_table_says_comes_back_as_it_was() -> None:
     Channel.model_validate(TABLE)
     shown = filled(all_fields(), TABLE)
-    sent = {}
+    sent: dict[str, str] = {}
     for field in shown:
         rows = {f"{row}.{side}": text for row, *both in field.rows for side, text in enumerate(both)}
         sent |= rows if field.kind in {"pair", "points"} else {field.name: field.value}
