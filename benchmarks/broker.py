@@ -1,13 +1,13 @@
 """A mosquitto for one benchmark: anybody may come, nothing on disk, every limit as it is installed."""
 
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from edge_agent.demo import mosquitto
+from edge_agent.demo.free_port import free_port
 from edge_agent.demo.login import Login
 
 
@@ -17,9 +17,7 @@ async def running(folder: Path) -> AsyncIterator[int]:
     program = mosquitto.find()
     if program is None:
         sys.exit("mosquitto is missing; apt-get install mosquitto")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port(0)
     lines = [f"listener {port} 127.0.0.1", "allow_anonymous true", "persistence false", "log_dest none"]
     if os.geteuid() == 0:
         lines.append("user root")

@@ -27,6 +27,7 @@ from edge_agent.agent import Agent
 from edge_agent.console import run as console
 from edge_agent.console import users
 from edge_agent.control.verbs import verbs
+from edge_agent.demo.free_port import free_port
 from edge_agent.settings.load import load
 from edge_agent.status import as_json
 
@@ -36,12 +37,6 @@ _PASSWORD = "a park in the rain"
 _WARM_S, _MEASURE_S = 3.0, 10.0
 _ANSWER_S = 30.0
 _PAGES = 10
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-        return port
 
 
 @contextmanager
@@ -68,7 +63,7 @@ async def case(folder: Path, lookers: int | None) -> measure.Told:
     users.set_password(folder / "console.json", "admin", _PASSWORD, "viewer")
     async with broker.running(folder) as broker_port:
         config = gateway.write_config(folder, broker_port, DEVICES, interval="1s")
-        port = free_port()
+        port = free_port(0)
         if lookers is not None:
             with config.open("a", encoding="utf-8") as more:
                 more.write(f'[console]\nlisten = "127.0.0.1:{port}"\n')
@@ -127,7 +122,7 @@ def floor(agent: Agent, size: float, lookers: int) -> float:
 
 
 async def ask(port: int, head: str, body: bytes = b"") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Send a request, and read its answer's head away."""
+    """Send a request; what comes is the answer, with its head."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 20)
     writer.write(f"{head}\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode() + body)
     return reader, writer

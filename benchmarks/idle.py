@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 from benchmarks import measure
 from edge_agent.demo import broker, child, config, park
+from edge_agent.demo.free_port import free_port
 
 _PROGRAM = str(Path(sys.executable).with_name("edge-agent"))
 _WARM_S, _MEASURE_S, _DEMOS = 10, 60, 3
@@ -85,10 +86,8 @@ async def served(
             slow = meter.replace('interval = "2s"', 'interval = "60s"')
             file.write_text(f"{text.partition('[bus.radar-1]')[0]}[device.meter-1]{slow}", "utf-8")
         if table:
-            with socket.create_server(("127.0.0.1", 0)) as free:
-                port = free.getsockname()[1]
             with file.open("a", encoding="utf-8") as more:
-                more.write(f'\n[{table}]\nlisten = "127.0.0.1:{port}"\n')
+                more.write(f'\n[{table}]\nlisten = "127.0.0.1:{free_port(0)}"\n')
         variables = set_by_systemd() | {
             "CREDENTIALS_DIRECTORY": str(config.secrets_folder(directory)),
             "EDGE_AGENT_SOCKET": str(directory / "control.sock"),
