@@ -20,8 +20,10 @@ class Hour:
         minute = mono_ms // _MINUTE_MS
         at = minute % MINUTES
         if minute == self._minute:
-            self._low[at] = min(self._low[at], value)
-            self._high[at] = max(self._high[at], value)
+            if value < self._low[at]:
+                self._low[at] = value
+            elif value > self._high[at]:
+                self._high[at] = value
             return
         for silent in range(max(self._minute + 1, minute - MINUTES + 1), minute):
             self._low[silent % MINUTES] = self._high[silent % MINUTES] = math.nan

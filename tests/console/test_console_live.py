@@ -34,8 +34,8 @@ class Park:
     def __init__(self) -> None:
         self.now = STATUS
 
-    async def ask(self, *_: Any) -> Mapping[str, Any]:
-        return as_json(self.now)
+    async def ask(self, verb: str, *_: Any) -> Mapping[str, Any]:
+        return {"status": as_json(self.now), "hour": {"devices": {}}}[verb]
 
     def says(self, id_: str, **new: Any) -> None:
         devices = (replace(one, **new) if one.id == id_ else one for one in self.now.devices)
@@ -57,7 +57,7 @@ def live(park: Park, monkeypatch: pytest.MonkeyPatch) -> Live:
 
 async def test_only_what_differs_is_made_anew(live: Live, park: Park) -> None:
     before = await live.parts(ENGLISH, anew=True)
-    assert before.keys() == {"device-a", "device-b", "summary", "ways"}
+    assert before.keys() > {"device-a", "device-b", "summary", "ways"}
     park.says("a", seq=2, values={"power": 7.0})
     after = await live.parts(ENGLISH, anew=False)
     assert "7 W" in after["device-a"].text
