@@ -89,7 +89,7 @@ class Live:
                     told = await self._ask("hour", {})
                 except RefusedError:  # a page without them says as much
                     told = {"devices": {}}
-                self._sparks = now, sparks(told)
+                self._sparks = now, await asyncio.to_thread(sparks, told)  # 18 ms for 200 devices
             return self._sparks[1]
 
     async def parts(self, view: View, *, anew: bool) -> Mapping[str, Part]:

@@ -42,11 +42,11 @@ async def tell_frames(agent: Agent, args: OfDeviceArgs, _tell: Tell) -> Mapping[
     part, frames = running.layout.parts[args.device], running.devices[args.device].lately.all()
     port = agent.config.bus[part.settings.bus].port
     now = running.now().ts if agent.status().clock == "synchronised" else None
-    return {
-        "device": args.device,
-        "longest": LONGEST,
-        "frames": await asyncio.to_thread(lambda: list(_told(part, port, frames, now))),
-    }
+    try:
+        told = await asyncio.to_thread(lambda: list(_told(part, port, frames, now)))
+    except ValueError as error:  # its profile was taken away since
+        raise RefusedError(str(error)) from None
+    return {"device": args.device, "longest": LONGEST, "frames": told}
 
 
 def running_with(agent: Agent, device: str) -> Running:
