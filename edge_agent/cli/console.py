@@ -2,6 +2,8 @@
 
 import getpass
 import sys
+from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Literal
 
 import typer
@@ -31,14 +33,7 @@ def password(
 
     Example: sudo edge-agent console password wang --role viewer
     """
-    # what only this verb needs
-
-    try:
-        from edge_agent.console import users  # noqa: PLC0415 - the same
-    except ModuleNotFoundError as error:
-        stop(f"{error.name} is missing; pip install 'smartpark-edge-agent[console]'")
-    found = loaded(config)
-    file = users.place(found.outbox.path)
+    users, file = _users(config)
     try:
         users.set_password(file, name, _asked(), role)
     except (ValueError, users.UsersError) as error:
@@ -46,6 +41,33 @@ def password(
     except OSError as error:
         stop(f"{file}: {error.strerror}; run this as root, or as the agent's user")
     say(tr("{name} may log in as {role}; no restart is needed", name=name, role=role))
+
+
+@console.command()
+def remove(
+    name: Annotated[str, typer.Argument(help=tr("Who is to be kept out."))], config: ConfigFile = CONFIG
+) -> None:
+    """Take a login away. Whoever is logged in with it is out at once.
+
+    Example: sudo edge-agent console remove wang
+    """
+    users, file = _users(config)
+    try:
+        users.remove(file, name)
+    except (LookupError, users.UsersError) as error:
+        stop(str(error))
+    except OSError as error:
+        stop(f"{file}: {error.strerror}; run this as root, or as the agent's user")
+    say(tr("{name} is kept out; no restart is needed", name=name))
+
+
+def _users(config: Path) -> tuple[ModuleType, Path]:
+    """Return what reads and writes the users, and their file."""
+    try:
+        from edge_agent.console import users  # noqa: PLC0415 - an extra, and what only these verbs need
+    except ModuleNotFoundError as error:
+        stop(f"{error.name} is missing; pip install 'smartpark-edge-agent[console]'")
+    return users, users.place(loaded(config).outbox.path)
 
 
 def _asked() -> str:

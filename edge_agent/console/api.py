@@ -87,8 +87,9 @@ OPERATIONS = (
         "live",
         "/api/live",
         "What changes, for the pages, as server-sent events: each is a JSON object of HTML by the id of the "
-        "element that it takes the place of, at most one a second. The event `out` says that the session has "
-        "ended. A client that does not read is dropped; each answer ends after an hour: ask again.",
+        "element that it takes the place of, at most one a second. The last event says why it ends: `out`, "
+        "the session has ended; `again`, the page is to be loaded anew, as devices came or went; `over`, an "
+        "hour has passed: ask anew. Who does not read is dropped.",
         None,
         query=LiveQuery,
         media="text/event-stream",

@@ -174,7 +174,7 @@ class _Events(Response):  # what an endpoint returns must be one
         shape = _shape(await self._live.status())
         while self._still_in() and _shape(await self._live.status()) == shape:
             if asyncio.get_running_loop().time() >= end:
-                await _within({"type": "http.response.body"}, send)
+                await _within({"type": "http.response.body", "body": b"event: over\ndata:\n\n"}, send)
                 return
             parts = await self._live.parts(self._view, anew=not seen)
             event = _event(seen, parts)

@@ -24,6 +24,12 @@ _ALL_REFUSE = {
     400: "A parameter is wrong, not known, or there twice; `error` says which.",
     401: "Nobody is logged in with this cookie, or no longer.",
 }
+_EVENT = {
+    "type": "object",
+    "description": "One event. Without a name, its data is the JSON object with the HTML.",
+    "properties": {"data": {"type": "string"}, "event": {"enum": ["again", "out", "over"]}},
+    "required": ["data"],
+}
 _REF = "#/components/schemas/{model}"
 
 
@@ -83,7 +89,7 @@ def _cookie(name: str, where: str) -> dict[str, str]:
 
 def _operation(one: Operation, found: dict[str, Any]) -> dict[str, Any]:
     told: dict[str, Any] = {"description": "As it is asked for."}
-    shape = {"type": "string"} if one.media.startswith("text/") else found.get(one.name, {"type": "object"})
+    shape = _EVENT if one.media == "text/event-stream" else found.get(one.name, {"type": "object"})
     told["content"] = {one.media: {"schema": shape}}
     return {
         "operationId": one.name,

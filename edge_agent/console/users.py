@@ -89,7 +89,24 @@ def set_password(file: Path, name: str, password: str, role: Role) -> None:
         os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
         owner = file.parent.stat()
         os.chown(file, owner.st_uid, owner.st_gid)  # the service's, also where root sets it
-    replace_file(file, json.dumps({"users": {known: asdict(user) for known, user in users.items()}}))
+    _write(file, users)
+
+
+def remove(file: Path, name: str) -> None:
+    """Keep someone out from now on.
+
+    Raises:
+        LookupError: nobody has this name.
+        UsersError, OSError: the file cannot be used.
+    """
+    users = dict(read(file))
+    if users.pop(name, None) is None:
+        raise LookupError(f"{name} has no login; there are: {', '.join(users) or 'none'}")
+    _write(file, users)
+
+
+def _write(file: Path, users: Mapping[str, User]) -> None:
+    replace_file(file, json.dumps({"users": {name: asdict(user) for name, user in users.items()}}))
 
 
 def verify(users: Mapping[str, User], name: str, password: str) -> bool:

@@ -108,6 +108,7 @@ async def test_each_answer_is_all_that_the_document_says_and_no_more(tmp_path: P
             unknown = await browser.get(f"{at}?colour=red")
             assert (unknown.status, "colour" in unknown.json["error"]) == (400, True)
             assert (await stranger.get(at)).status == 401
+        assert "event: over" in (await browser.get("/api/live")).text, "its time is over"
         for path in ("/api/device/water/past", "/api/live?device=water", "/api/device/water", "/api/"):
             assert "/api/status names" in (await browser.get(path)).json["error"], path
         twice = await browser.get("/api/device/air/past?length=1h&length=1h")

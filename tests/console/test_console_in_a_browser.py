@@ -25,6 +25,8 @@ SOON_MS = 30_000
 QUICK = """\
 from edge_agent.collect import device, schedule
 device._LATE_AT_LEAST_MS, device._OFFLINE_AT_LEAST_MS, schedule._LONGEST_PAUSE = 2000, 4000, 0.5
+from edge_agent.console import live
+live._LONGEST_S = 2.0  # so that pages ask anew all the time
 """
 
 

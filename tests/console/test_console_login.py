@@ -104,6 +104,13 @@ async def test_a_password_is_changed_by_who_knows_the_old_one(tmp_path: Path) ->
         assert [await logged_in(one) for one in (mine, other, li)] == [True, False, True]
         users.set_password(file, "li", "another one of li", "viewer")  # as the command line does
         assert [await logged_in(one) for one in (mine, li)] == [True, False]
+        users.set_password(file, "li", PASSWORD, "viewer")
+        await li.log_in(PASSWORD, "li")
+        assert await logged_in(li)
+        users.remove(file, "li")
+        assert not await logged_in(li)
+        with pytest.raises(LookupError, match="li has no login; there are: admin"):
+            users.remove(file, "li")
         page = await mine.get("/password")
         wrong = [
             (await mine.post("/password", fields | {"csrf": page.csrf, "old": f"guess {number}"})).status

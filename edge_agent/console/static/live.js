@@ -26,18 +26,22 @@ function put(id, html) {
   if (focused) fresh.querySelector(`[href="${CSS.escape(focused)}"]`)?.focus();
 }
 
-const source = new EventSource(`/api/live${document.body.dataset.live ?? ""}`);
-source.addEventListener("message", (event) => {
-  lost.hidden = true;
-  for (const [id, html] of Object.entries(JSON.parse(event.data))) put(id, html);
-  document.dispatchEvent(new Event("fresh"));
-});
-source.addEventListener("error", () => { lost.hidden = false; });
-source.addEventListener("open", () => { lost.hidden = true; });
-source.addEventListener("again", () => location.reload()); // devices came or went
-source.addEventListener("out", () => { location.href = "/login"; });
+function listen() {
+  const source = new EventSource(`/api/live${document.body.dataset.live ?? ""}`);
+  source.addEventListener("message", (event) => {
+    lost.hidden = true;
+    for (const [id, html] of Object.entries(JSON.parse(event.data))) put(id, html);
+    document.dispatchEvent(new Event("fresh"));
+  });
+  source.addEventListener("error", () => { lost.hidden = false; });
+  source.addEventListener("open", () => { lost.hidden = true; });
+  source.addEventListener("again", () => location.reload()); // devices came or went
+  source.addEventListener("over", () => { source.close(); listen(); });
+  source.addEventListener("out", () => { location.href = "/login"; });
+}
 
 since(document);
+listen();
 setInterval(() => {
   const now = performance.now() / 1000;
   for (const time of document.querySelectorAll("time[data-from]")) {
