@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,10 +43,11 @@ def read(config: Path) -> Standing:
     found: written.Written | None = None
     try:
         text = console_file.read(config)
-        found = read_files(config, os.environ)
-        console_file.judged_with(config, text)
+        found = console_file.judged_with(config, text).written
     except SettingsError as error:
         problems = error.problems
+        with suppress(SettingsError):  # they can be read, and do not fit together
+            found = read_files(config, os.environ)
     mark = console_file.mark(text)
     if problems and not console_file.may_be_shown(text):
         return Standing(file, "", mark, problems=problems)

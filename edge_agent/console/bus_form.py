@@ -66,11 +66,10 @@ class BusForm:
         new, table = id_ or told.get("id", "").strip(), now.says("bus", id_)
         put(table, [field for field in fields if field.name != "id"])
         text = now.with_one("bus", new, table, told.get("base", ""))
-        if told.get("apply") != "yes":
+        problems = [taken("bus", new, "id")] if not id_ and now.place("bus", new) is not None else []
+        if told.get("apply") != "yes" or problems:
             said = await self._change.judge(request, session, text)
-            problems = list(said["problems"])
-            if not id_ and now.place("bus", new) is not None:
-                problems.insert(0, taken("bus", new, "id"))
+            problems += said["problems"]
             if problems and not said["outdated"]:
                 fields, others = blamed(fields, problems, dotted(("bus", new)))
                 return self._form(request, session, now, fields, told, others)

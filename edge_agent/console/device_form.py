@@ -103,15 +103,16 @@ class DeviceForm:
         fields = given(await _fields(driver, now), told)
         new = id_ or told.get("id", "").strip()
         text = _with_device(now, new, driver, fields, (table, told.get("base", "")))
-        if told.get("apply") == "yes":
+        bus = next(field.value for field in fields if field.name == "bus.id")
+        problems = []
+        if not id_ and now.place("device", new) is not None:
+            problems.append(taken("device", new, "id"))
+        if told.get("bus") == NEW_BUS and now.place("bus", bus) is not None:
+            problems.append(taken("bus", bus, "id"))
+        if told.get("apply") == "yes" and not problems:
             return await self._change.configure(request, session, text)
         said = await self._change.judge(request, session, text)
-        problems = list(said["problems"])
-        bus = next(field.value for field in fields if field.name == "bus.id")
-        if not id_ and now.place("device", new) is not None:
-            problems.insert(0, taken("device", new, "id"))
-        if told.get("bus") == NEW_BUS and now.place("bus", bus) is not None:
-            problems.insert(0, taken("bus", bus, "id"))
+        problems += said["problems"]
         if said["outdated"] or not problems:
             return await self._change.configure(request, session, text)
         if told.get("bus") == NEW_BUS:  # its fields are here, too

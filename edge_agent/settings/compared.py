@@ -14,14 +14,15 @@ def side_by_side(before: str, after: str, loaded: Loaded) -> tuple[str, str]:
     ``loaded`` is what the files say. What holds a secret in clear is left out of both.
     """
     was, will = tables(before), tables(after)
-    for place in dict.fromkeys((*was, *will)):
-        if is_one(was.get(place)) == is_one(will.get(place)):
+    for place in sorted(was.keys() ^ will.keys()):
+        one = was[place] if place in was else will[place]
+        if not is_one(one):
             continue
         other = loaded.written.taken_over.get(place)
         table = other.table if other else loaded.written.raw.get(place[0], {}).get(place[1])
         if not isinstance(table, Mapping) or holds_secret(table):
             continue
-        mark = {REPLACES: (was.get(place) or will[place])[REPLACES]}
+        mark = {REPLACES: one[REPLACES]}
         if place in will:
             before = with_table(before, place, {**mark, **table})
         else:

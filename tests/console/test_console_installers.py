@@ -1,6 +1,7 @@
 """What an installer wrote is edited, left out and had back; what is changed by hand is never lost unseen."""
 
 import asyncio
+import json
 import tomllib
 from pathlib import Path
 
@@ -22,6 +23,12 @@ async def test_the_installers_device_is_edited_removed_and_as_it_was(tmp_path: P
         assert "+driver" not in said(answer), "only what differs is shown"
         answer = await confirmed(browser, "/change/device/air", answer, {})
         assert "device air changed" in said(answer)
+        (noted,) = [
+            line
+            for line in (tmp_path / "console.audit").read_text().splitlines()
+            if "/change/device/air" in line
+        ]
+        assert json.loads(noted)["who"] == "admin"
         assert tomllib.loads(own.read_text())["device"]["air"]["labels"] == {"tenant": "b"}
         assert file.read_text() == before
         async with asyncio.timeout(20):
@@ -135,9 +142,11 @@ async def test_a_taken_id_is_told(tmp_path: Path) -> None:
         again = form(
             page, driver="modbus", id="air", bus="cabinet", settings__address="8", settings__profile="xy_md02"
         )
-        assert "another one has this id" in said(await browser.post("/change/device", again))
+        for how in ({}, {"apply": "yes"}):
+            assert "another one has this id" in said(await browser.post("/change/device", again | how))
         again |= {"id": "fresh", "bus": "+", "bus.id": "cabinet", "bus.port": "/dev/ttyS9"}
-        assert "another one has this id" in said(await browser.post("/change/device", again))
+        for how in ({}, {"apply": "yes"}):
+            assert "another one has this id" in said(await browser.post("/change/device", again | how))
         assert not (tmp_path / "conf.d").exists()
 
 
