@@ -1,4 +1,4 @@
-"""The shapes of what ``/api`` answers; docs/api/openapi.json is made of them."""
+"""The shapes of what ``/api`` answers; docs/api/openapi.json is made of them, and nothing else loads them."""
 
 from collections.abc import Mapping
 from typing import Any, get_type_hints
@@ -73,5 +73,5 @@ def _status() -> type[BaseModel]:
     return create_model("Status", __doc__=Status.__doc__, **fields, wrong=(tuple[str, ...], ...))
 
 
-STATUS = _status()
-"""The snapshot of the agent with ``wrong``: one line for each thing that a person should look at."""
+ANSWERS: Mapping[str, type[BaseModel]] = {"status": _status(), "past": Past, "frames": Frames}
+"""Of each operation that answers with JSON of its own, by name."""

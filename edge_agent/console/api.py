@@ -14,7 +14,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from edge_agent.console import answers
 from edge_agent.console.sessions import Session
 from edge_agent.settings.fields import ID_PATTERN, Id
 
@@ -45,14 +44,13 @@ class LiveQuery(Query):
 class Operation:
     """One thing that a program may ask with GET. ``{id}`` in a path is a device.
 
-    ``answer`` is the shape of its JSON, or None where it is of another type or has none of ours. ``refuses``
-    says what else it may answer, beside what all do.
+    The shape of its JSON stands in ``answers`` under its name. ``refuses`` says what else it may answer,
+    beside what all do.
     """
 
     name: str
     path: str
     says: str
-    answer: type[BaseModel] | None
     query: type[Query] = Query
     media: str = "application/json"
     refuses: Mapping[int, str] = field(default_factory=dict)
@@ -65,13 +63,11 @@ OPERATIONS = (
         "status",
         "/api/status",
         "How the agent and its devices do now: what `edge-agent status --json` prints.",
-        answers.STATUS,
     ),
     Operation(
         "past",
         "/api/device/{id}/past",
         "What a device read, as lowest, highest and last value of up to 240 spans of time.",
-        answers.Past,
         query=PastQuery,
         refuses=_NO_DEVICE | {503: "The outbox cannot be read now; `error` says why."},
     ),
@@ -79,7 +75,6 @@ OPERATIONS = (
         "frames",
         "/api/device/{id}/frames",
         "What passed between a device and its bus lately, in hex, and what it means. For operators.",
-        answers.Frames,
         refuses=_NO_DEVICE
         | {403: "For operators only.", 503: "The agent is about to start or to stop; `error` says so."},
     ),
@@ -90,12 +85,11 @@ OPERATIONS = (
         "element that it takes the place of, at most one a second. The last event says why it ends: `out`, "
         "the session has ended; `again`, the page is to be loaded anew, as devices came or went; `over`, an "
         "hour has passed: ask anew. Who does not read is dropped.",
-        None,
         query=LiveQuery,
         media="text/event-stream",
         refuses=_NO_DEVICE | {503: "Too many pages are open."},
     ),
-    Operation("openapi", "/api/openapi.json", "This document.", None),
+    Operation("openapi", "/api/openapi.json", "This document."),
 )
 
 

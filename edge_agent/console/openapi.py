@@ -5,10 +5,10 @@ import re
 import sys
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
-from edge_agent.console.answers import Refused
+from edge_agent.console.answers import ANSWERS, Refused
 from edge_agent.console.api import OPERATIONS, Operation
 from edge_agent.settings.fields import ID_PATTERN
 
@@ -45,7 +45,7 @@ class _Told(GenerateJsonSchema):
 
 def document() -> dict[str, Any]:
     """Return the document."""
-    shapes = {one.name: one.answer for one in OPERATIONS if one.answer is not None} | {"refused": Refused}
+    shapes: dict[str, type[BaseModel]] = {**ANSWERS, "refused": Refused}
     references, shared = TypeAdapter.json_schemas(
         [(name, "serialization", TypeAdapter(shape)) for name, shape in shapes.items()],
         ref_template=_REF,

@@ -12,6 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from edge_agent.console import openapi, users
+from edge_agent.console.answers import ANSWERS
 from edge_agent.console.api import OPERATIONS
 from tests.console.browser import Browser
 from tests.console.rig import PASSWORD, console, runs
@@ -142,6 +143,7 @@ def test_the_page_about_it_names_each_path() -> None:
 
 def test_all_of_it_is_in_the_document() -> None:
     """A path of /api that is no operation would be asked for without its limits."""
+    assert set(ANSWERS) <= {one.name for one in OPERATIONS}
     own = re.compile(r"""Route\(\s*f?["']/api""")
     modules = sorted((ROOT / "edge_agent" / "console").glob("*.py"))
     assert [file.name for file in modules if own.search(file.read_text("utf-8"))] == []
