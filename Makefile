@@ -25,10 +25,11 @@ check: $(VENV)/.dev ## Lint, format, types and the house rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest tests/house
+	$(BIN)/pytest -n 2 --dist loadgroup tests/house
 
+# Three at once on two cores: tests wait more than they work.
 test: needs $(VENV)/.dev ## Run the whole suite, after installing what it needs (as root)
-	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
+	$(BIN)/pytest -n 3 --dist loadgroup $(ARGS)
 
 .PHONY: needs
 needs:
