@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Generator
 from typing import TypeVar
 
+import hypothesis
 import pytest
 
 os.environ["LANGUAGE"] = "en"  # tests look for English, whatever the language of who runs them
@@ -17,6 +18,11 @@ os.environ["LANGUAGE"] = "en"  # tests look for English, whatever the language o
 from tests.bluez import bluez, private_bus, sensor
 
 __all__ = ["bluez", "private_bus", "sensor"]  # fixtures of several rooms
+
+hypothesis.settings.register_profile(  # how fast this machine is says nothing about what is tested
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 _APART = {
     "soak": "a long form",
