@@ -9,10 +9,12 @@ from edge_agent.kept import EVENT_META, Stream
 from edge_agent.outbox import ledger
 from edge_agent.outbox.delivery import Delivery
 from edge_agent.outbox.ledger import Entry, Fixed, Made
+from edge_agent.outbox.rows import Marks
+from edge_agent.outbox.seal import seal
 from edge_agent.outbox.share import Part
 from edge_agent.outbox.stages import Care, Stage, stages
 from edge_agent.outbox.store import Store
-from edge_agent.outbox.transactions import bytes_held, first_id, transaction
+from edge_agent.outbox.transactions import bytes_held, first_id, mark_given, transaction
 
 log = logging.getLogger(__name__)
 
@@ -167,7 +169,10 @@ class Capacity:
         """Write what is to be given up; once more, as it is, where the outcome was not heard."""
         if (unsure := self._unsure) is None:
             return 0
-        made = await self._db.run(_write, unsure, fixed(deliveries))
+        given = Marks(0, {}, {}, {}, 0, 0)
+        for delivery in deliveries:  # acknowledgements come all the time: the file must know of these rows'
+            delivery.mark(given)
+        made = await self._db.run(_write, unsure, given, fixed(deliveries))
         self._unsure = None
         for declared, uplinks in made:
             for delivery in deliveries:
@@ -229,8 +234,12 @@ def _going(stage: Stage, found: Found) -> tuple[str, list[int]]:
     return f"id BETWEEN ? AND ? AND {which}", ends
 
 
-def _write(db: sqlite3.Connection, unsure: _Unsure, now: Fixed) -> list[Made]:
-    """Write the ledger and delete the rows, in one transaction. Written twice, it is done once."""
+def _write(db: sqlite3.Connection, unsure: _Unsure, given: Marks, now: Fixed) -> list[Made]:
+    """Write the ledger and delete the rows, in one transaction. Written twice, it is done once.
+
+    ``given``: what the uplinks have by now. Without it a row that one has just acknowledged, and that goes,
+    would be owed after a crash, and look like damage.
+    """
     where, arguments = _going(unsure.stage, unsure.found)
     with transaction(db):
         if db.execute(f"SELECT 1 FROM log WHERE {where} LIMIT 1", arguments).fetchone() is None:  # noqa: S608 - no input in it
@@ -242,4 +251,6 @@ def _write(db: sqlite3.Connection, unsure: _Unsure, now: Fixed) -> list[Made]:
         ]
         db.execute(f"DELETE FROM log WHERE {where}", arguments)  # noqa: S608 - no input in it
         ledger.count(db, unsure.gone, kept=True)
+        mark_given(db, given)
+        seal(db)
     return made

@@ -150,10 +150,16 @@ def _mark(db: sqlite3.Connection, marks: Marks) -> None:
         db.execute("UPDATE stream SET next_seq = ? WHERE id = ?", (next_seq, stream))
     db.execute("UPDATE outbox SET next_id = ?, upto = ?", (marks.next_id, marks.next_id - 1))
     for uplink, scan_from in marks.scan_from.items():
-        counted = marks.acknowledged[uplink]
-        db.execute(
-            "UPDATE uplink SET scan_from = ?, acknowledged = ? WHERE id = ?", (scan_from, counted, uplink)
-        )
+        db.execute("UPDATE uplink SET scan_from = ? WHERE id = ?", (scan_from, uplink))
+    mark_given(db, marks)
+    ran_to(db, marks.boot, marks.ran_ms)
+    seal(db)
+
+
+def mark_given(db: sqlite3.Connection, marks: Marks) -> None:
+    """Write what the uplinks were given, before rows go on the strength of that. The caller seals."""
+    for uplink, counted in marks.acknowledged.items():
+        db.execute("UPDATE uplink SET acknowledged = ? WHERE id = ?", (counted, uplink))
     for of, written in marks.delivery.items():
         db.execute(
             "INSERT OR REPLACE INTO delivery (uplink, stream, settled, beyond, given_up)"
@@ -165,8 +171,6 @@ def _mark(db: sqlite3.Connection, marks: Marks) -> None:
         db.executemany(
             "INSERT INTO again (uplink, from_id, to_id) VALUES (?, ?, ?)", [(uplink, *run) for run in runs]
         )
-    ran_to(db, marks.boot, marks.ran_ms)
-    seal(db)
 
 
 def ran_to(db: sqlite3.Connection, boot: int, mono_ms: int) -> None:

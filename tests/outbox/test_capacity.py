@@ -304,3 +304,34 @@ async def test_an_event_that_nobody_takes_costs_no_reading(path: Path, then: str
     rows = ask(path, "SELECT count(*), sum(meta = 0), min(id) FROM log")
     assert rows == [(rows[0][0], 1, 1)]
     assert rows[0][0] < _MANY
+
+
+async def test_what_is_acknowledged_while_room_is_made_is_known_after_a_crash(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its rows go undeclared. A file that did not know why would look damaged."""
+    clock = FakeClock()
+    async with opened(path, clock, kept_by=policy(max_size=_CAP)) as outbox:
+        city, look = outbox.deliveries["city"], capacity._look
+        left: list[Path] = []
+
+        async def acknowledged(work: Any, *arguments: Any) -> Any:
+            if work is look:
+                city.settle(1, 1, 1_000)
+            found = await run(work, *arguments)
+            if work is capacity._write and not left:
+                left.append(crash(path, tmp_path / "crash"))
+            return found
+
+        run = outbox._db.run
+        monkeypatch.setattr(outbox._db, "run", acknowledged)
+        while not left:
+            outbox.keep(reading("d1", 1))
+            assert outbox.last_seq("d1") < _MANY
+            if not outbox.waiting % 500:
+                assert await outbox.flush()
+    async with opened(left[0], clock, kept_by=policy(max_size=_CAP)) as outbox:
+        city = outbox.deliveries["city"]
+        assert ask(left[0], "SELECT min(seq) > 1 FROM log WHERE stream = 1") == [(1,)]
+        assert (city.settled(1), city.acknowledged) == (1_000, 1_000)
+        assert city.backlog == len(await owed(city)) > 0
