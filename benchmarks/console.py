@@ -24,7 +24,6 @@ from urllib.parse import urlencode
 import orjson
 
 from benchmarks import broker, gateway, measure
-from benchmarks.idle import set_by_systemd
 from edge_agent.agent import Agent
 from edge_agent.console import run as console
 from edge_agent.console import users
@@ -192,7 +191,7 @@ async def log_in(port: int) -> str:
 
 
 def main() -> None:
-    os.environ.update(set_by_systemd())
+    os.environ.update(measure.set_by_systemd())
     table = measure.Table(
         "overviews open", "ms CPU/s", "of it for pages", "floor", "longest turn, ms CPU", "kB/s to each",
         "first page, ms", "a page, ms", "its kB", "longest turn for one", "RSS, MB",

@@ -27,7 +27,6 @@ _PROGRAM = str(Path(sys.executable).with_name("edge-agent"))
 _WARM_S, _MEASURE_S, _DEMOS = 10, 60, 3
 _WATCHDOG_S = 60
 _STOP_WITHIN_S = 30
-_VARIABLE = re.compile(r"^Environment=(\w+)=(\S+)$", re.MULTILINE)
 _IMPORTED = re.compile(r"import time:\s+(\d+) \|\s+\d+ \| +(\S+)")
 _GROUPS = (
     "edge_agent",
@@ -60,12 +59,6 @@ def used(pid: int) -> Used:
     return Used(ticks / os.sysconf("SC_CLK_TCK"), switches)
 
 
-def set_by_systemd() -> dict[str, str]:
-    """Return the variables that the service is started with."""
-    unit = (Path(__file__).parents[1] / "systemd" / "edge-agent.service").read_text("utf-8")
-    return dict(_VARIABLE.findall(unit))
-
-
 @asynccontextmanager
 async def served(
     directory: Path, *, alone: bool, table: str = "", watched: bool = False
@@ -88,7 +81,7 @@ async def served(
         if table:
             with file.open("a", encoding="utf-8") as more:
                 more.write(f'\n[{table}]\nlisten = "127.0.0.1:{free_port(0)}"\n')
-        variables = set_by_systemd() | {
+        variables = measure.set_by_systemd() | {
             "CREDENTIALS_DIRECTORY": str(config.secrets_folder(directory)),
             "EDGE_AGENT_SOCKET": str(directory / "control.sock"),
         }

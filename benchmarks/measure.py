@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ FOLDER = os.environ.get("BENCH_DIR")
 
 Told = dict[str, Any]
 
+_VARIABLE = re.compile(r"^Environment=(\w+)=(\S+)$", re.MULTILINE)
 _MOST_TRIES = 3
 _BUSY = 1.0  # processes that ran in the last minute, on average, beside what is measured
 _WITHIN_S = 120
@@ -54,6 +56,12 @@ def best(module: str, *arguments: object, by: Callable[[Told], float]) -> Told:
         if tries == _MOST_TRIES or os.getloadavg()[0] < _BUSY:
             return max(found, key=by)
     raise AssertionError
+
+
+def set_by_systemd() -> dict[str, str]:
+    """Return the variables that the service is started with."""
+    unit = (Path(__file__).parents[1] / "systemd" / "edge-agent.service").read_text("utf-8")
+    return dict(_VARIABLE.findall(unit))
 
 
 def rss(pid: int | str = "self", kind: str = "VmRSS") -> float:
