@@ -23,9 +23,7 @@ class _Snapshot:
     def collect(self) -> Iterator[Metric]:
         """Yield all families."""
         yield from _agent(self._status)
-        if (
-            self._status.epoch
-        ):  # before that nobody knows what was counted: 0 would be a counter that began anew
+        if self._status.epoch:  # before it is known, 0 would be a counter that began anew
             yield from _counts(self._status)
             yield from _devices(self._status.devices)
             yield from _uplinks(self._status.uplinks)
