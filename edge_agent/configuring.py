@@ -73,7 +73,7 @@ class Configuring:
         told, before, was = Configured(), "", None
         try:
             before = console_file.read(self._config)
-            if console_file.mark(before) != made_from:
+            if console_file.mark(before) != made_from and before != text:  # else it was asked for twice
                 return before, self._outdated()
             was = self._loaded(before)
             told = Configured(_shown(before, text, was), console_file.words(before, text))

@@ -67,7 +67,7 @@ class BusForm:
         put(table, [field for field in fields if field.name != "id"])
         text = now.with_one("bus", new, table, told.get("base", ""))
         problems = [taken("bus", new, "id")] if not id_ and now.place("bus", new) is not None else []
-        if told.get("apply") != "yes" or problems:
+        if told.get("apply") != "yes" or (problems and text != now.text):  # the same text: pressed twice
             said = await self._change.judge(request, session, text)
             problems += said["problems"]
             if problems and not said["outdated"]:

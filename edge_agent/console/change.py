@@ -63,8 +63,8 @@ class Change:
     async def remove(self, request: Request, session: Session) -> Response:
         """Remove a bus or a device; one of another file is left out from now on."""
         now, kind, id_ = await self._named(request)
-        if now.place(kind, id_) is None:
-            raise HTTPException(404)
+        if now.place(kind, id_) is None and (await read_form(request)).get("apply") != "yes":
+            raise HTTPException(404)  # when it is applied, the button may have been pressed twice
         return await self.configure(request, session, now.without(kind, id_))
 
     async def restore(self, request: Request, session: Session) -> Response:
@@ -107,7 +107,8 @@ class Change:
             verb, {**args, "made_from": told.get("mark", ""), "by": session.user, "apply": apply}
         )
         if apply and not said["problems"]:
-            return RedirectResponse(f"/change?done={said['number']}", 303)
+            number = said["number"] or await self._last()  # nothing was left to do: the last one did it
+            return RedirectResponse(f"/change?done={number}", 303)
         fields = {key: value for key, value in told.items() if key not in _OWN_FIELDS}
         mark = told.get("mark", "")
         if said["outdated"]:  # made once more from what is there now, if somebody wants that
@@ -124,6 +125,10 @@ class Change:
             mark=mark,
             fields=fields,
         )
+
+    async def _last(self) -> int:
+        changes = (await known(self.ask)).changes
+        return int(changes[0]["number"]) if changes else 0
 
 
 def _number(text: str) -> int:

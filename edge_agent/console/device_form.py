@@ -109,7 +109,7 @@ class DeviceForm:
             problems.append(taken("device", new, "id"))
         if told.get("bus") == NEW_BUS and now.place("bus", bus) is not None:
             problems.append(taken("bus", bus, "id"))
-        if told.get("apply") == "yes" and not problems:
+        if told.get("apply") == "yes" and (not problems or text == now.text):  # the latter: pressed twice
             return await self._change.configure(request, session, text)
         said = await self._change.judge(request, session, text)
         problems += said["problems"]

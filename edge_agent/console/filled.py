@@ -14,6 +14,8 @@ from edge_agent.onsite import toml_text
 
 _TRUE_FALSE = {"true": True, "yes": True, "false": False, "no": False}
 _MOST_ROWS = 100
+_DEEPEST = 20
+_EXACT = 2.0**53  # below it, each whole number is a float, too
 
 
 def filled(fields: Iterable[Field], table: Mapping[str, Any]) -> list[Field]:
@@ -104,9 +106,18 @@ def _number(text: str) -> int | float | str:
 
 def _table(text: str) -> dict[str, Any] | str:
     try:
-        return tomllib.loads(text.replace("\r\n", "\n"))
-    except ValueError:
+        found = tomllib.loads(text.replace("\r\n", "\n"))
+    except (ValueError, RecursionError):  # the latter: thousands of brackets
         return text
+    return found if _is_plain(found, _DEEPEST) else text
+
+
+def _is_plain(value: Any, within: int) -> bool:
+    """Say whether a value is of numbers, texts, and lists and tables that are not too deep in each other."""
+    if isinstance(value, dict | list):
+        inner = value.values() if isinstance(value, dict) else value
+        return within > 0 and all(_is_plain(one, within - 1) for one in inner)
+    return isinstance(value, str | int | float)
 
 
 def _written(value: Any, kind: Kind = "text") -> str:  # noqa: PLR0911 - one for each shape
@@ -125,7 +136,9 @@ def _written(value: Any, kind: Kind = "text") -> str:  # noqa: PLR0911 - one for
             return "\n".join("\t".join(map(_written, point)) for point in value if isinstance(point, list))
         case list() | tuple():
             return ", ".join(map(str, value))
-    return f"{value:g}" if isinstance(value, float) and value == int(value) else str(value)
+        case float() if value.is_integer() and abs(value) < _EXACT:
+            return str(int(value))
+    return str(value)
 
 
 def _bound(value: Any) -> str:

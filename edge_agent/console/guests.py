@@ -75,7 +75,11 @@ def _one_of_most(crowd: list[Guest]) -> Guest:
 
 
 class Pace:
-    """So many at once, then one in each so many seconds. ``now`` is a monotonic time in seconds."""
+    """So many at once, then one in each so many seconds. ``now`` is a monotonic time in seconds.
+
+    No more are waited for than may be connected: a crowd that asks and hangs up would make all who come
+    later wait for hours, and each of its requests would be kept as long.
+    """
 
     def __init__(self, now: Callable[[], float], at_once: int, each_s: float) -> None:
         self._now, self._ahead, self._each = now, at_once * each_s, each_s
@@ -84,5 +88,6 @@ class Pace:
     def wait(self) -> float:
         """Return for how many seconds the next one is to wait."""
         now = self._now()
-        self._next = max(self._next, now - self._ahead) + self._each
+        due = max(self._next, now - self._ahead) + self._each
+        self._next = min(due, now + _MOST * self._each)
         return max(0.0, self._next - now)

@@ -10,8 +10,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match, Route
 
+from edge_agent.console.form import read_form
 from edge_agent.console.login import Door
 from edge_agent.console.page import Pages
+from edge_agent.console.sessions import Session
 from edge_agent.control.wire import RefusedError
 
 log = logging.getLogger(__name__)
@@ -41,11 +43,29 @@ class Refusals:
         return self._answer(request, error.status_code, error.detail, headers)
 
     async def _by_agent(self, request: Request, error: RefusedError) -> Response:
+        session = self._door.session(request)
+        if session is not None and await self.keeps(request):
+            return await self.kept(request, session, str(error))
         return self._answer(request, HTTPStatus.CONFLICT, str(error), {})
 
     async def _bug(self, request: Request, error: Exception) -> Response:
         log.error("console: %s failed", request.url.path, exc_info=error)
         return self._answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, "", {})
+
+    async def keeps(self, request: Request) -> bool:
+        """Say whether it is a form of the configuration, into which somebody may have written a lot."""
+        form = request.method == "POST" and request.url.path.startswith("/change/")
+        return form and bool(await read_form(request))
+
+    async def kept(self, request: Request, session: Session | None, why: str = "") -> Response:
+        """Show that a form was not taken, and keep what is in it, to be sent once more.
+
+        ``why``: the agent refused it; else its page is from before the last login, or nobody is logged in.
+        """
+        told = await read_form(request)
+        fields = {key: one for key, one in told.items() if key not in {"csrf", "apply"}}
+        code = HTTPStatus.CONFLICT if why else HTTPStatus.FORBIDDEN
+        return self._pages.answer(request, "kept.html", code, session=session, fields=fields, why=why)
 
     def _answer(self, request: Request, code: int, why: str, headers: Mapping[str, str]) -> Response:
         if request.url.path.startswith("/api/"):

@@ -24,6 +24,7 @@ from edge_agent.onsite.toml_text import id_of
 
 _MOST_VALUES = 8
 _LAST = 247
+_LONGEST_NUMBER = 9  # digits
 _USUAL_S, _LONGEST_S = 30, 300
 _ADDRESS_END = 5  # of "A4:C1:38:00:11:22", which is on many labels
 
@@ -109,18 +110,17 @@ class Scans:
             return RedirectResponse("/change/scan", 303)
         if told.get("kind") == "ble":
             scan = _Scan(told.get("adapter", "").strip(), air=True, told=told)
-            seconds = told.get("seconds", "").strip()
-            scan.seconds = min(int(seconds), _LONGEST_S) if seconds.isdecimal() and int(seconds) else _USUAL_S
+            scan.seconds = min(_whole(told.get("seconds", "")), _LONGEST_S) or _USUAL_S
             verb, args = "scan_ble", dict[str, Any](adapter=scan.where, seconds=int(scan.seconds))
         else:
             scan = _Scan(told.get("port", "").strip(), air=False, told=told)
-            first, last = (told.get(key, "").strip() for key in ("first", "last"))
-            if not (first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last) <= _LAST):
+            first, last = (_whole(told.get(key, "")) for key in ("first", "last"))
+            if not 1 <= first <= last <= _LAST:
                 return await self._page(request, session, "addresses")
             speeds = [part.strip() for part in told.get("speeds", "").split(",") if part.strip()]
             verb = "scan"
             args = {"port": scan.where, "speeds": speeds, "by": session.user}
-            args["addresses"] = list(range(int(first), int(last) + 1))
+            args["addresses"] = list(range(first, last + 1))
         if not scan.where:
             raise HTTPException(400)
         scan.task = asyncio.create_task(self._run(scan, verb, args), name="console.scan")
@@ -144,6 +144,12 @@ class Scans:
             scan.wrong = str(error)
         else:
             scan.found, scan.notes = said["found"], said.get("notes", ())
+
+
+def _whole(text: str) -> int:
+    """Return the number that somebody wrote; 0 where it is none, or none that a form asks for."""
+    text = text.strip()
+    return int(text) if text.isdecimal() and len(text) <= _LONGEST_NUMBER else 0
 
 
 def _find(scan: _Scan, one: Mapping[str, Any], now: Known) -> Find:

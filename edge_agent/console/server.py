@@ -105,7 +105,8 @@ def _paced(app: App) -> App:
     async def paced(scope: Scope, receive: Receive, send: Send) -> None:
         guest: Guest = scope["state"]["guest"]
         await asyncio.sleep((users if guest.user else strangers).wait())
-        await app(scope, receive, send)
+        if guest.here:  # else nobody hears the answer
+            await app(scope, receive, send)
 
     return paced
 

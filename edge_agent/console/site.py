@@ -66,6 +66,7 @@ class _Site:
         self._pages = Pages()
         self._laying_out = asyncio.Lock()
         self._door = Door(users, self._pages, now, secure=settings.cert is not None)
+        self._refusals = Refusals(self._pages, self._door)
         self._live = Live(ask, self._pages)
         self._change = Change(self._pages, ask)
         self._device_form = DeviceForm(self._change, self._live)
@@ -99,7 +100,7 @@ class _Site:
         ]
         local = self._settings.is_local
         names = [Middleware(TrustedHostMiddleware, allowed_hosts=_LOCAL_NAMES)] if local else []
-        refused = Refusals(self._pages, self._door).all()
+        refused = self._refusals.all()
         return _WithHeaders(Starlette(routes=routes, middleware=names, exception_handlers=refused))
 
     def _of_programs(self) -> dict[str, Endpoint]:
@@ -159,12 +160,13 @@ class _Site:
         async def guarded(request: Request) -> Response:
             session = self._door.session(request)
             request.state.guest.user = session.user if session else ""
-            if session is None:
-                api = request.url.path.startswith("/api/")
-                return (
-                    JSONResponse({"error": "log in first"}, 401) if api else RedirectResponse("/login", 303)
-                )
-            return await endpoint(request, session)
+            if session is not None:
+                return await endpoint(request, session)
+            if request.url.path.startswith("/api/"):
+                return JSONResponse({"error": "log in first"}, 401)
+            if await self._refusals.keeps(request):
+                return await self._refusals.kept(request, None)
+            return RedirectResponse("/login", 303)
 
         return guarded
 
@@ -173,6 +175,8 @@ class _Site:
 
         async def own(request: Request, session: Session) -> Response:
             if (await read_form(request)).get("csrf", "") != session.csrf:
+                if await self._refusals.keeps(request):  # of a page from before the last login
+                    return await self._refusals.kept(request, session)
                 raise HTTPException(403)
             answer = await endpoint(request, session)
             done = answer.headers.get("location", "")

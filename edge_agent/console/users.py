@@ -84,11 +84,6 @@ def set_password(file: Path, name: str, password: str, role: Role) -> None:
     if not _NAME.fullmatch(name):
         raise ValueError(f"{name!r} is no name to log in with; write at most 32 letters, digits, and . _ -")
     users = {**read(file), name: User(_HASHER.hash(password), role)}
-    new = not file.exists()
-    if new:
-        os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        owner = file.parent.stat()
-        os.chown(file, owner.st_uid, owner.st_gid)  # the service's, also where root sets it
     _write(file, users)
 
 
@@ -106,7 +101,12 @@ def remove(file: Path, name: str) -> None:
 
 
 def _write(file: Path, users: Mapping[str, User]) -> None:
-    replace_file(file, json.dumps({"users": {name: asdict(user) for name, user in users.items()}}))
+    """Write the file anew; a first one is its folder's owner's, the service's, also where root writes it."""
+    new = not file.exists()
+    replace_file(file, json.dumps({"users": {name: asdict(user) for name, user in users.items()}}), 0o600)
+    if new:
+        owner = file.parent.stat()
+        os.chown(file, owner.st_uid, owner.st_gid)
 
 
 def verify(users: Mapping[str, User], name: str, password: str) -> bool:

@@ -108,6 +108,46 @@ async def test_a_second_operators_change_is_noticed(tmp_path: Path) -> None:
         assert (await browser.get("/change/history/x")).status == 404
 
 
+async def test_what_was_written_outlives_a_session_and_a_second_press(tmp_path: Path) -> None:
+    async with console(tmp_path) as browser:
+        await browser.log_in(PASSWORD)
+        page = await browser.get("/change/device?driver=modbus")
+        wanted = {"driver": "modbus", "id": "mine", "bus": "cabinet", "name": '"><script>x',
+                  "settings.address": "8", "settings.profile": "xy_md02"}  # fmt: skip
+        first = form(page) | wanted
+        await browser.post("/logout", {"csrf": page.csrf})
+        answer = await browser.post("/change/device", first | {"apply": "yes"})
+        assert answer.status == 403
+        assert "You are not logged in any more" in said(answer)
+        assert "<script>x" not in answer.text
+        kept = sent(answer)
+        assert wanted.items() <= kept.items()
+        assert "apply" not in kept
+        foreign = await browser.post("/change/device", kept, Origin="http://evil.example")
+        assert foreign.status == 403
+        assert "mine" not in foreign.text
+
+        await browser.log_in(PASSWORD)  # in another tab
+        answer = await browser.post("/change/device", kept)
+        assert answer.status == 403, "it is the person who says that it is to go on"
+        assert wanted.items() <= sent(answer).items()
+        answer = await browser.post("/change/device", sent(answer))
+        assert answer.status == 200
+        assert "+[device.mine]" in said(answer)
+
+        pressed = sent(answer) | {"apply": "yes"}
+        for _ in range(2):
+            answer = await browser.post("/change/device", pressed)
+            assert answer.at == "/change"
+            assert "device mine added" in said(answer)
+        gone = {"csrf": answer.csrf, "mark": mark_of(answer), "table": "device", "id": "mine"}
+        pressed = sent(await browser.post("/change/remove", gone)) | {"apply": "yes"}
+        for _ in range(2):
+            answer = await browser.post("/change/remove", pressed)
+            assert "device mine removed" in said(answer)
+        assert len(re.findall(r'href="/change/history/', (await browser.get("/change/history")).text)) == 2
+
+
 async def test_calibration_limits_and_alarms_of_a_channel(tmp_path: Path) -> None:
     own = tmp_path / "conf.d" / "50-console.toml"
     async with console(tmp_path) as browser:

@@ -165,3 +165,24 @@ def test_what_is_wrong_stands_beside_its_field(key: str, name: str) -> None:
 )
 def test_what_a_value_was_before_it_was_calibrated(value: object, calibrate: Any, raw: float | None) -> None:
     assert raw_of(value, calibrate) == (None if raw is None else pytest.approx(raw))
+
+
+@pytest.mark.parametrize("value", [1234567.0, 123456.75, 0.1, 1e20, -3.0, 0.0])
+def test_a_number_that_nobody_touches_stays_as_it_was(value: float) -> None:
+    fields = filled(
+        channel_fields(next(one for one in Quantity if one.kind == "counter"), {}),
+        {"calibrate": {"offset": value}},
+    )
+    table: dict[str, Any] = {}
+    put(table, fields)
+    assert table == {"calibrate": {"offset": value}}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a = " + "[" * 20_000, ".".join("a" * 3000) + " = 1", "a = 1979-05-27", "a = " + "[" * 90 + "]" * 90],
+)
+def test_a_table_that_no_file_should_have_stays_a_text(text: str) -> None:
+    table: dict[str, Any] = {}
+    put(table, given([Field("labels", "lines")], {"labels": text}))
+    assert table == {"labels": text}

@@ -72,6 +72,14 @@ async def test_where_all_are_logged_in_one_of_who_has_most_goes() -> None:
         assert all(each.here for each in one)
 
 
+def test_after_a_crowd_that_hung_up_nobody_waits_for_its_requests() -> None:
+    now = Now()
+    pace = Pace(now, 40, 0.05)
+    assert max(pace.wait() for _ in range(10_000)) < 2.1
+    now.at += 2.0
+    assert pace.wait() < 0.1
+
+
 async def test_places_of_those_who_went_are_free() -> None:
     async with entering() as (all_, came):
         for _ in range(16):

@@ -3,6 +3,7 @@
 import http.client
 import json
 import re
+import resource
 import socket
 from contextlib import closing
 from pathlib import Path
@@ -221,6 +222,21 @@ def test_a_code_is_good_for_one_time_within_an_hour() -> None:
 def test_what_is_no_password(tmp_path: Path, name: str, password: str) -> None:
     with pytest.raises(ValueError, match=r"password has|no name"):
         users.set_password(tmp_path / "console.json", name, password, "viewer")
+
+
+def test_a_first_password_that_the_disk_does_not_take_leaves_no_damaged_file(tmp_path: Path) -> None:
+    file = tmp_path / "console.json"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))  # as a disk on which nothing is free
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            users.set_password(file, "admin", PASSWORD, "operator")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
+    users.set_password(file, "admin", PASSWORD, "operator")
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert users.verify(users.read(file), "admin", PASSWORD)
 
 
 def test_a_damaged_file_lets_nobody_in(tmp_path: Path) -> None:
