@@ -48,8 +48,10 @@ class DeviceForm:
         )
 
     async def _choose(self, request: Request, session: Session) -> Response:
-        entries = await asyncio.to_thread(lambda: [entry for entry in registry.entries() if entry.driver])
-        return self._change.pages.answer(request, "change_driver.html", session=session, entries=entries)
+        kinds = await asyncio.to_thread(
+            lambda: [(entry, forms.models(entry.name)) for entry in registry.entries() if entry.driver]
+        )
+        return self._change.pages.answer(request, "change_driver.html", session=session, kinds=kinds)
 
     async def _form(  # noqa: PLR0913, PLR0917 - what the template shows
         self,

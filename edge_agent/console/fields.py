@@ -180,9 +180,10 @@ def settings_fields(name: str) -> Iterator[Field]:
     schema = driver.settings.model_json_schema()
     for key, facts in schema.get("properties", {}).items():
         field = _of_schema(f"settings.{key}", facts, schema.get("$defs", {}))
-        profiles = _profiles(name) if key == "profile" else ()
+        profiles = models(name) if key == "profile" else ()
         if profiles:
-            field = replace(field, kind="choice", choices=(("", ""), *profiles))
+            choices = (("", ""), *((profile, f"{title} ({profile})") for profile, title in profiles))
+            field = replace(field, kind="choice", choices=choices)
         told = driver.settings.model_fields.get(key)
         label = (told.title if told else None) or _LABELS.get(key) or key.replace("_", " ").capitalize()
         yield replace(field, label=label, required=key in schema.get("required", ()))
@@ -209,16 +210,18 @@ def _of_schema(name: str, facts: Mapping[str, Any], definitions: Mapping[str, An
         return replace(field, kind="choice", choices=YES_NO)
     kind = "secret" if inner.get("format") == "password" else _KINDS.get(inner.get("type", ""), "text")
     low, high = (next((inner[key] for key in keys if key in inner), None) for keys in _BOUNDS)
-    said = "" if low is None or high is None else f"{low:.9g} … {high:.9g}"
+    above = "> " if "exclusiveMinimum" in inner else ""
+    said = "" if low is None or high is None else f"{above}{low:.9g} … {high:.9g}"
     return replace(field, kind=kind, range=said)
 
 
 _KINDS: Mapping[str, Kind] = {"integer": "number", "number": "number", "array": "list", "object": "lines"}
 
 
-def _profiles(name: str) -> tuple[tuple[str, str], ...]:
+def models(name: str) -> tuple[tuple[str, str], ...]:
+    """Return the profiles of a driver, each with what people call its device; none for a driver without."""
     try:
-        return tuple((profile, f"{_title(name, profile)} ({profile})") for profile in find_profiles(name))
+        return tuple((profile, _title(name, profile)) for profile in find_profiles(name))
     except ProfileError:
         return ()
 

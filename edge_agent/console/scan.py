@@ -97,6 +97,7 @@ class Scans:
             422 if wrong else 200,
             session=session,
             scan=scan,
+            place=_place(scan, now) if scan else "",
             finds=sorted(finds, key=lambda find: bool(find.known)),
             ports=list(ports),
             told=scan.told if scan else {},
@@ -164,6 +165,11 @@ def _find(scan: _Scan, one: Mapping[str, Any], now: Known) -> Find:
         and _address(place.says.get("settings", {})) in addresses
     )
     return Find(" ".join(told), next(same, ""), tuple(_link(scan, one, fit, here) for fit in one["fits"]))
+
+
+def _place(scan: _Scan, now: Known) -> str:
+    """Return what people call the place of a scan: the bus there, or the port."""
+    return next((bus for bus, at in now.buses().items() if _is_at(at, scan)), scan.where)
 
 
 def _address(of: Mapping[str, Any]) -> str:

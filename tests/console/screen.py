@@ -81,4 +81,5 @@ async def findings(page: Page) -> list[str]:
 
 async def is_wider_than_its_window(page: Page) -> bool:
     """Say whether somebody must scroll sideways."""
+    await page.wait_for_load_state()  # before, the styles may be missing
     return bool(await page.evaluate("document.documentElement.scrollWidth > window.innerWidth"))
