@@ -19,6 +19,7 @@ from edge_agent.console.known import Known, known
 from edge_agent.console.live import Live
 from edge_agent.console.preview import channels_of, multiplied
 from edge_agent.console.sessions import Session
+from edge_agent.control.wire import RefusedError
 from edge_agent.registry import UnknownDriverError
 from edge_agent.settings import wording
 from edge_agent.settings.wording import dotted
@@ -134,7 +135,14 @@ def not_here(
     """Say why something cannot be edited on a page; None where it can.
 
     While the files cannot be used their text may not be known, and nothing is made from it.
+
+    Raises:
+        RefusedError: a form was sent while they cannot be used.
+        HTTPException: there is no such thing.
     """
+    if now.problems and request.method == "POST":  # what was written is kept until they can be used again
+        first = now.problems[0]
+        raise RefusedError(f"{first['file']}:{first['line']}: {first['wrong']}; {first['remedy']}")
     if now.problems:
         return RedirectResponse("/change", 303)
     place = now.place(*what)

@@ -135,6 +135,16 @@ async def test_what_was_written_outlives_a_session_and_a_second_press(tmp_path: 
         assert answer.status == 200
         assert "+[device.mine]" in said(answer)
 
+        own = tmp_path / "conf.d" / "50-console.toml"
+        own.parent.mkdir(exist_ok=True)
+        own.write_text("[device.x\n")  # by hand, with a mistake
+        answer = await browser.post("/change/device", sent(answer))
+        assert answer.status == 409
+        assert "50-console.toml:1" in said(answer)
+        own.unlink()
+        answer = await browser.post("/change/device", sent(answer))
+        assert "+[device.mine]" in said(answer)
+
         pressed = sent(answer) | {"apply": "yes"}
         for _ in range(2):
             answer = await browser.post("/change/device", pressed)
