@@ -63,6 +63,8 @@ class BusForm:
         if refused := not_here(self._change, request, session, now, ("bus", id_)):
             return refused
         fields = given(_fields(), told)
+        if told.get("again") == "yes":
+            return self._form(request, session, now, fields, told)
         new, table = id_ or told.get("id", "").strip(), now.says("bus", id_)
         put(table, [field for field in fields if field.name != "id"])
         text = now.with_one("bus", new, table, told.get("base", ""))

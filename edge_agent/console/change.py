@@ -15,7 +15,7 @@ from edge_agent.console.page import Pages
 from edge_agent.console.sessions import Session
 from edge_agent.settings.written import CONF_D
 
-_OWN_FIELDS = {"csrf", "apply", "mark"}
+_OWN_FIELDS = {"csrf", "apply", "again", "mark"}
 _MOST_CHANGES = 100
 _LONGEST_NUMBER = 9  # digits
 

@@ -81,6 +81,8 @@ class ChannelForm:
             return refused
         channel, before = _channel(request, now)
         fields = given(_fields(channel, before), told)
+        if told.get("again") == "yes":
+            return await self._form(request, session, now, channel, fields, told)
         name = told.get(_ALARM_ID, "").strip()
         table = _with_channel(now.says("device", id_), channel.name, fields, name)
         text = now.with_one("device", id_, table, told.get("base", ""))

@@ -104,6 +104,8 @@ class DeviceForm:
         table = now.says("device", id_)
         driver = str(table.get("driver", "")) or told.get("driver", "")
         fields = given(await _fields(driver, now), told)
+        if told.get("again") == "yes":
+            return await self._form(request, session, now, (id_, driver), fields, told)
         new = id_ or told.get("id", "").strip()
         text = _with_device(now, new, driver, fields, (table, told.get("base", "")))
         bus = next(field.value for field in fields if field.name == "bus.id")
@@ -118,15 +120,20 @@ class DeviceForm:
         problems += said["problems"]
         if said["outdated"] or not problems:
             return await self._change.configure(request, session, text)
-        if told.get("bus") == NEW_BUS:  # its fields are here, too
-            at = dotted(("bus", bus))
-            for problem in problems:
-                if problem["key"] == at and "is not an id" in problem["wrong"]:
-                    problem["key"] = f"{at}.id"
-                if problem["key"] == at or problem["key"].startswith(f"{at}."):
-                    problem["key"] = dotted(("device", new, "bus")) + problem["key"].removeprefix(at)
+        if told.get("bus") == NEW_BUS:
+            problems = [_of_form(problem, new, dotted(("bus", bus))) for problem in problems]
         fields, others = blamed(fields, problems, dotted(("device", new)))
         return await self._form(request, session, now, (id_, driver), fields, told, others)
+
+
+def _of_form(problem: Mapping[str, Any], device: str, bus: str) -> dict[str, Any]:
+    """Return a problem as the form has it, in which a new bus is a part of the device."""
+    key = str(problem["key"])
+    if key == bus and "is not an id" in problem["wrong"]:
+        key += ".id"
+    if key == bus or key.startswith(f"{bus}."):
+        key = dotted(("device", device, "bus")) + key.removeprefix(bus)
+    return {**problem, "key": key}
 
 
 def not_here(

@@ -63,7 +63,7 @@ class Refusals:
         ``why``: the agent refused it; else its page is from before the last login, or nobody is logged in.
         """
         told = await read_form(request)
-        fields = {key: one for key, one in told.items() if key not in {"csrf", "apply"}}
+        fields = {key: one for key, one in told.items() if key not in {"csrf", "apply", "again"}}
         code = HTTPStatus.CONFLICT if why else HTTPStatus.FORBIDDEN
         return self._pages.answer(request, "kept.html", code, session=session, fields=fields, why=why)
 

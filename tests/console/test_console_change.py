@@ -135,6 +135,12 @@ async def test_what_was_written_outlives_a_session_and_a_second_press(tmp_path: 
         assert answer.status == 200
         assert "+[device.mine]" in said(answer)
 
+        answer = await browser.post("/change/device", sent(answer) | {"again": "yes"})
+        assert answer.status == 200
+        assert wanted.items() <= sent(answer).items(), "a browser's own way back has forgotten it"
+        answer = await browser.post("/change/device", sent(answer))
+        assert "+[device.mine]" in said(answer)
+
         own = tmp_path / "conf.d" / "50-console.toml"
         own.parent.mkdir(exist_ok=True)
         own.write_text("[device.x\n")  # by hand, with a mistake
