@@ -1,5 +1,6 @@
 """An operator puts a wrong meter right, adds sensors and calibrates them, in a real browser."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -119,6 +120,7 @@ async def test_a_sensor_is_found_and_added_in_few_clicks(park: Park) -> None:
         found = page.locator('a[href*="profile=xy_md02&"]')
         await expect(found).to_be_visible(timeout=SOON_MS)
         await expect(page.locator("#scan")).to_contain_text("It is there already: meter")
+        await expect(page.locator("#scan")).to_contain_text(re.compile(r"cabinet: \d devices? found"))
         await hand.click(found)
         await expect(page.get_by_label("Address")).to_have_value("7")
         await hand.button("Show what would change")

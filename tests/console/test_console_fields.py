@@ -186,3 +186,9 @@ def test_a_table_that_no_file_should_have_stays_a_text(text: str) -> None:
     table: dict[str, Any] = {}
     put(table, given([Field("labels", "lines")], {"labels": text}))
     assert table == {"labels": text}
+
+
+def test_a_range_says_which_end_it_leaves_out() -> None:
+    ranges = {field.name: field.range for field in settings_fields("modbus")}
+    assert ranges["settings.ct_ratio"].startswith("> 0 … "), "no current comes from a ratio of 0"
+    assert ranges["settings.address"][0].isdigit()
