@@ -11,8 +11,8 @@ import orjson
 from paho.mqtt.client import Client, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edge_agent.kept import Row
 from edge_agent.outbox.outbox import MOST_PER_COMMIT
+from edge_agent.row import Row
 from edge_agent.uplink.window import MOST_MESSAGES
 
 _WAIT_S = 10.0

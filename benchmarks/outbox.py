@@ -17,10 +17,10 @@ import orjson
 
 from benchmarks import measure
 from edge_agent.clock import SystemClock
-from edge_agent.kept import Declared, Run
 from edge_agent.outbox.outbox import MOST_PER_COMMIT, Outbox
 from edge_agent.outbox.rows import Identity, Policy
 from edge_agent.reading import Reading
+from edge_agent.row import Declared, Run
 
 CHANNELS = ("voltage", "current", "power", "frequency", "energy_import")
 AT_ONCE = 2_000  # readings between two turns of the event loop

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks import broker, floor, gateway, measure
 from benchmarks.meter import samples
-from edge_agent.kept import Row
+from edge_agent.row import Row
 from edge_agent.uplink.protocol import Acknowledged
 
 UPLINKS = ("city", "park")

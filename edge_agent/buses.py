@@ -10,7 +10,7 @@ from edge_agent.bus.line import SerialLine
 from edge_agent.bus.mbap import registers_at
 from edge_agent.bus.ports import medium
 from edge_agent.bus.serial import BusError
-from edge_agent.bus.unasked import SerialStream
+from edge_agent.bus.talker import SerialStream
 from edge_agent.collect import radio_tasks, tasks
 from edge_agent.collect.asking import Asking
 from edge_agent.collect.device import Device

@@ -14,7 +14,6 @@ from edge_agent.collect.device import Device
 from edge_agent.difference import Difference, between
 from edge_agent.driver import Over
 from edge_agent.event import Event
-from edge_agent.kept import Moment
 from edge_agent.layout import Layout, Part, lay_out, nothing
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.rows import Policy
@@ -22,6 +21,7 @@ from edge_agent.outbox.store import DiskError
 from edge_agent.processing.plan import plan_for
 from edge_agent.profile import profile_note
 from edge_agent.registry import UnknownDriverError
+from edge_agent.row import Moment
 from edge_agent.settings.channels import kept
 from edge_agent.settings.model import Config
 from edge_agent.status import Availability, DeviceStatus, Status, UplinkStatus

@@ -6,19 +6,19 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from edge_agent.bus.busy import Busy
+from edge_agent.bus.device_line import DeviceLine
 from edge_agent.bus.echo import PastEcho
 from edge_agent.bus.framing import Framer
-from edge_agent.bus.lately import Lately
 from edge_agent.bus.overheard import Overheard
-from edge_agent.bus.owing import Exchange, Owing
-from edge_agent.bus.place import Place
+from edge_agent.bus.pending_answers import Exchange, PendingAnswers
 from edge_agent.bus.port import Port
+from edge_agent.bus.recent_frames import RecentFrames
+from edge_agent.bus.redaction import in_hex
 from edge_agent.bus.serial import BusError, Direction, SerialFormat
 from edge_agent.bus.stream import ByteStream
 from edge_agent.bus.tap import Tap
-from edge_agent.bus.turns import Turns
-from edge_agent.bus.veil import in_hex
+from edge_agent.bus.turn_queue import TurnQueue
+from edge_agent.bus.utilisation import Utilisation
 from edge_agent.driver import Cut, Fault, Garbled, NoAnswer, Refused
 from edge_agent.fault import said
 
@@ -70,11 +70,11 @@ class SerialLine:
         self.failures: Counter[str] = Counter()
         self._port = port if isinstance(port, Port) else Port(port, serial_format, direction, tap)
         self._gap, self._lateness = gap, lateness
-        self._turns = Turns()
-        self._anyone = Place(self)
-        self._owing, self._overheard = Owing(), Overheard()
+        self._turns = TurnQueue()
+        self._anyone = DeviceLine(self)
+        self._owing, self._overheard = PendingAnswers(), Overheard()
         self._last_quiet = 0.0
-        self._busy = Busy()
+        self._busy = Utilisation()
         self._silent = 0
 
     @property
@@ -97,12 +97,12 @@ class SerialLine:
         """Return the share of the last minute or so in which the line was taken, 0 to 1."""
         return self._busy.share(asyncio.get_running_loop().time())
 
-    def place(self, quiet: float = 0.0, lately: Lately | None = None) -> Place:
+    def place(self, quiet: float = 0.0, lately: RecentFrames | None = None) -> DeviceLine:
         """Return a place for one device, that needs so many seconds of silence around its exchanges.
 
         ``lately`` takes note of these.
         """
-        return Place(self, quiet, lately)
+        return DeviceLine(self, quiet, lately)
 
     async def exchange(  # noqa: PLR0913 - as in the contract
         self,
@@ -128,7 +128,7 @@ class SerialLine:
         """
         return await self.carry(self._anyone, Exchange(request, cut, within, speed, answer_speed, longest))
 
-    async def carry(self, place: Place, exchange: Exchange) -> bytes:
+    async def carry(self, place: DeviceLine, exchange: Exchange) -> bytes:
         """Send a place's request when its turn comes, and return the answer. Raises as ``exchange``."""
         loop = asyncio.get_running_loop()
         while True:
@@ -170,7 +170,7 @@ class SerialLine:
         """Give the port back. An exchange that is under way raises BusError."""
         self._port.close()
 
-    async def _wait_for_quiet(self, stream: ByteStream, place: Place, heard: bytearray) -> None:
+    async def _wait_for_quiet(self, stream: ByteStream, place: DeviceLine, heard: bytearray) -> None:
         """Drop what is said until then. ``heard`` takes how it begins, where it does not end."""
         loop = asyncio.get_running_loop()
         gap = max(self._gap, place.quiet, self._last_quiet, stream.seconds(QUIET_CHARACTERS))
@@ -190,7 +190,7 @@ class SerialLine:
         self.skipped += len(piece)
         self._overheard.add(piece, stream.heard_at)
 
-    def _free_at(self, place: Place, exchange: Exchange) -> float:
+    def _free_at(self, place: DeviceLine, exchange: Exchange) -> float:
         """Return when nobody's answer can be taken for the one to this."""
         now = asyncio.get_running_loop().time()
         return max(
@@ -198,7 +198,9 @@ class SerialLine:
             self._overheard.answered_by(exchange.cut, exchange.within, now),
         )
 
-    async def _ask(self, stream: ByteStream, place: Place, exchange: Exchange, heard: bytearray) -> bytes:
+    async def _ask(
+        self, stream: ByteStream, place: DeviceLine, exchange: Exchange, heard: bytearray
+    ) -> bytes:
         loop = asyncio.get_running_loop()
         _set_speed(stream, exchange.speed or self._port.serial_format.baud)
         self._last_quiet = place.quiet

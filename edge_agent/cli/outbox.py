@@ -20,8 +20,8 @@ from edge_agent.language import plural, tr
 from edge_agent.shown import duration, nobody_reads
 
 if TYPE_CHECKING:
-    from edge_agent.kept import Moment
     from edge_agent.outbox.looking import Found, Look, Lost
+    from edge_agent.row import Moment
 
 outbox = typer.Typer(help=tr("See what is kept, owed and lost; export readings. Nothing is changed."))
 

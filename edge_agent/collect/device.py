@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from edge_agent.bus.lately import Lately
+from edge_agent.bus.recent_frames import RecentFrames
 from edge_agent.clock import Clock
 from edge_agent.collect.hour import Hour
 from edge_agent.collect.remembering import Remembering, Ways
@@ -51,7 +51,7 @@ class Device:
         self.expect_s = 10.0
         self.on_availability: Callable[[str], None] = lambda _id: None
         self.faults: Counter[str] = Counter()
-        self.lately = Lately()
+        self.lately = RecentFrames()
         self.problem = ""
         self.not_set_up = ""
         self.away = ""

@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, closing
 
-from edge_agent.bus.lately import Lately
+from edge_agent.bus.recent_frames import RecentFrames
 from edge_agent.collect.device import Device
 from edge_agent.collect.schedule import Schedule
 from edge_agent.driver import SIGNAL, Advertisement, Answerer, Beacon, Fault, Gatt, Sample
@@ -34,7 +34,7 @@ def hear(device: Device, beacon: Beacon) -> Callable[[Advertisement, bool], None
 class _Noted:
     """A connection of whose characteristics note is taken."""
 
-    def __init__(self, gatt: Gatt, lately: Lately) -> None:
+    def __init__(self, gatt: Gatt, lately: RecentFrames) -> None:
         self._gatt, self._lately = gatt, lately
 
     async def read(self, characteristic: str) -> bytes:

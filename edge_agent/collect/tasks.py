@@ -7,9 +7,9 @@ from contextlib import closing
 from functools import partial
 from typing import TypeVar
 
-from edge_agent.bus.place import Place
+from edge_agent.bus.device_line import DeviceLine
 from edge_agent.bus.serial import BusError
-from edge_agent.bus.unasked import SerialStream
+from edge_agent.bus.talker import SerialStream
 from edge_agent.collect.asking import Asking
 from edge_agent.collect.device import Device
 from edge_agent.collect.schedule import Schedule
@@ -25,7 +25,7 @@ L = TypeVar("L", Line, Registers)
 Q = TypeVar("Q", bytes, Read)
 
 
-async def ask(device: Device, driver: Answerer[L, Q], line: L, place: Place, asking: Asking) -> None:
+async def ask(device: Device, driver: Answerer[L, Q], line: L, place: DeviceLine, asking: Asking) -> None:
     """Ask a device for everything over ``line``, as often as ``asking`` says, for ever.
 
     ``place`` is its own on the bus. What is asked out of turn changes nothing of the schedule.

@@ -11,8 +11,8 @@ from edge_agent.agent import Agent
 from edge_agent.ble_name import service
 from edge_agent.bus import mbap, modbus
 from edge_agent.bus.address import Address
-from edge_agent.bus.lately import LONGEST, Exchanged
-from edge_agent.bus.veil import in_hex
+from edge_agent.bus.recent_frames import LONGEST, Exchanged
+from edge_agent.bus.redaction import in_hex
 from edge_agent.control.server import Tell
 from edge_agent.control.wire import RefusedError
 from edge_agent.driver import Advertisement, Fault, NotMine, Over, Sample

@@ -6,8 +6,8 @@ from typing import Any
 
 from edge_agent.bus.line import SerialLine
 from edge_agent.bus.mbap import registers_at
+from edge_agent.bus.talker import SerialStream
 from edge_agent.bus.tap import Tap
-from edge_agent.bus.unasked import SerialStream
 from edge_agent.clock import SystemClock
 from edge_agent.collect.device import Device
 from edge_agent.driver import Fault, NoAnswer, Over

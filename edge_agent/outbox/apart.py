@@ -11,8 +11,8 @@ from itertools import pairwise
 from typing import Literal
 
 from edge_agent.event import GATEWAY
-from edge_agent.kept import Stream
 from edge_agent.outbox.ranges import Ranges
+from edge_agent.row import Stream
 
 GONE = -1  # uplink.parked: given up
 

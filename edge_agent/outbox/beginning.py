@@ -4,7 +4,6 @@ import sqlite3
 from collections.abc import Mapping
 
 from edge_agent.clock import Clock
-from edge_agent.kept import Stream
 from edge_agent.outbox import apart, events, memory
 from edge_agent.outbox.apart import Selection
 from edge_agent.outbox.epochs import close_others, new_epoch, recall
@@ -14,6 +13,7 @@ from edge_agent.outbox.share import Written
 from edge_agent.outbox.store import OutboxError
 from edge_agent.outbox.transactions import ran_to, transaction
 from edge_agent.outbox.witness import Testimony
+from edge_agent.row import Stream
 
 
 def begin_run(

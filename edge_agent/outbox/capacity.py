@@ -5,7 +5,6 @@ import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from edge_agent.kept import EVENT_META, Stream
 from edge_agent.outbox import ledger
 from edge_agent.outbox.delivery import Delivery
 from edge_agent.outbox.ledger import Entry, Fixed, Made
@@ -15,6 +14,7 @@ from edge_agent.outbox.share import Part
 from edge_agent.outbox.stages import Care, Stage, stages
 from edge_agent.outbox.store import Store
 from edge_agent.outbox.transactions import bytes_held, first_id, mark_given, transaction
+from edge_agent.row import EVENT_META, Stream
 
 log = logging.getLogger(__name__)
 

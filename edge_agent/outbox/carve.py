@@ -8,8 +8,8 @@ SQLite Database File Format, sections 1.6 (b-tree pages), 2.1 (records), 4.1 (WA
 from collections.abc import Iterator
 from pathlib import Path
 
-from edge_agent.kept import Row, intact
 from edge_agent.outbox.store import PAGE_SIZE
+from edge_agent.row import Row, intact
 
 _LEAF = 0x0D  # a leaf of a table
 _LEAF_HEADER = 8

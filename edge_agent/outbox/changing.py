@@ -4,7 +4,6 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 
 from edge_agent.clock import Clock
-from edge_agent.kept import Stream
 from edge_agent.outbox import apart, events
 from edge_agent.outbox.apart import Selection
 from edge_agent.outbox.beginning import admit
@@ -12,6 +11,7 @@ from edge_agent.outbox.rows import Enrolment, Opened
 from edge_agent.outbox.seal import SIGNED, seal, sign
 from edge_agent.outbox.timeline import Timeline
 from edge_agent.outbox.transactions import enroll, transaction
+from edge_agent.row import Stream
 
 
 def present(epoch: str, next_id: int, timeline: Timeline, clock: Clock, streams: dict[int, Stream]) -> Opened:

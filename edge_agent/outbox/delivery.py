@@ -5,13 +5,13 @@ import sqlite3
 import sys
 from collections.abc import Callable, Collection, Sequence
 
-from edge_agent.kept import EVENT_META, Declared, Held, Row, Run
 from edge_agent.outbox import events, held, transactions
 from edge_agent.outbox.again import Again
 from edge_agent.outbox.apart import Apart
 from edge_agent.outbox.rows import Batch, Heard, Marks, Opened
 from edge_agent.outbox.share import Part, Share
 from edge_agent.outbox.store import DamagedError, Store
+from edge_agent.row import EVENT_META, Declared, Held, Row, Run
 
 MARK_EVERY = 20_000  # readings, about: so many a crash may send again
 

@@ -5,10 +5,10 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from edge_agent.kept import EVENT_META
 from edge_agent.outbox.apart import GONE
 from edge_agent.outbox.ranges import Ranges
 from edge_agent.outbox.witness import Testimony
+from edge_agent.row import EVENT_META
 
 Origin = Literal["created", "salvaged", "restored", "renamed"]
 

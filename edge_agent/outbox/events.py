@@ -10,9 +10,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 import orjson
 
 from edge_agent.event import Event, about
-from edge_agent.kept import EVENT_META, Row, Stream, intact
 from edge_agent.outbox.rows import LOG_COLUMNS
 from edge_agent.outbox.store import DamagedError
+from edge_agent.row import EVENT_META, Row, Stream, intact
 
 _LASTING = frozenset({"online", "late", "offline", "alarm", "alarm_cleared"})  # until the next one
 _LOOK_BACK = 200  # events

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import orjson
 
-from edge_agent.kept import Row, Stream, checksum
 from edge_agent.outbox.rows import Batch, Loss
 from edge_agent.reading import Reading, Value
+from edge_agent.row import Row, Stream, checksum
 
 log = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ import sqlite3
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
 
-from edge_agent.kept import Held, Row, intact
 from edge_agent.outbox.rows import LOG_COLUMNS
 from edge_agent.outbox.store import DamagedError, Store
+from edge_agent.row import Held, Row, intact
 
 MOST = 10_000  # numbers looked up at a time
 _MOST_RUNS = 200  # that cannot come: an answer must fit into a message

@@ -4,8 +4,8 @@ import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from edge_agent.kept import Declared
 from edge_agent.outbox.seal import SIGNED
+from edge_agent.row import Declared
 
 LOSS_COLUMNS = SIGNED["loss"]
 _MOST = 10_000  # entries that every uplink has acknowledged stay for so long

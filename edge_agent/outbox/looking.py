@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import orjson
 
-from edge_agent.kept import EVENT_META, Declared, Moment, Row, intact
 from edge_agent.outbox import apart, transactions
 from edge_agent.outbox.apart import Apart
 from edge_agent.outbox.beginning import streams
@@ -22,6 +21,7 @@ from edge_agent.outbox.rows import LOG_COLUMNS
 from edge_agent.outbox.share import Share, Written
 from edge_agent.outbox.store import APPLICATION_ID, MAJOR, DamagedError, OutboxError, is_damage
 from edge_agent.outbox.timeline import Timeline
+from edge_agent.row import EVENT_META, Declared, Moment, Row, intact
 
 _AT_A_TIME = 2_000  # rows; between them the agent may make its write-ahead log shorter
 _BACK_AT_A_TIME = 8_000  # rows; half a megabyte of them, so that a card is read in large pieces

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Self
 
 from edge_agent.clock import Clock
-from edge_agent.kept import Stream
 from edge_agent.outbox import ballast, capacity, changing, machine, store, transactions
 from edge_agent.outbox.apart import Selection
 from edge_agent.outbox.capacity import Capacity
@@ -37,6 +36,7 @@ from edge_agent.outbox.store import DamagedError, DiskError, ReadOnlyError, Stor
 from edge_agent.outbox.timeline import Timeline
 from edge_agent.outbox.witness import Testimony, Witness
 from edge_agent.reading import Reading
+from edge_agent.row import Stream
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,6 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
-from edge_agent.kept import Row, runs
 from edge_agent.outbox import ledger
 from edge_agent.outbox.apart import GONE, Selection
 from edge_agent.outbox.delivery import Delivery
@@ -18,6 +17,7 @@ from edge_agent.outbox.seal import seal, sign
 from edge_agent.outbox.share import Part
 from edge_agent.outbox.store import Store
 from edge_agent.outbox.transactions import transaction
+from edge_agent.row import Row, runs
 
 log = logging.getLogger(__name__)
 

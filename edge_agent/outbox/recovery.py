@@ -13,7 +13,6 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Literal
 
-from edge_agent.kept import EVENT_META
 from edge_agent.outbox import ballast, machine
 from edge_agent.outbox.carve import carve
 from edge_agent.outbox.epochs import close_others, new_epoch, recall
@@ -21,6 +20,7 @@ from edge_agent.outbox.rows import LOG_COLUMNS, Identity
 from edge_agent.outbox.seal import SIGNED, all_signed, is_sealed, rows, seal, sign
 from edge_agent.outbox.store import APPLICATION_ID, MAJOR, DiskError, is_damage, prepare
 from edge_agent.outbox.witness import Testimony
+from edge_agent.row import EVENT_META
 
 log = logging.getLogger(__name__)
 

@@ -1,11 +1,11 @@
 """What leaves the outbox: readings that every uplink has, once they are old or the file is full."""
 
 from edge_agent.clock import Clock
-from edge_agent.kept import Row
 from edge_agent.outbox import transactions
 from edge_agent.outbox.rows import Policy
 from edge_agent.outbox.store import Store
 from edge_agent.outbox.timeline import Timeline
+from edge_agent.row import Row
 
 _LEAST = 4096  # rows that go at a time: fewer would write the same pages again and again
 

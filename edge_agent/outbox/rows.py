@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from edge_agent.kept import Row, Stream
 from edge_agent.outbox.share import Written
 from edge_agent.outbox.stages import USUAL, Care
+from edge_agent.row import Row, Stream
 
 LOG_COLUMNS = "id, stream, seq, boot, mono, meta, body, sum"
 """Named wherever they are used: a later minor version may have added columns."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
-from edge_agent.kept import Stream
+from edge_agent.row import Stream
 
 CLASSES = ("bulk", "normal", "critical")  # in the order in which they go
 _MOST_THINNED = 64  # then even the readings that were left go, the oldest first

@@ -8,7 +8,7 @@ one also covers what came before it, and says so.
 from bisect import bisect_right
 from operator import itemgetter
 
-from edge_agent.kept import Moment
+from edge_agent.row import Moment
 
 STEP_MS = 500  # a smaller difference is drift that a time service slews away, not a new piece
 MOST_PIECES = 1_000  # per boot; of a clock that jumps more often, the first one and the newest are kept

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 
-from edge_agent.kept import Declared, Row, intact
 from edge_agent.outbox import events, ledger, memory
 from edge_agent.outbox.ledger import LOSS_COLUMNS, Entry, Fixed, Made
 from edge_agent.outbox.rows import LOG_COLUMNS, Batch, Loss, Marks
 from edge_agent.outbox.seal import SIGNED, seal
 from edge_agent.outbox.store import DamagedError
 from edge_agent.outbox.timeline import MOST_PIECES
+from edge_agent.row import Declared, Row, intact
 
 MOST_QUARANTINED = 1_000
 _ROWS_PER_STATEMENT = (1024, 256, 64, 16, 4, 1)  # few: each statement is remembered, any number takes 15 MB

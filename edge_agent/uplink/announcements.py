@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 
-from edge_agent.kept import Row, Run
+from edge_agent.row import Row, Run
 from edge_agent.uplink import birth
 from edge_agent.uplink.dialects import homeassistant
 from edge_agent.uplink.message import Outgoing

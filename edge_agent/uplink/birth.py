@@ -11,7 +11,7 @@ from edge_agent.contract.messages import (
     StatusMessage,
 )
 from edge_agent.contract.topics import HEALTH_S, MONTH_S
-from edge_agent.kept import Declared, Row, Stream
+from edge_agent.row import Declared, Row, Stream
 from edge_agent.uplink.cloudevents import attributes
 from edge_agent.uplink.message import Outgoing
 from edge_agent.uplink.payload import Description, known_values

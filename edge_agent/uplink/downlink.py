@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 from edge_agent.contract.messages import ReplyMessage
 from edge_agent.contract.topics import REPLY_S
-from edge_agent.kept import Command
+from edge_agent.row import Command
 from edge_agent.settings.uplink import Uplink as Settings
 from edge_agent.uplink.judging import Order, Rates, Refused, ReplyTo, Rules, judge
 from edge_agent.uplink.message import Incoming, Outgoing

@@ -3,7 +3,7 @@
 import orjson
 
 from edge_agent.contract.messages import EventMessage
-from edge_agent.kept import Row, Stream, runs
+from edge_agent.row import Row, Stream, runs
 from edge_agent.uplink.cloudevents import attributes
 from edge_agent.uplink.lanes import Backlog, Lane
 from edge_agent.uplink.message import Outgoing

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
-from edge_agent.kept import Declared, Row, Run
+from edge_agent.row import Declared, Row, Run
 from edge_agent.uplink.kernel import Carried
 from edge_agent.uplink.lanes import Lane
 from edge_agent.uplink.message import Outgoing

@@ -1,6 +1,6 @@
 """The backlog of one connection: read forward from the log, piece by piece, and dealt into messages."""
 
-from edge_agent.kept import runs
+from edge_agent.row import runs
 from edge_agent.uplink.drain import Drain
 from edge_agent.uplink.lanes import Backlog, Lane
 from edge_agent.uplink.protocol import Delivery

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from itertools import accumulate, takewhile
 
-from edge_agent.kept import Row, Run
+from edge_agent.row import Row, Run
 
 _ROW_OVERHEAD = 40  # bytes of JSON around a row's values: seq, ts, brackets
 MOST_ROWS = 2_000  # in one message

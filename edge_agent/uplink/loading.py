@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from edge_agent.contract.packing import ENCODING, pack
-from edge_agent.kept import EVENT_META, Run
+from edge_agent.row import EVENT_META, Run
 from edge_agent.uplink.events import event
 from edge_agent.uplink.flights import Flights
 from edge_agent.uplink.lanes import MOST_ROWS, Lane

@@ -4,7 +4,7 @@ import sqlite3
 import sys
 from collections import deque
 
-from edge_agent.kept import Declared
+from edge_agent.row import Declared
 from edge_agent.uplink import birth
 from edge_agent.uplink.flights import Flights
 from edge_agent.uplink.protocol import Delivery, Gateway

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from edge_agent.kept import Moment, Row, Run
+from edge_agent.row import Moment, Row, Run
 from edge_agent.uplink.selection import Passes, everything, narrowed
 
 _BRACE, _N = b"{n"  # a body that is not plain has a brace, or the n of null

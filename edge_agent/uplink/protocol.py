@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from edge_agent.kept import Declared, Held, Moment, Row, Run, Stream
+from edge_agent.row import Declared, Held, Moment, Row, Run, Stream
 from edge_agent.status import Availability, Status
 
 

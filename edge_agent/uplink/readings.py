@@ -1,6 +1,6 @@
 """The messages that carry readings. Pure."""
 
-from edge_agent.kept import Run
+from edge_agent.row import Run
 from edge_agent.uplink.cloudevents import attributes
 from edge_agent.uplink.message import Outgoing
 from edge_agent.uplink.payload import Description, Envelope, encode

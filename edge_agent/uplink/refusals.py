@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from edge_agent.backoff import Backoff
-from edge_agent.kept import Row
+from edge_agent.row import Row
 
 log = logging.getLogger(__name__)
 

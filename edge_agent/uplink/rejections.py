@@ -3,7 +3,7 @@
 import logging
 from collections import deque
 
-from edge_agent.kept import Row
+from edge_agent.row import Row
 from edge_agent.uplink.losses import Losses
 from edge_agent.uplink.protocol import Delivery
 from edge_agent.uplink.remembered import Remembered

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from edge_agent.kept import Row
+from edge_agent.row import Row
 from edge_agent.uplink.downlink import Downlink
 from edge_agent.uplink.refusals import Suspects
 from edge_agent.uplink.replays import Jobs

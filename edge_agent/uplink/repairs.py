@@ -1,6 +1,6 @@
 """Readings that a broker has taken without a true time: they go out once more with it, behind all else."""
 
-from edge_agent.kept import runs
+from edge_agent.row import runs
 from edge_agent.uplink.flights import Flights
 from edge_agent.uplink.lanes import Lane
 from edge_agent.uplink.protocol import Delivery, Gateway

@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import Any
 
 from edge_agent.contract.commands import ReplayArgs
-from edge_agent.kept import Held, runs
+from edge_agent.row import Held, runs
 from edge_agent.uplink.downlink import CannotError
 from edge_agent.uplink.flights import Flights
 from edge_agent.uplink.lanes import Lane

@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from edge_agent.kept import EVENT_META, Declared, Run
+from edge_agent.row import EVENT_META, Declared, Run
 from edge_agent.settings.uplink import Uplink as Settings
 from edge_agent.uplink.announcements import Announcements
 from edge_agent.uplink.batching import Batching

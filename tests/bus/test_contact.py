@@ -18,7 +18,7 @@ from edge_agent.bus import contact, levels
 from edge_agent.bus.address import Address
 from edge_agent.bus.serial import BusError, SerialFormat
 from edge_agent.bus.stream import ByteStream
-from edge_agent.bus.unasked import SerialStream
+from edge_agent.bus.talker import SerialStream
 from edge_agent.clock import SystemClock
 from edge_agent.collect import tasks
 from edge_agent.collect.device import Device

@@ -16,7 +16,7 @@ from edge_agent.bus.mbap import Mbap
 from edge_agent.bus.modbus import Rtu
 from edge_agent.bus.serial import BusError
 from edge_agent.bus.stream import open_stream
-from edge_agent.bus.unasked import SerialStream
+from edge_agent.bus.talker import SerialStream
 from edge_agent.driver import Frame, Garbled, NoAnswer, Read, Refused
 from tests.bus.network import ANSWER, FORMAT, QUESTION, listening
 

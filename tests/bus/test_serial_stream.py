@@ -9,7 +9,7 @@ import pytest
 
 from edge_agent.backoff import Backoff
 from edge_agent.bus.serial import BusError, SerialFormat
-from edge_agent.bus.unasked import SerialStream
+from edge_agent.bus.talker import SerialStream
 from edge_agent.demo.wire import Wire
 from edge_agent.driver import Frame, Need, Skip
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from edge_agent.bus.serial import SerialFormat
-from edge_agent.bus.unasked import SerialStream
+from edge_agent.bus.talker import SerialStream
 from edge_agent.clock import SystemClock
 from edge_agent.collect import tasks
 from edge_agent.collect.device import Device

@@ -11,7 +11,7 @@ import pytest
 from edge_agent.bus.line import SerialLine
 from edge_agent.bus.modbus import Rtu
 from edge_agent.bus.serial import SerialFormat
-from edge_agent.bus.unasked import SerialStream
+from edge_agent.bus.talker import SerialStream
 from edge_agent.clock import SystemClock
 from edge_agent.collect import tasks
 from edge_agent.collect.asking import Asking

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edge_agent.bus.lately import Lately
+from edge_agent.bus.recent_frames import RecentFrames
 from edge_agent.control.client import ask
 from edge_agent.control.frames import _told
 from edge_agent.control.wire import RefusedError
@@ -75,7 +75,7 @@ def test_a_broadcast_is_decoded_and_its_key_is_not_told(tmp_path: Path) -> None:
     file = tmp_path / "agent.toml"
     file.write_text(HALL, "utf-8")
     part = lay_out(load(file)).parts["hall"]
-    lately = Lately()
+    lately = RecentFrames()
     uuid = "0000fcd2-0000-1000-8000-00805f9b34fb"
     sealed = bytes.fromhex("41e445f3c9962b332211006c7c4519")
     lately.add(b"", Advertisement("54:48:E6:8F:80:A5", "", -69, {uuid: sealed}, {}))

@@ -5,10 +5,10 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.kept import Row
 from edge_agent.outbox.again import MOST, Again
 from edge_agent.outbox.delivery import Delivery
 from edge_agent.outbox.outbox import Outbox
+from edge_agent.row import Row
 from tests.outbox.world import FakeClock, ask, crash, opened, reading
 
 runs = st.lists(st.tuples(st.integers(1, 2_000), st.integers(0, 30)), max_size=200)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.kept import Declared, Row, Stream
 from edge_agent.outbox import store, witness
 from edge_agent.outbox.apart import Apart, Selection
+from edge_agent.row import Declared, Row, Stream
 from tests.outbox.shares import keep, opened, owed_by, settle, stream
 from tests.outbox.world import EAST, FakeClock, ask, crash, policy, reading, rows_of
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from edge_agent.event import Event
-from edge_agent.kept import EVENT_META, Declared, Run
 from edge_agent.outbox import capacity, transactions
 from edge_agent.outbox.delivery import Delivery
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.rows import Batch
 from edge_agent.outbox.stages import Care
+from edge_agent.row import EVENT_META, Declared, Run
 from tests.outbox.world import NAMES, FakeClock, ask, crash, open_outbox, opened, owed, policy, reading
 
 _CAP = 122_000  # bytes: about 2,500 readings

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from edge_agent.kept import Declared, Row, Run
 from edge_agent.outbox import transactions
 from edge_agent.outbox.outbox import MOST_PER_COMMIT, Outbox
 from edge_agent.outbox.rows import Batch
 from edge_agent.reading import Grade, Quality, Reading
+from edge_agent.row import Declared, Row, Run
 from tests.outbox.world import FakeClock, ask, numbers, opened, policy, reading, rows_of
 
 SOON = 20  # seconds: a limit, not a measure

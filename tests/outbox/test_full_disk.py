@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.kept import Declared, Run
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.store import OutboxError
+from edge_agent.row import Declared, Run
 from tests.outbox.test_commit import writing
 from tests.outbox.world import (
     FakeClock,

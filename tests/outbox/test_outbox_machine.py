@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from edge_agent.event import GATEWAY, Event
-from edge_agent.kept import Declared, Row, Run
 from edge_agent.outbox import capacity, outbox, retention, share, transactions
 from edge_agent.outbox.apart import Selection
 from edge_agent.outbox.delivery import Delivery
 from edge_agent.outbox.outbox import Outbox
+from edge_agent.row import Declared, Row, Run
 from tests.outbox.world import (
     NAMES,
     YEARS_56_MS,

@@ -16,10 +16,10 @@ from pathlib import Path
 import orjson
 import pytest
 
-from edge_agent.kept import Row
 from edge_agent.outbox.carve import carve
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.store import DamagedError, DiskError, OutboxError
+from edge_agent.row import Row
 from tests.outbox.world import NAMES, FakeClock, open_outbox, reading
 
 DEVICES = ("d1", "d2", "d3")

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.kept import Moment
 from edge_agent.outbox.timeline import MOST_PIECES, STEP_MS, Timeline
+from edge_agent.row import Moment
 from tests.outbox.world import NOW_MS, YEARS_56_MS, FakeClock, ask, opened, reading
 
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import orjson
 
-from edge_agent.kept import Declared, Row, Run
 from edge_agent.outbox.delivery import Delivery
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.rows import Identity, Policy
 from edge_agent.reading import Reading
+from edge_agent.row import Declared, Row, Run
 
 EAST = Identity("east-park", "gw-01")
 NAMES = ("temperature", "humidity")

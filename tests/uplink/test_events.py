@@ -13,10 +13,10 @@ import pytest
 from edge_agent.backoff import Backoff
 from edge_agent.contract.messages import EventMessage
 from edge_agent.event import Event
-from edge_agent.kept import EVENT_META, Row, Stream
 from edge_agent.outbox.apart import Selection
 from edge_agent.outbox.events import body
 from edge_agent.outbox.outbox import Outbox
+from edge_agent.row import EVENT_META, Row, Stream
 from edge_agent.uplink.events import event as message_of
 from edge_agent.uplink.refusals import Gate
 from edge_agent.uplink.topics import Topics

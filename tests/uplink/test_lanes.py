@@ -5,7 +5,7 @@ from collections import defaultdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.kept import Row, runs
+from edge_agent.row import Row, runs
 from edge_agent.uplink.lanes import MOST_ROWS, Backlog, Lane
 
 _BODY = b"[1.5]"

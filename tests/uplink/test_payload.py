@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from edge_agent.clock import SystemClock
 from edge_agent.contract.messages import DataMessage
-from edge_agent.kept import Moment, Row, Run, runs
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.rows import Identity, Policy
 from edge_agent.reading import Grade, Quality, Reading, Value
+from edge_agent.row import Moment, Row, Run, runs
 from edge_agent.uplink.lanes import Lane
 from edge_agent.uplink.payload import Description, Envelope, encode, known_values
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from edge_agent.contract.messages import DataMessage, MetaMessage
-from edge_agent.kept import Moment, Row, Run
+from edge_agent.row import Moment, Row, Run
 from edge_agent.settings.uplink import Send
 from edge_agent.uplink.payload import Description, Envelope, encode, known_values
 from edge_agent.uplink.selection import narrowed, passing, selects

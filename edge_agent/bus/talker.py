@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 from edge_agent.bus.framing import Framer
-from edge_agent.bus.lately import Lately
 from edge_agent.bus.line import SerialLine
 from edge_agent.bus.port import Port
+from edge_agent.bus.recent_frames import RecentFrames
 from edge_agent.bus.serial import BusError, SerialFormat
 from edge_agent.bus.stream import ByteStream
 from edge_agent.bus.tap import Tap
@@ -30,7 +30,7 @@ class SerialStream:
         *,
         limit: int = 4096,
         tap: Tap | None = None,
-        lately: Lately | None = None,
+        lately: RecentFrames | None = None,
     ) -> None:
         self.exchanges = 0
         self._lately = lately

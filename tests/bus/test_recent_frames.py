@@ -2,12 +2,12 @@
 
 import pytest
 
-from edge_agent.bus.lately import FAILED, LAST, LONGEST, Lately
-from edge_agent.bus.veil import in_hex
+from edge_agent.bus.recent_frames import FAILED, LAST, LONGEST, RecentFrames
+from edge_agent.bus.redaction import in_hex
 
 
 def test_few_are_kept_and_what_failed_stays() -> None:
-    lately = Lately()
+    lately = RecentFrames()
     for number in range(FAILED + 2):
         lately.add(b"?", bytes([number]), "Garbled: checksum")
     for number in range(LAST + 5):
@@ -19,14 +19,14 @@ def test_few_are_kept_and_what_failed_stays() -> None:
 
 
 def test_each_is_cut_short_and_says_how_long_it_was() -> None:
-    lately = Lately()
+    lately = RecentFrames()
     lately.add(bytes(8), bytes(1000))
     (one,) = lately.all()
     assert (len(one.heard), one.size) == (LONGEST, 1000)
 
 
 def test_what_decoding_finds_wrong_marks_the_last_one() -> None:
-    lately = Lately()
+    lately = RecentFrames()
     lately.failed("Garbled: of nothing")
     lately.add(b"", b"a")
     lately.add(b"", b"b")

@@ -5,7 +5,7 @@ import heapq
 from itertools import count
 
 
-class Turns:
+class TurnQueue:
     """Lets one at a time have the bus: of those who wait, who was due first; then, who came first."""
 
     def __init__(self) -> None:

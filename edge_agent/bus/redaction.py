@@ -13,7 +13,7 @@ _READS = {0x01, 0x02, 0x11, 0x12, 0x13}  # of both editions
 _PASSWORD = re.compile(rb"\x01[P][0-9]\x02\(?([^)\x03]*)")
 
 
-def veiled(heard: bytes) -> list[bool]:
+def maybe_password(heard: bytes) -> list[bool]:
     """Say of each byte whether it may be of a password."""
     hidden = [False] * len(heard)
     for found in _FRAME.finditer(heard):
@@ -27,4 +27,6 @@ def veiled(heard: bytes) -> list[bool]:
 
 def in_hex(heard: bytes) -> str:
     """Write bytes, in their place ``..`` where they may be of a password."""
-    return " ".join(".." if hide else f"{byte:02X}" for byte, hide in zip(heard, veiled(heard), strict=True))
+    return " ".join(
+        ".." if hide else f"{byte:02X}" for byte, hide in zip(heard, maybe_password(heard), strict=True)
+    )

@@ -29,7 +29,7 @@ class Exchanged(NamedTuple):
     fault: str
 
 
-class Lately:
+class RecentFrames:
     """What passed between a bus and one device. Adding takes less than a microsecond."""
 
     def __init__(self) -> None:

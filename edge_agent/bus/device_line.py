@@ -4,8 +4,8 @@ import math
 from contextlib import suppress
 from typing import Protocol
 
-from edge_agent.bus.lately import Lately
-from edge_agent.bus.owing import Exchange
+from edge_agent.bus.pending_answers import Exchange
+from edge_agent.bus.recent_frames import RecentFrames
 from edge_agent.driver import Cut, Garbled, NoAnswer
 
 
@@ -16,11 +16,11 @@ class Carrier(Protocol):
     def retry_in(self) -> float:
         """Return the seconds for which every exchange will raise BusError at once; 0 when it may work."""
 
-    async def carry(self, place: "Place", exchange: Exchange) -> bytes:
+    async def carry(self, place: "DeviceLine", exchange: Exchange) -> bytes:
         """Send a place's request when its turn comes, and return the answer."""
 
 
-class Place:
+class DeviceLine:
     """One device's place on a line. Implements the contract's ``Line``.
 
     ``due`` is the loop's time at which the device is due: of those who wait for the line, the earliest goes
@@ -32,7 +32,7 @@ class Place:
     never heard, costs the line one try.
     """
 
-    def __init__(self, line: Carrier, quiet: float = 0.0, lately: Lately | None = None) -> None:
+    def __init__(self, line: Carrier, quiet: float = 0.0, lately: RecentFrames | None = None) -> None:
         self.due, self.quiet, self.spent = -math.inf, quiet, 0.0
         self._line, self._lately, self._well = line, lately, False
 

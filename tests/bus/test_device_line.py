@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from edge_agent.bus.busy import Busy
+from edge_agent.bus.device_line import DeviceLine
 from edge_agent.bus.echo import PastEcho
 from edge_agent.bus.framing import Framer
 from edge_agent.bus.modbus import answer_cut, request
 from edge_agent.bus.overheard import Overheard
-from edge_agent.bus.owing import Exchange, Owing
-from edge_agent.bus.place import Place
-from edge_agent.bus.turns import Turns
+from edge_agent.bus.pending_answers import Exchange, PendingAnswers
+from edge_agent.bus.turn_queue import TurnQueue
+from edge_agent.bus.utilisation import Utilisation
 from edge_agent.driver import Frame, Garbled, Need, NoAnswer, Read, Skip
 
 
@@ -37,7 +37,7 @@ class Script:
     def __init__(self, *says: bytes | Exception) -> None:
         self.says = list(says)
 
-    async def carry(self, _place: Place, _exchange: Exchange) -> bytes:
+    async def carry(self, _place: DeviceLine, _exchange: Exchange) -> bytes:
         said = self.says.pop(0)
         if isinstance(said, Exception):
             raise said
@@ -48,7 +48,7 @@ async def test_a_device_that_was_well_is_asked_once_more_and_one_that_fails_is_n
     line = Script(
         b"first", NoAnswer(), b"second", Garbled(), NoAnswer(), Garbled(), b"third", NoAnswer(), b"fourth"
     )
-    place = Place(line)
+    place = DeviceLine(line)
     heard: list[bytes | type[Exception]] = []
     while line.says:
         try:
@@ -61,12 +61,12 @@ async def test_a_device_that_was_well_is_asked_once_more_and_one_that_fails_is_n
 async def test_a_device_that_was_never_heard_costs_one_try() -> None:
     line = Script(NoAnswer(), b"answer")
     with pytest.raises(NoAnswer):
-        await Place(line).exchange(b"?", four, within=1)
+        await DeviceLine(line).exchange(b"?", four, within=1)
     assert line.says == [b"answer"]
 
 
 async def test_who_was_due_first_goes_first_and_who_has_gone_does_not_hold_up() -> None:
-    turns, went = Turns(), list[str]()
+    turns, went = TurnQueue(), list[str]()
     await turns.take(99)
 
     async def go(name: str, due: float) -> None:
@@ -86,7 +86,7 @@ async def test_who_was_due_first_goes_first_and_who_has_gone_does_not_hold_up() 
 
 
 async def test_a_turn_that_comes_together_with_the_cancelling_is_not_lost() -> None:
-    turns = Turns()
+    turns = TurnQueue()
     await turns.take(0)
     waiting = asyncio.create_task(turns.take(1))
     await asyncio.sleep(0)
@@ -103,7 +103,7 @@ def exchange(request: bytes, cut: Any = four) -> Exchange:
 
 
 def test_after_silence_only_the_same_question_may_be_asked_at_once() -> None:
-    owing = Owing()
+    owing = PendingAnswers()
     owing.sent("a", exchange(b"one"), 10, 12)
     assert owing.free_at("a", b"one") < 10
     assert owing.free_at("a", b"two") == 12
@@ -119,7 +119,7 @@ def test_after_silence_only_the_same_question_may_be_asked_at_once() -> None:
 
 
 def test_what_another_is_owed_is_nobodys_and_is_asked_for_again_later() -> None:
-    owing = Owing()
+    owing = PendingAnswers()
     owing.sent("a", exchange(b"?", begins(b"a")), 10, 12)
     owing.sent("b", exchange(b"?"), 11, 13)
     assert not owing.claimed("b", b"bbbb", 11)
@@ -130,7 +130,7 @@ def test_what_another_is_owed_is_nobodys_and_is_asked_for_again_later() -> None:
 
 def test_what_another_cut_passes_over_is_not_claimed() -> None:
     """A cut that skips a whole frame returns what compares equal to finding it."""
-    owing = Owing()
+    owing = PendingAnswers()
     owing.sent("a", exchange(b"?", lambda heard: Skip(len(heard))), 10, 12)
     assert not owing.claimed("b", b"bbbb", 11)
 
@@ -161,7 +161,7 @@ def test_an_echo_is_passed_over_once_wherever_it_begins() -> None:
 
 
 def test_the_share_of_a_busy_line() -> None:
-    busy = Busy()
+    busy = Utilisation()
     assert busy.share(0) == 0
     for second in range(600):
         busy.add(second, second + 0.25)

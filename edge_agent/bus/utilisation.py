@@ -5,7 +5,7 @@ import math
 _MEMORY = 60.0  # seconds after which a moment counts a third
 
 
-class Busy:
+class Utilisation:
     """The share of the last minute or so in which a bus was taken; older moments count less and less."""
 
     def __init__(self) -> None:

@@ -35,7 +35,7 @@ class _Owed:
         return isinstance(found, Frame) and found.size == len(frame)
 
 
-class Owing:
+class PendingAnswers:
     """What each asker is owed. Times are those of one monotonic clock, in seconds."""
 
     def __init__(self) -> None:
