@@ -19,6 +19,11 @@ def outbox_file(directory: Path) -> Path:
     return directory / "outbox.db"
 
 
+def control_socket(directory: Path) -> Path:
+    """Return where other verbs ask the demo's agent."""
+    return directory / "control.sock"
+
+
 def secrets_folder(directory: Path) -> Path:
     """Return the folder that ``CREDENTIALS_DIRECTORY`` must name for the agent."""
     return directory / "secrets"

@@ -17,6 +17,7 @@ from rich.live import Live
 
 from edge_agent.agent import Agent
 from edge_agent.console import run as console
+from edge_agent.control.server import serving
 from edge_agent.control.verbs import verbs
 from edge_agent.demo import broker, config, on_air, page, park, report, screen
 from edge_agent.demo.broken import DemoError
@@ -131,7 +132,8 @@ async def _run_agent(  # noqa: PLR0913, PLR0917 - what was made for it, one by o
     lines = report.Lines(as_json=options.as_json, gone=ending.set)
     settings, source = configured
     agent = Agent(settings, on_acknowledged=lines.acknowledged if options.as_json else None, source=source)
-    async with asyncio.TaskGroup() as group:
+    place = config.control_socket(settings.outbox.path.parent)
+    async with serving(place, verbs(agent)), asyncio.TaskGroup() as group:
         running = group.create_task(agent.run(), name="agent")
         gone = group.create_task(_wait(park_ended), name="demo.park")
         asked = group.create_task(_wait(ending.wait), name="demo.ending")

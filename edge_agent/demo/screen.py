@@ -8,10 +8,11 @@ from rich.table import Table
 from rich.text import Text
 
 from edge_agent import shown
+from edge_agent.demo.config import control_socket
 from edge_agent.demo.login import Login
 from edge_agent.status import DeviceStatus, Status, UplinkStatus
 
-_AROUND = 13  # lines on the screen besides the table's rows
+_AROUND = 14  # lines on the screen besides the table's rows
 _STYLES = {"online": "green", "late": "yellow", "offline": "red", "suspect": "yellow", "bad": "red"}
 
 
@@ -81,6 +82,7 @@ def opening(heading: Heading) -> str:
         f"broker  {heading.broker} at {heading.login.url}\n"
         f"files   {heading.directory}  ({fate})\n"
         f"watch   {heading.login.watch_command(heading.topics)}"
+        f"\nask     edge-agent status --socket {control_socket(heading.directory)}"
         + (f"\npage    {heading.page}" if heading.page else "")
         + (f"\nBLE     no sensors: {heading.no_air}" if heading.no_air else "")
     )

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from edge_agent.control.client import ask
 from edge_agent.demo import broker, mosquitto
 from edge_agent.demo.broken import DemoError
 from edge_agent.demo.config import TOPICS
@@ -216,7 +217,7 @@ async def test_one_directory_takes_one_demo(tmp_path: Path) -> None:
         await first.communicate()
 
 
-async def test_it_has_a_page_for_operators(tmp_path: Path) -> None:
+async def test_it_has_a_page_for_operators_and_can_be_asked(tmp_path: Path) -> None:
     process = await _start("--dir", str(tmp_path))
     assert process.stdout is not None
     try:
@@ -228,6 +229,8 @@ async def test_it_has_a_page_for_operators(tmp_path: Path) -> None:
             page = Browser(found[1])
             await answers(page)
             assert "Hall A feed" in (await page.log_in(found[2])).text
+            told = await ask("status", at=tmp_path / "control.sock")
+            assert told["gateway"] == "demo-gw"
     finally:
         process.terminate()
         await process.communicate()

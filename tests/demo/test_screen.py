@@ -134,6 +134,10 @@ def test_it_says_whether_the_files_stay() -> None:
     assert removed in screen.opening(replace(_HEADING, temporary=True))
 
 
+def test_it_says_how_to_ask_the_agent() -> None:
+    assert "edge-agent status --socket /tmp/x/control.sock\n" in screen.opening(_HEADING) + "\n"
+
+
 def test_a_small_terminal_says_how_many_devices_it_hides() -> None:
     many = replace(_STATUS, devices=tuple(replace(_METER, id=f"meter-{at}") for at in range(20)))
     for height in (6, 12, 20):
