@@ -19,7 +19,7 @@ from bleak.args.bluez import BlueZScannerArgs, OrPattern
 from bleak.assigned_numbers import AdvertisementDataType
 
 from benchmarks import measure
-from edge_agent.agent import Agent
+from edge_agent.agent.agent import Agent
 from edge_agent.demo import child
 from edge_agent.demo.beacons import bthome, climate_objects
 from edge_agent.demo.bluez.air import Peripheral

@@ -24,7 +24,7 @@ from urllib.parse import urlencode
 import orjson
 
 from benchmarks import broker, gateway, measure
-from edge_agent.agent import Agent
+from edge_agent.agent.agent import Agent
 from edge_agent.console import run as console
 from edge_agent.console import users
 from edge_agent.control.verbs import verbs

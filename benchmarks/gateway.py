@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from benchmarks.meter import samples
-from edge_agent.agent import Agent
+from edge_agent.agent.agent import Agent
 from edge_agent.clock import Clock
 from edge_agent.collect import tasks
 from edge_agent.collect.device import Device

@@ -105,7 +105,7 @@ def moment() -> str:
 
 
 @contextmanager
-def told_of_steps(call: Callable[[], None]) -> Iterator[None]:
+def on_clock_steps(call: Callable[[], None]) -> Iterator[None]:
     """Have ``call`` called by the running loop when somebody sets the wall clock, while inside.
 
     It takes no polling: a timer that never comes is cancelled when the clock is set (timerfd_create(2)).

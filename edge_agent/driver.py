@@ -13,11 +13,12 @@ from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from edge_agent import obis
-from edge_agent.bindkey import BindKey, Unseal, unsealing
-from edge_agent.ble_name import BleAddress, service
+from edge_agent.driver_kit import obis
+from edge_agent.driver_kit.bindkey import BindKey, Unseal, unsealing
+from edge_agent.driver_kit.ble_address import BleAddress, service
+from edge_agent.driver_kit.text_pattern import form
+from edge_agent.driver_kit.transformer_ratio import CtRatio, PtRatio, Ratio, ratios
 from edge_agent.fault import Fault, Garbled, Implausible, NoAnswer, NotMine, Refused
-from edge_agent.form import form
 from edge_agent.profile import (
     ChannelName,
     FactoryFormat,
@@ -27,7 +28,6 @@ from edge_agent.profile import (
     read_profile,
 )
 from edge_agent.quantity import Quantity, quantity_of
-from edge_agent.ratio import CtRatio, PtRatio, Ratio, ratios
 
 __all__ = [
     "API",

@@ -5,7 +5,7 @@ class Fault(Exception):  # noqa: N818 - the word of the design
     """Something about this frame or answer; never about the program."""
 
 
-def said(error: Exception) -> str:
+def fault_text(error: Exception) -> str:
     """Write what went wrong as it is shown and logged: ``Garbled: checksum``."""
     return f"{type(error).__name__}: {error}"
 

@@ -20,11 +20,11 @@ from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from edge_agent.form import form
-from edge_agent.meant import meant
+from edge_agent.driver_kit.text_pattern import form
 from edge_agent.settings.error import Problem
 from edge_agent.settings.lines import element_lines, line_of, locate
 from edge_agent.settings.wording import dotted, findings
+from edge_agent.text.suggestion import did_you_mean
 
 GROUP = "edge_agent.profiles"
 FOLDER = Path("/etc/edge-agent/profiles")
@@ -121,7 +121,7 @@ def find_profile(driver: str, name: str) -> ProfileFile:
         return ProfileFile(Path(name), own=True)
     known = find_profiles(driver)
     if name not in known:
-        hint = meant(name, known, "`edge-agent drivers` lists them", most=3, cutoff=0.4)
+        hint = did_you_mean(name, known, "`edge-agent drivers` lists them", most=3, cutoff=0.4)
         if (stray := _site() / f"{name}.toml").is_file():
             hint = f"move {stray} into the driver's folder there, {driver}"
         raise ValueError(f"there is no profile {name!r}; {hint}")

@@ -12,7 +12,7 @@ from importlib.resources import files
 from typing import Any
 
 from edge_agent.driver import API, Driver
-from edge_agent.meant import meant
+from edge_agent.text.suggestion import did_you_mean
 
 GROUP = "edge_agent.drivers"
 
@@ -50,7 +50,7 @@ def entry(name: str) -> Entry:
     """
     point = _points().get(name)
     if point is None:
-        hint = meant(name, names(), f"installed: {', '.join(names())}")
+        hint = did_you_mean(name, names(), f"installed: {', '.join(names())}")
         raise UnknownDriverError(f"there is no driver {name!r}; {hint}")
     origin = f"{point.dist.name} {point.dist.version}" if point.dist else "unknown package"
     try:

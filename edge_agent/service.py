@@ -12,7 +12,8 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from edge_agent.agent import Agent
+from edge_agent.agent.agent import Agent
+from edge_agent.agent.systemd import keep_told, notify, ready
 from edge_agent.backoff import Backoff
 from edge_agent.console import run as console
 from edge_agent.control.server import serving
@@ -22,7 +23,6 @@ from edge_agent.metrics.server import exposing
 from edge_agent.outbox.store import DamagedError, DiskError, OutboxError, ReadOnlyError
 from edge_agent.settings.error import SettingsError
 from edge_agent.settings.source import Source
-from edge_agent.systemd import keep_told, notify, ready
 
 EX_CONFIG = 78
 """A person must act: systemd does not restart (RestartPreventExitStatus=78)."""

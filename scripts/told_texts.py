@@ -1,4 +1,4 @@
-"""What the agent says in English first: problems, findings, errors. edge_agent/retold.py translates them."""
+"""What the agent says in English first: problems, findings, errors. text/translation.py translates them."""
 
 import ast
 import re
@@ -14,7 +14,7 @@ _ALL_OF = (
     "doctor",
     "status.py",
     "board.py",
-    "meant.py",
+    "text/suggestion.py",
     "cli/trial.py",
     "collect/device.py",
     "uplink/refusals.py",
@@ -27,18 +27,17 @@ _ERRORS_OF = (
     "onsite",
     "bus",
     "collect",
-    "bindkey.py",
-    "buses.py",
+    "driver_kit/bindkey.py",
+    "agent/buses.py",
     "../drivers",
     "uplink/mqtt.py",
     "uplink/tls.py",
     "control/client.py",
     "control/wire.py",
     "outbox/store.py",
-    "backup.py",
     "registry.py",
-    "running.py",
-    "reloaded.py",
+    "agent/supervisor.py",
+    "reconfiguration/reload_result.py",
 )
 """Where those are that are raised, or end a verb."""
 

@@ -21,7 +21,7 @@ from typer.main import get_command
 from edge_agent import registry
 from edge_agent.cli import app
 from edge_agent.console.fields import settings_fields
-from edge_agent.language import CATALOGUES, DOMAIN, TOLD
+from edge_agent.text.language import CATALOGUES, DOMAIN, TOLD
 from hatch_build import compile_catalogues
 from scripts.told_texts import told_texts
 

@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from edge_agent.ble_name import ble_address, service
 from edge_agent.driver import Advertisement
+from edge_agent.driver_kit.ble_address import ble_address, service
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 

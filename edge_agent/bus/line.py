@@ -20,7 +20,7 @@ from edge_agent.bus.tap import Tap
 from edge_agent.bus.turn_queue import TurnQueue
 from edge_agent.bus.utilisation import Utilisation
 from edge_agent.driver import Cut, Fault, Garbled, NoAnswer, Refused
-from edge_agent.fault import said
+from edge_agent.fault import fault_text
 
 BYTE_GAP = 0.5
 """The longest pause inside an answer, in seconds.
@@ -147,7 +147,7 @@ class SerialLine:
             except (Fault, BusError) as fault:
                 self.failures[type(fault).__name__] += 1
                 if sent or heard:
-                    place.note(sent, bytes(heard), said(fault))
+                    place.note(sent, bytes(heard), fault_text(fault))
                 raise
             finally:
                 ended = loop.time()

@@ -35,7 +35,7 @@ from edge_agent.cli.scan import scan
 from edge_agent.cli.status import status
 from edge_agent.cli.version import version
 from edge_agent.cli.watch import watch
-from edge_agent.language import tr
+from edge_agent.text.language import tr
 
 app = typer.Typer(
     help=tr("Read park sensors, keep every reading, forward it over MQTT."),

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from edge_agent.cli.ending import stop
 from edge_agent.cli.say import say
-from edge_agent.language import tr
-from edge_agent.retold import retold
+from edge_agent.text.language import tr
+from edge_agent.text.translation import translated
 
 
 class Dialog:
@@ -50,7 +50,7 @@ class Dialog:
             try:
                 check(told)
             except ValueError as error:
-                say(f"  {retold(str(error))}", filled=True)
+                say(f"  {translated(str(error))}", filled=True)
                 continue
             self.remember(key, told)
             return told

@@ -10,7 +10,7 @@ from edge_agent import __version__
 from edge_agent.cli.ending import stop
 from edge_agent.cli.options import CONFIG, ConfigFile, loaded
 from edge_agent.cli.say import say
-from edge_agent.language import tr
+from edge_agent.text.language import tr
 
 if TYPE_CHECKING:
     from edge_agent.settings.model import Config
@@ -28,8 +28,8 @@ def backup(
     Example: sudo edge-agent backup --outbox gw-01.tar.gz
     """
     # what only this verb needs
-    from edge_agent.backup import BackupError, Label, write  # noqa: PLC0415
     from edge_agent.clock import SystemClock  # noqa: PLC0415
+    from edge_agent.onsite.backup import BackupError, Label, write  # noqa: PLC0415
     from edge_agent.outbox.store import OutboxError  # noqa: PLC0415
 
     found = loaded(config)

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from edge_agent.cli.say import say
-from edge_agent.language import tr
+from edge_agent.text.language import tr
 
 
 async def having(port: str, by: str, work: Callable[[], Awaitable[None]]) -> None:

@@ -10,7 +10,7 @@ import typer
 from edge_agent.cli.ending import stop
 from edge_agent.cli.options import CONFIG, ConfigFile
 from edge_agent.cli.say import say, tell
-from edge_agent.language import plural, tr
+from edge_agent.text.language import plural, tr
 
 if TYPE_CHECKING:
     from edge_agent.settings.error import Problem

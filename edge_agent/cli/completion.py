@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from edge_agent.cli.options import CONFIG
-from edge_agent.language import tr
+from edge_agent.text.language import tr
 
 _PROGRAM = "edge-agent"
 _VARIABLE = "_EDGE_AGENT_COMPLETE"

@@ -31,8 +31,8 @@ from edge_agent.driver import (
     Sample,
     Talker,
 )
-from edge_agent.language import tr
 from edge_agent.profile import profile_note
+from edge_agent.text.language import tr
 
 _NOBODY = "00:00:00:00:00:00"  # an address was not told, and most formats do not need it
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from edge_agent.cli.ending import duration_option, stop
-from edge_agent.language import tr
+from edge_agent.text.language import tr
 
 
 def demo(

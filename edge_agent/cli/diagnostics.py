@@ -8,7 +8,7 @@ import typer
 from edge_agent.cli.ending import stop
 from edge_agent.cli.options import CONFIG, ConfigFile
 from edge_agent.cli.say import say
-from edge_agent.language import tr
+from edge_agent.text.language import tr
 
 
 def diagnostics(

@@ -8,8 +8,8 @@ import typer
 
 from edge_agent.cli.options import CONFIG, ConfigFile
 from edge_agent.cli.say import say, tell
-from edge_agent.language import tr
-from edge_agent.retold import retold
+from edge_agent.text.language import tr
+from edge_agent.text.translation import translated
 
 if TYPE_CHECKING:
     from edge_agent.doctor.finding import Finding
@@ -38,10 +38,10 @@ def doctor(
             continue
         if finding.group != group:
             group = finding.group
-            say(retold(group))
-        say(f"  {finding.level:4}  {retold(finding.what)}: {retold(finding.says)}", filled=True)
+            say(translated(group))
+        say(f"  {finding.level:4}  {translated(finding.what)}: {translated(finding.says)}", filled=True)
         if finding.remedy:
-            say(f"        -> {retold(finding.remedy)}", filled=True)
+            say(f"        -> {translated(finding.remedy)}", filled=True)
     counts = Counter(finding.level for finding in found)
     if as_json:
         tell({"ok": not counts["FAIL"], "findings": [asdict(finding) for finding in found]})

@@ -14,8 +14,8 @@ from edge_agent.cli.ending import stop
 from edge_agent.cli.page import page, sample_settings
 from edge_agent.cli.say import say
 from edge_agent.driver import ProfileError, find_profiles
-from edge_agent.language import tr
 from edge_agent.profile import ProfileFile, profile_text
+from edge_agent.text.language import tr
 
 
 class Show(StrEnum):

@@ -11,9 +11,9 @@ from typing import Any, NoReturn
 
 import typer
 
-from edge_agent import shown
 from edge_agent.cli.say import say, tell
-from edge_agent.retold import retold
+from edge_agent.text import formatting
+from edge_agent.text.translation import translated
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
@@ -42,7 +42,7 @@ def until_stopped(work: Coroutine[Any, Any, None], seconds: float | None = None)
             if not task.cancelled():
                 task.result()
         except BrokenPipeError:  # nobody reads what is printed any more, which is an end like any other
-            shown.nobody_reads()
+            formatting.nobody_reads()
         return not stopped.is_set()
 
     logging.getLogger("edge_agent").addHandler(logging.NullHandler())  # the verb says what is wrong itself
@@ -55,7 +55,7 @@ def stop(message: str, *, as_json: bool = False, code: int = 2) -> NoReturn:
     It is on stderr, in the language of the environment, and with ``as_json`` also on stdout, in English, as
     ``{"error": ..}``.
     """
-    say(retold(message), error=True, filled=True)
+    say(translated(message), error=True, filled=True)
     if as_json:
         tell({"error": message})
     raise typer.Exit(code)
@@ -71,9 +71,12 @@ def unprinted(error: Exception) -> int:
         cause = cause.exceptions[0]
     if not isinstance(cause, OSError) or cause.filename is not None or cause.errno not in _FULL:
         raise error
-    shown.nobody_reads()
+    formatting.nobody_reads()
     with suppress(OSError):  # it may be full, too
-        say(retold(f"what is printed cannot be written ({cause.strerror}); print it elsewhere"), error=True)
+        say(
+            translated(f"what is printed cannot be written ({cause.strerror}); print it elsewhere"),
+            error=True,
+        )
     return os.EX_IOERR
 
 

@@ -9,8 +9,8 @@ from edge_agent.cli.asking import Dialog, keep_secret
 from edge_agent.cli.ending import stop, until_stopped
 from edge_agent.cli.say import say
 from edge_agent.cli.scan import Shown, read_addresses, read_formats
-from edge_agent.language import tr
 from edge_agent.onsite.wanted import Wanted, from_air, from_line
+from edge_agent.text.language import tr
 
 if TYPE_CHECKING:
     from edge_agent.onsite.scan import Found

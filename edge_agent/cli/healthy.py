@@ -11,7 +11,7 @@ import typer
 from edge_agent.cli.ending import INTERRUPTED, duration_option, stop, until_stopped
 from edge_agent.cli.say import say
 from edge_agent.cli.status import Socket
-from edge_agent.language import tr
+from edge_agent.text.language import tr
 
 if TYPE_CHECKING:
     from edge_agent.status import Status
@@ -68,7 +68,7 @@ class _Looks:
     async def _look(self) -> str:
         from edge_agent.control.client import NoAgentError, ask  # noqa: PLC0415 - not for --help
         from edge_agent.control.wire import RefusedError  # noqa: PLC0415 - as above
-        from edge_agent.upgrade import unwell  # noqa: PLC0415 - as above
+        from edge_agent.doctor.upgrade import unwell  # noqa: PLC0415 - as above
 
         try:
             now = _status(await ask("status", at=self._socket))

@@ -13,8 +13,8 @@ from edge_agent.cli.asking import Dialog, keep_secret
 from edge_agent.cli.ending import stop
 from edge_agent.cli.options import CONFIG, ConfigFile, Yes
 from edge_agent.cli.say import say
-from edge_agent.language import tr
-from edge_agent.retold import retold
+from edge_agent.text.language import tr
+from edge_agent.text.translation import translated
 
 if TYPE_CHECKING:
     from edge_agent.onsite.compose import Answers
@@ -190,11 +190,15 @@ def _tried(answers: "Answers", password: str) -> bool:
             base = f"{settings.root}/{answers.site}/{answers.gateway}"
             found = list(rights(Group("broker"), visit, base, f"{settings.root}/+/+/status"))
     except SessionError as error:
-        say(f"  {retold(str(error))}", error=True, filled=True)
+        say(f"  {translated(str(error))}", error=True, filled=True)
         return False
     for one in found:
         if one.level != "OK":
-            say(f"  {one.level}  {retold(f'{one.what}: {one.says}; {one.remedy}')}", error=True, filled=True)
+            say(
+                f"  {one.level}  {translated(f'{one.what}: {one.says}; {one.remedy}')}",
+                error=True,
+                filled=True,
+            )
     well = all(one.level != "FAIL" for one in found)
     if well:
         say(

@@ -10,7 +10,7 @@ from edge_agent.cli.borrowing import having
 from edge_agent.cli.completion import ports
 from edge_agent.cli.ending import duration_option, stop, until_stopped
 from edge_agent.cli.say import say, tell
-from edge_agent.language import tr
+from edge_agent.text.language import tr
 
 if TYPE_CHECKING:
     from edge_agent.bus.serial import SerialFormat
@@ -130,7 +130,7 @@ def _known(name: str, settings: list[str], speed: str) -> "tuple[list[Known], Se
 
 
 def _line(at: float, passed: "Passed", *, verbose: bool) -> str:
-    from edge_agent import shown  # noqa: PLC0415 - as above
+    from edge_agent.text import formatting  # noqa: PLC0415 - as above
 
     if not passed.who:
         return tr(
@@ -139,7 +139,7 @@ def _line(at: float, passed: "Passed", *, verbose: bool) -> str:
             number=len(passed.content),
             hex=passed.content.hex(" "),
         )
-    values = ", ".join(f"{name} {shown.with_unit(*said)}" for name, said in passed.samples.items())
+    values = ", ".join(f"{name} {formatting.with_unit(*said)}" for name, said in passed.samples.items())
     content = f"  [{passed.content.hex(' ')}]" if verbose else ""
     return f"{at:9.3f} s  {passed.who}  {values or passed.text}{content}"
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge_agent.cli.ending import stop
-from edge_agent.language import tr
+from edge_agent.text.language import tr
 
 if TYPE_CHECKING:
     from edge_agent.settings.model import Config

@@ -16,8 +16,8 @@ import typer
 from edge_agent.cli.ending import stop
 from edge_agent.cli.options import CONFIG, ConfigFile, loaded
 from edge_agent.cli.say import say, tell
-from edge_agent.language import plural, tr
-from edge_agent.shown import duration, nobody_reads
+from edge_agent.text.formatting import duration, nobody_reads
+from edge_agent.text.language import plural, tr
 
 if TYPE_CHECKING:
     from edge_agent.outbox.looking import Found, Look, Lost

@@ -9,7 +9,7 @@ from edge_agent import registry
 from edge_agent.cli.ending import stop
 from edge_agent.cli.say import say, tell
 from edge_agent.driver import ProfileError, find_profiles, profile_text
-from edge_agent.language import tr
+from edge_agent.text.language import tr
 
 profile = typer.Typer(no_args_is_help=True, help=tr("Device models described as data: list, show, test."))
 

@@ -10,7 +10,7 @@ from edge_agent.cli.completion import device_ids
 from edge_agent.cli.ending import INTERRUPTED, duration_option, stop, until_stopped
 from edge_agent.cli.options import CONFIG, ConfigFile, loaded
 from edge_agent.cli.say import say, tell
-from edge_agent.language import OWN, tr
+from edge_agent.text.language import OWN, tr
 
 if TYPE_CHECKING:
     from edge_agent.bus.tap import Direction
@@ -112,7 +112,7 @@ def _told(session: "Session", reading: "Reading") -> dict[str, Any]:
 
 
 def _lines(session: "Session", reading: "Reading") -> list[str]:
-    from edge_agent import shown  # noqa: PLC0415 - as above
+    from edge_agent.text import formatting  # noqa: PLC0415 - as above
 
     told = _told(session, reading)
     lines = [
@@ -127,7 +127,7 @@ def _lines(session: "Session", reading: "Reading") -> list[str]:
     width = max(map(len, told["channels"]), default=0)
     labels = {} if OWN.language == "en" else {of.name: OWN.label(of) for of in session.channels}
     for name, said in told["channels"].items():
-        value = shown.with_unit(said["value"], said["unit"])
+        value = formatting.with_unit(said["value"], said["unit"])
         quality = ": ".join(filter(None, said["quality"]))
         lines.append(f"  {name:{width}}  {value:>14}  {quality}  {labels.get(name, '')}".rstrip())
     absent = [channel.name for channel in session.channels if channel.name not in told["channels"]]

@@ -14,7 +14,7 @@ from edge_agent.cli.borrowing import having
 from edge_agent.cli.ending import duration_option, stop, until_stopped
 from edge_agent.cli.options import CONFIG, ConfigFile, loaded
 from edge_agent.cli.say import say
-from edge_agent.language import tr
+from edge_agent.text.language import tr
 
 if TYPE_CHECKING:
     from edge_agent.bus.address import Address

@@ -8,8 +8,8 @@ import typer
 from edge_agent.cli.ending import INTERRUPTED, stop, until_stopped
 from edge_agent.cli.say import say, tell
 from edge_agent.cli.status import Socket
-from edge_agent.language import tr
-from edge_agent.retold import retold
+from edge_agent.text.language import tr
+from edge_agent.text.translation import translated
 
 _WITHIN_S = 120.0  # on a small board, with 500 devices, behind another reload
 
@@ -44,10 +44,10 @@ def reload(
         tell(told)
     else:
         for problem in told["problems"]:
-            say(tr("not reloaded: {problem}", problem=retold(problem)), error=True, filled=True)
+            say(tr("not reloaded: {problem}", problem=translated(problem)), error=True, filled=True)
         for problem in told["left_out"]:
             say(
-                tr("{problem}; the agent runs without this device", problem=retold(problem)),
+                tr("{problem}; the agent runs without this device", problem=translated(problem)),
                 error=True,
                 filled=True,
             )

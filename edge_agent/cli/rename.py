@@ -8,7 +8,7 @@ import typer
 from edge_agent.cli.ending import stop, until_stopped
 from edge_agent.cli.options import CONFIG, ConfigFile, Yes, loaded
 from edge_agent.cli.say import say
-from edge_agent.language import tr
+from edge_agent.text.language import tr
 
 if TYPE_CHECKING:
     from edge_agent.outbox.renaming import Owed

@@ -9,7 +9,7 @@ from edge_agent.cli.ending import INTERRUPTED, stop, until_stopped
 from edge_agent.cli.options import CONFIG, ConfigFile, loaded
 from edge_agent.cli.say import say
 from edge_agent.cli.status import Socket
-from edge_agent.language import tr
+from edge_agent.text.language import tr
 
 if TYPE_CHECKING:
     from edge_agent.status import Status
@@ -30,18 +30,18 @@ def report(
     Example: edge-agent report --out gw-01.html --by "Li Wei"
     """
     # what only this verb needs
-    from edge_agent import commissioning  # noqa: PLC0415
     from edge_agent.clock import SystemClock  # noqa: PLC0415
+    from edge_agent.onsite import commissioning_report  # noqa: PLC0415
 
     found = loaded(config)
     clock = SystemClock(found.clock.trust)
     now = clock.wall_ms() if clock.trusted() else None
     title = tr("Commissioning report {site} / {gateway}", site=found.gateway.site, gateway=found.gateway.id)
-    told = list(commissioning.parts(found, _asked(socket), now, by))
+    told = list(commissioning_report.parts(found, _asked(socket), now, by))
     if out is None:
-        say(commissioning.as_text(title, told), end="")
+        say(commissioning_report.as_text(title, told), end="")
         return
-    write = commissioning.as_html if out.suffix in {".html", ".htm"} else commissioning.as_text
+    write = commissioning_report.as_html if out.suffix in {".html", ".htm"} else commissioning_report.as_text
     try:
         out.write_text(write(title, told), "utf-8")
     except OSError as error:

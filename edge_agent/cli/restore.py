@@ -10,11 +10,11 @@ import typer
 from edge_agent.cli.ending import stop
 from edge_agent.cli.options import CONFIG
 from edge_agent.cli.say import say
-from edge_agent.language import tr
 from edge_agent.settings.error import SettingsError
+from edge_agent.text.language import tr
 
 if TYPE_CHECKING:
-    from edge_agent.backup import Label
+    from edge_agent.onsite.backup import Label
 
 
 def restore(
@@ -28,7 +28,7 @@ def restore(
 
     Example: sudo edge-agent restore gw-01.tar.gz
     """
-    from edge_agent.backup import BackupError, opened  # noqa: PLC0415 - only this verb needs it
+    from edge_agent.onsite.backup import BackupError, opened  # noqa: PLC0415 - only this verb needs it
     from edge_agent.outbox.store import OutboxError  # noqa: PLC0415 - the same
 
     before = _aside(folder)
@@ -60,7 +60,7 @@ def _put(file: Path, label: "Label", folder: Path, *, force: bool) -> None:
     """Lay everything out beside its place first; then two renames put it there."""
     from shutil import rmtree  # noqa: PLC0415 - only this verb needs it
 
-    from edge_agent.backup import opened, take_outbox, unpack  # noqa: PLC0415 - the same
+    from edge_agent.onsite.backup import opened, take_outbox, unpack  # noqa: PLC0415 - the same
     from edge_agent.outbox import copying  # noqa: PLC0415 - the same
 
     fresh = folder.with_name(f"{folder.name}.new")

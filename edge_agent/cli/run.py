@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from edge_agent.cli.options import CONFIG, ConfigFile
-from edge_agent.language import tr
+from edge_agent.text.language import tr
 
 
 def run(

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
-from edge_agent.shown import plain
+from edge_agent.text.formatting import plain
 
 
 def say(text: str, *, error: bool = False, end: str = "\n", filled: bool = False) -> None:

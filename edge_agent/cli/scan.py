@@ -12,8 +12,8 @@ from edge_agent.cli.borrowing import having
 from edge_agent.cli.completion import ports
 from edge_agent.cli.ending import INTERRUPTED, duration_option, stop, until_stopped
 from edge_agent.cli.say import say, tell
-from edge_agent.language import tr
-from edge_agent.shown import plain
+from edge_agent.text.formatting import plain
+from edge_agent.text.language import tr
 
 if TYPE_CHECKING:
     from edge_agent.onsite.scan import Found, Scan, Step

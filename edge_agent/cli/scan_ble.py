@@ -9,8 +9,8 @@ import typer
 
 from edge_agent.cli.ending import INTERRUPTED, duration_option, stop, until_stopped
 from edge_agent.cli.say import say, tell
-from edge_agent.language import plural, tr
-from edge_agent.shown import plain
+from edge_agent.text.formatting import plain
+from edge_agent.text.language import plural, tr
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

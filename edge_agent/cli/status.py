@@ -10,7 +10,7 @@ import typer
 
 from edge_agent.cli.ending import INTERRUPTED, stop, until_stopped
 from edge_agent.cli.say import tell
-from edge_agent.language import tr
+from edge_agent.text.language import tr
 
 Socket = Annotated[
     Path | None,

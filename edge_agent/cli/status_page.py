@@ -7,11 +7,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from edge_agent import shown
-from edge_agent.language import tr
-from edge_agent.retold import retold
-from edge_agent.shown import duration, plain
 from edge_agent.status import BusStatus, DeviceStatus, Status, UplinkStatus, wrong
+from edge_agent.text import formatting
+from edge_agent.text.formatting import duration, plain
+from edge_agent.text.language import tr
+from edge_agent.text.translation import translated
 
 _STYLES = {"online": "green", "late": "yellow", "offline": "red"}
 _MOST_WRONG = 20  # lines; the table has the rest
@@ -20,7 +20,7 @@ _MOST_WRONG = 20  # lines; the table has the rest
 def page(status: Status) -> RenderableType:
     """Return all of it, what is wrong at the end: there a person looks first."""
     parts: list[RenderableType] = [_head(status), _devices(status), _ways(status)]
-    found = [Text(plain(retold(line)), "red") for line in wrong(status)]
+    found = [Text(plain(translated(line)), "red") for line in wrong(status)]
     if more := found[_MOST_WRONG:]:
         found = [*found[:_MOST_WRONG], Text(tr("and {number} more", number=len(more)))]
     return Group(*parts, Text(), *(found or [Text(tr("all is well"), "green")]))
@@ -72,13 +72,13 @@ def _devices(status: Status) -> Table:
             heard = "-" if device.heard_s is None else tr("{time} ago", time=duration(device.heard_s))
             table.add_row(
                 Text(("  " if place else "") + device.id),
-                Text(retold(device.availability), _STYLES.get(device.availability, "")),
+                Text(translated(device.availability), _STYLES.get(device.availability, "")),
                 duration(device.since_s),
                 heard,
                 _values(device),
             )
             if device.problem:
-                table.add_row("", "", "", "", Text(plain(retold(device.problem)), "yellow"))
+                table.add_row("", "", "", "", Text(plain(translated(device.problem)), "yellow"))
     return table
 
 
@@ -86,7 +86,7 @@ def _values(device: DeviceStatus) -> Text:
     said = Text()
     for channel, value in device.values.items():
         quality = device.quality.get(channel)
-        text = f"{channel} {shown.with_unit(value, device.units.get(channel, ''))}"
+        text = f"{channel} {formatting.with_unit(value, device.units.get(channel, ''))}"
         said.append(f"{text} ({quality.grade})" if quality else text, "yellow" if quality else "")
         said.append("  ")
     return said

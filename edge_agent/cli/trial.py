@@ -19,9 +19,9 @@ from edge_agent.driver import (
     ProfileError,
     profile_text,
 )
-from edge_agent.language import plural, tr
 from edge_agent.onsite.bench import Memory, Poll, Script, poll_of
-from edge_agent.retold import retold
+from edge_agent.text.language import plural, tr
+from edge_agent.text.translation import translated
 
 _USUAL_SERIAL = "9600 8N1"  # where the profile has none
 _ADDRESS = 7  # the device's in a vector, where requests are written out
@@ -56,14 +56,14 @@ class Trial:
         yield tr(
             "{name}, profile of driver {driver}: {title}", name=self.name, driver=self.driver, title=title
         )
-        yield from (tr("  WRONG  {problem}", problem=retold(problem)) for problem in self.problems)
+        yield from (tr("  WRONG  {problem}", problem=translated(problem)) for problem in self.problems)
         for vector, wrong in self.vectors.items():
             if wrong:
-                problem = f"{vector}: {'; '.join(map(retold, wrong))}"
+                problem = f"{vector}: {'; '.join(map(translated, wrong))}"
                 yield tr("  WRONG  {problem}", problem=problem)
             else:
                 yield tr("  ok     {vector}", vector=vector)
-        yield from (tr("  look   {remark}", remark=retold(remark)) for remark in self.remarks)
+        yield from (tr("  look   {remark}", remark=translated(remark)) for remark in self.remarks)
         if poll := self.poll:
             yield plural(
                 len(poll.requests),

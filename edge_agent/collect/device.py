@@ -11,14 +11,14 @@ from edge_agent.clock import Clock
 from edge_agent.collect.hour import Hour
 from edge_agent.collect.remembering import Remembering, Ways
 from edge_agent.driver import Channel, Fault, NoAnswer, NotMine, Sample
-from edge_agent.fault import said
-from edge_agent.foremost import foremost
+from edge_agent.fault import fault_text
 from edge_agent.processing.hold import Holds, hold, next_due, tick
 from edge_agent.processing.plan import Memorable, Plan
 from edge_agent.processing.step import Memory, step
 from edge_agent.reading import Grade, Quality, Reading, Value
-from edge_agent.shown import duration
 from edge_agent.status import Availability
+from edge_agent.text.channel_order import by_importance
+from edge_agent.text.formatting import duration
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class Device:
     but ``keep``, readings are all that leaves. ``on_availability`` is told when the device goes or comes
     back; ``reason`` says in words why it is not online. ``problem`` lasts until the next good frame,
     ``not_set_up`` until the device follows. ``away`` says why it cannot be heard now, "" while it can.
-    ``lately`` has its last frames; ``foremost`` is the channel that says most.
+    ``lately`` has its last frames; ``main_channel`` is the channel that says most.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Device:
         self.values: dict[str, Value] = {}
         self.quality: dict[str, Quality] = {}
         self.units = {channel.name: channel.quantity.unit for channel in channels}
-        self.foremost = next(iter(foremost(self.units)), "")
+        self.main_channel = next(iter(by_importance(self.units)), "")
         self._hour = Hour()
         self.availability: Availability = "late"  # nothing was heard yet
         self.reason = "nothing was heard yet"
@@ -85,7 +85,7 @@ class Device:
         return (self._clock.mono_ms() - self.since_ms) / 1000
 
     def last_hour(self) -> list[tuple[float, float] | None]:
-        """Return the lowest and highest value of the foremost channel in each minute, None without one."""
+        """Return the lowest and highest value of the main channel in each minute, None without one."""
         return self._hour.points(self._clock.mono_ms())
 
     def heard(self, samples: Sequence[Sample]) -> None:
@@ -125,7 +125,7 @@ class Device:
         self._mark()
 
     def _mark(self) -> None:
-        value = self.values.get(self.foremost)
+        value = self.values.get(self.main_channel)
         if value is not None and not isinstance(value, str):
             self._hour.add(self._heard_ms, value)
 
@@ -189,7 +189,7 @@ class Device:
         """Count what went wrong with a frame or an answer; somebody else's frame is nobody's fault."""
         if not isinstance(fault, NotMine):
             self.faults[type(fault).__name__] += 1
-            self.problem = said(fault)
+            self.problem = fault_text(fault)
             self.lately.failed(self.problem)
             self._cause = "no answer" if isinstance(fault, NoAnswer) else "silence"
 

@@ -9,7 +9,7 @@ from edge_agent.bus.recent_frames import RecentFrames
 from edge_agent.collect.device import Device
 from edge_agent.collect.schedule import Schedule
 from edge_agent.driver import SIGNAL, Advertisement, Answerer, Beacon, Fault, Gatt, Sample
-from edge_agent.fault import said
+from edge_agent.fault import fault_text
 
 _FIRST_WITHIN = 60.0  # seconds over which the first connections are spread
 _SHORTEST_INTERVAL = 60.0  # a connection costs the device's battery
@@ -41,7 +41,7 @@ class _Noted:
         try:
             value = await self._gatt.read(characteristic)
         except Fault as fault:
-            self._lately.add(characteristic, b"", said(fault))
+            self._lately.add(characteristic, b"", fault_text(fault))
             raise
         self._lately.add(characteristic, value)
         return value
@@ -73,7 +73,7 @@ async def connect(
                     device.heard(await driver.poll(_Noted(gatt, device.lately)))
             except Fault as fault:
                 if not device.lately.since(began):
-                    device.lately.add("", b"", said(fault))
+                    device.lately.add("", b"", fault_text(fault))
                 device.fault(fault)
                 schedule.failed(loop.time(), loop.time() - began)
             else:

@@ -14,7 +14,7 @@ from edge_agent.collect.asking import Asking
 from edge_agent.collect.device import Device
 from edge_agent.collect.schedule import Schedule
 from edge_agent.driver import Answerer, Fault, Line, Read, Registers, Talker
-from edge_agent.fault import said
+from edge_agent.fault import fault_text
 
 _FIRST_WITHIN = 1.0  # seconds over which the first questions to many devices are spread
 _BUS_PAUSE = 1.0  # seconds, at least, until a bus that is gone is asked again
@@ -83,7 +83,7 @@ async def _set_up(device: Device, setup: Callable[[Line], Awaitable[None]], line
     except TimeoutError:
         device.is_set_up(f"it takes longer than {_SETUP_WITHIN:g} s")
     except Fault as fault:
-        device.is_set_up(said(fault))
+        device.is_set_up(fault_text(fault))
     else:
         device.is_set_up()
 

@@ -5,9 +5,9 @@ from typing import Any, get_type_hints
 
 from pydantic import BaseModel, create_model
 
+from edge_agent.downsampling import Span
 from edge_agent.reading import Value
 from edge_agent.status import Status
-from edge_agent.thinning import Span
 
 
 class Refused(BaseModel):

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 from edge_agent.console.sparks import Spark
 from edge_agent.console.trouble import troubles, waits
 from edge_agent.control.server import Tell
-from edge_agent.foremost import foremost
 from edge_agent.status import DeviceStatus, Status
+from edge_agent.text.channel_order import by_importance
 
 _MOST_VALUES = 4
 
@@ -73,7 +73,7 @@ def overview(status: Status, sparks: Mapping[str, Spark], peaks: Mapping[str, in
 
 def row(device: DeviceStatus, spark: Spark | None) -> Row:
     """Return what the row of a device shows."""
-    first = foremost(device.values)
+    first = by_importance(device.values)
     few = tuple(first[:_MOST_VALUES])
     return Row(device, state(device), few, len(first) - len(few), spark)
 

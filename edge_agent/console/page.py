@@ -9,10 +9,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from edge_agent import shown
 from edge_agent.console import sparks
-from edge_agent.language import LANGUAGES, Words, words
-from edge_agent.retold import retold
+from edge_agent.text import formatting
+from edge_agent.text.language import LANGUAGES, Words, words
+from edge_agent.text.translation import translated
 
 LANGUAGE = "edge_agent_language"
 """The cookie that holds the language somebody chose."""
@@ -34,8 +34,8 @@ class Pages:
         )
         self._templates.globals |= {
             "languages": LANGUAGES,
-            "with_unit": shown.with_unit,
-            "duration": shown.duration,
+            "with_unit": formatting.with_unit,
+            "duration": formatting.duration,
             "moment": _moment,
             "grouped": _grouped,
             "bytes": _bytes,
@@ -50,8 +50,8 @@ class Pages:
             tr=known.tr,
             plural=known.plural,
             label=known.label,
-            retold=partial(retold, to=known),
-            listed=lambda texts: ", ".join(retold(text, known) for text in texts),
+            translated=partial(translated, to=known),
+            listed=lambda texts: ", ".join(translated(text, known) for text in texts),
             language=language,
             **told,
         )

@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from edge_agent import shown
 from edge_agent.console import sparks
-from edge_agent.thinning import Span, runs
+from edge_agent.downsampling import Span, runs
+from edge_agent.text import formatting
 
 WIDTH, HEIGHT = 640, 150
 """Of the picture, in its own units."""
@@ -103,20 +103,20 @@ def _plot(past: Mapping[str, Any], channel: str, unit: str, spans: Sequence[Span
     ]
     return Plot(
         channel,
-        shown.unit(unit),
+        formatting.unit(unit),
         sparks.drawn(share, least, most) if len(spans) > 1 else "",
         tuple(lines),
         tuple(bands),
         tuple(marks),
-        tuple((down(level), shown.value(level)) for level in levels),
+        tuple((down(level), formatting.value(level)) for level in levels),
         tuple((across(ms), text) for ms, text in _times(from_ms, to_ms, zone)),
-        f"{shown.with_unit(least, unit)} … {shown.with_unit(most, unit)}",
+        f"{formatting.with_unit(least, unit)} … {formatting.with_unit(most, unit)}",
     )
 
 
 def _mark(span: Span, x: float, width: float, zone: ZoneInfo) -> Mark:
     at = datetime.fromtimestamp(span.last / 1000, zone)
-    value, low, high = (shown.value(float(one)) for one in (span.value, span.low, span.high))
+    value, low, high = (formatting.value(float(one)) for one in (span.value, span.low, span.high))
     return Mark(x, width, f"{at:%m-%d %H:%M:%S}", value, low, high, span.doubt)
 
 

@@ -11,7 +11,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from edge_agent import shown
 from edge_agent.bus.ports import lasting, medium, serial_ports
 from edge_agent.console.fields import NEW_BUS
 from edge_agent.console.form import read_form
@@ -21,6 +20,7 @@ from edge_agent.console.page import Pages
 from edge_agent.console.sessions import Session
 from edge_agent.control.wire import RefusedError
 from edge_agent.onsite.toml_text import id_of
+from edge_agent.text import formatting
 
 _MOST_VALUES = 8
 _LAST = 247
@@ -196,7 +196,7 @@ def _link(
         port = lasting(scan.where)
         name = id_of(port.rstrip("/").rpartition("/")[2], "bus")
         told |= {"bus": NEW_BUS, "bus.id": name, "bus.port": port, "bus.serial": one["serial"]}
-    values = [f"{channel} {shown.with_unit(*said)}" for channel, said in fit["values"].items()]
+    values = [f"{channel} {formatting.with_unit(*said)}" for channel, said in fit["values"].items()]
     doubts = [*fit.get("doubts", ()), *filter(None, [fit.get("problem", "")])]
     title = f"{fit.get('model') or what} ({fit['driver']})"
     return title, ", ".join([*values[:_MOST_VALUES], *doubts]), f"/change/device?{urlencode(told)}"

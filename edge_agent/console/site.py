@@ -32,9 +32,9 @@ from edge_agent.console.page import LANGUAGE, Pages, language_of
 from edge_agent.console.refusals import Refusals
 from edge_agent.console.scan import Scans
 from edge_agent.console.sessions import Session
-from edge_agent.language import LANGUAGES
 from edge_agent.settings.console import Console
 from edge_agent.status import as_json
+from edge_agent.text.language import LANGUAGES
 
 _FOLDER = Path(__file__).parent
 _POLICY = (

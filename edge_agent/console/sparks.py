@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edge_agent import shown
+from edge_agent.text import formatting
 
 WIDTH, HEIGHT = 120, 28
 """Of the picture, in its own units."""
@@ -27,7 +27,7 @@ class Spark:
 
     def told(self, unit: str) -> str:
         """Say in words what it shows."""
-        return f"{self.channel} {shown.value(self.low)} … {shown.with_unit(self.high, unit)}"
+        return f"{self.channel} {formatting.value(self.low)} … {formatting.with_unit(self.high, unit)}"
 
 
 def drawn(runs: Iterable[Sequence[Point]], low: float, high: float) -> str:

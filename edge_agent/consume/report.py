@@ -13,9 +13,9 @@ from rich.text import Text
 from edge_agent.contract.follow import Follower
 from edge_agent.contract.mending import Mending
 from edge_agent.contract.messages import EventMessage
-from edge_agent.language import plural, tr
-from edge_agent.retold import retold
-from edge_agent.shown import plain
+from edge_agent.text.formatting import plain
+from edge_agent.text.language import plural, tr
+from edge_agent.text.translation import translated
 
 _GAPS = 100  # that a report names
 _ROOM = 3  # lines of a kind that a screen has room for
@@ -153,7 +153,7 @@ def screen(  # noqa: PLR0913 - all that is shown
             Text(plain(gateway)),
             Text(plain(device)),
             *shown,
-            retold(known.availability) if known else "-",
+            translated(known.availability) if known else "-",
             style=style,
         )
     hidden = len(worst) - rows

@@ -7,8 +7,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from edge_agent.agent import Agent
-from edge_agent.ble_name import service
+from edge_agent.agent.agent import Agent
+from edge_agent.agent.layout import Part
+from edge_agent.agent.supervisor import Supervisor
 from edge_agent.bus import mbap, modbus
 from edge_agent.bus.address import Address
 from edge_agent.bus.recent_frames import LONGEST, Exchanged
@@ -16,9 +17,8 @@ from edge_agent.bus.redaction import in_hex
 from edge_agent.control.server import Tell
 from edge_agent.control.wire import RefusedError
 from edge_agent.driver import Advertisement, Fault, NotMine, Over, Sample
-from edge_agent.fault import said
-from edge_agent.layout import Part
-from edge_agent.running import Running
+from edge_agent.driver_kit.ble_address import service
+from edge_agent.fault import fault_text
 from edge_agent.settings.fields import Id
 
 _USUAL = service(0)[8:]  # the end of a UUID that has a short form
@@ -49,7 +49,7 @@ async def tell_frames(agent: Agent, args: OfDeviceArgs, _tell: Tell) -> Mapping[
     return {"device": args.device, "longest": LONGEST, "frames": told}
 
 
-def running_with(agent: Agent, device: str) -> Running:
+def running_with(agent: Agent, device: str) -> Supervisor:
     """Return what runs, with a device in it.
 
     Raises:
@@ -101,7 +101,7 @@ def _meaning(part: Part, port: str) -> Callable[[Exchanged], tuple[dict[str, Any
         except NotMine as fault:
             return {}, str(fault)
         except Fault as fault:
-            return {}, said(fault)
+            return {}, fault_text(fault)
         return {name: [value, units.get(name, "")] for name, value in found}, ""
 
     return meaning

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from edge_agent.agent import Agent
+from edge_agent.agent.agent import Agent
 from edge_agent.control.server import Tell
 
 _LATE_AFTER = 3  # times the expected interval
@@ -22,7 +22,7 @@ async def tell_hour(agent: Agent, _args: object, _tell: Tell) -> Mapping[str, An
     return {
         "devices": {
             id_: {
-                "channel": device.foremost,
+                "channel": device.main_channel,
                 "points": device.last_hour(),
                 "gap": max(1, math.ceil(_LATE_AFTER * device.expect_s / 60)),
             }

@@ -8,14 +8,14 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from edge_agent.agent import Agent
+from edge_agent.agent.agent import Agent
+from edge_agent.agent.layout import Part
+from edge_agent.agent.supervisor import Supervisor
 from edge_agent.contract.commands import NoArgs
 from edge_agent.control.frames import running_with
 from edge_agent.control.server import Tell
 from edge_agent.control.wire import RefusedError
-from edge_agent.layout import Part
 from edge_agent.onsite.capture import without_secrets
-from edge_agent.running import Running
 from edge_agent.settings.fields import Id
 
 
@@ -37,7 +37,7 @@ async def identify(agent: Agent, args: IdentifyArgs, _tell: Tell) -> Mapping[str
     return _device(running, running.layout.parts[args.device])
 
 
-def _device(running: Running, part: Part) -> dict[str, Any]:
+def _device(running: Supervisor, part: Part) -> dict[str, Any]:
     settings = part.settings
     bus = running.layout.config.bus[settings.bus]
     format_ = running.layout.formats.get(settings.bus)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from edge_agent.agent import Agent
+from edge_agent.agent.agent import Agent
 from edge_agent.control.server import Tell
 from edge_agent.control.wire import RefusedError
 from edge_agent.outbox.past import Past, past

@@ -7,9 +7,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from edge_agent.agent import Agent
+from edge_agent.agent.agent import Agent
 from edge_agent.bus.serial import BusError
-from edge_agent.configuring import Configured, Configuring
 from edge_agent.contract.commands import ReadArgs
 from edge_agent.control.frames import OfDeviceArgs, tell_frames
 from edge_agent.control.hour import tell_hour
@@ -18,8 +17,9 @@ from edge_agent.control.past import PastArgs, tell_past
 from edge_agent.control.scanning import ScanAirArgs, ScanArgs, scan_air, scan_port
 from edge_agent.control.server import Carry, Tell
 from edge_agent.control.wire import LEASE_S, RefusedError
+from edge_agent.reconfiguration.editable import EditableConfig, Place
+from edge_agent.reconfiguration.editor import ConfigEditor, EditResult
 from edge_agent.settings.console_file import LARGEST
-from edge_agent.standing import Place, Standing
 from edge_agent.status import as_json
 from edge_agent.uplink.downlink import CannotError
 
@@ -103,9 +103,9 @@ class ChangedArgs(BaseModel):
 
 
 async def _configuration(agent: Agent, _args: NoArgs, _tell: Tell) -> Mapping[str, Any]:
-    configuring = _configuring(agent)
-    found = await asyncio.to_thread(configuring.read)
-    changes = await asyncio.to_thread(lambda: list(configuring.history.all()))
+    editor = _editor(agent)
+    found = await asyncio.to_thread(editor.read)
+    changes = await asyncio.to_thread(lambda: list(editor.history.all()))
     return {
         "file": found.file,
         "text": found.text,
@@ -121,7 +121,7 @@ async def _configuration(agent: Agent, _args: NoArgs, _tell: Tell) -> Mapping[st
     }
 
 
-def _place(found: Standing, place: Place) -> dict[str, Any]:
+def _place(found: EditableConfig, place: Place) -> dict[str, Any]:
     """Tell of one bus or device: where it stands, what it says, and what it stands in the place of."""
     other = found.taken_over.get(place)
     file, line = found.places.get(place) or other or ("", 0)
@@ -138,21 +138,21 @@ def _place(found: Standing, place: Place) -> dict[str, Any]:
 
 
 async def _changed(agent: Agent, args: ChangedArgs, _tell: Tell) -> Mapping[str, Any]:
-    return asdict(await asyncio.to_thread(_configuring(agent).changed, args.number))
+    return asdict(await asyncio.to_thread(_editor(agent).changed, args.number))
 
 
 async def _configure(agent: Agent, args: ConfigureArgs, _tell: Tell) -> Mapping[str, Any]:
     if not args.apply:
-        return asdict(await _configuring(agent).judge(args.text, args.made_from))
+        return asdict(await _editor(agent).judge(args.text, args.made_from))
     return asdict(await agent.configure(lambda to: to.change(args.text, args.made_from, args.by)))
 
 
 async def _undo(agent: Agent, args: UndoArgs, _tell: Tell) -> Mapping[str, Any]:
-    def undo(to: Configuring) -> Coroutine[Any, Any, Configured]:
+    def undo(to: ConfigEditor) -> Coroutine[Any, Any, EditResult]:
         return to.undo(args.number, args.made_from, args.by, apply=args.apply, after=args.to == "after")
 
     if not args.apply:
-        return asdict(await undo(_configuring(agent)))
+        return asdict(await undo(_editor(agent)))
     return asdict(await agent.configure(undo))
 
 
@@ -164,10 +164,10 @@ async def _scan_ble(_agent: Agent, args: ScanAirArgs, _tell: Tell) -> Mapping[st
     return await scan_air(args)
 
 
-def _configuring(agent: Agent) -> Configuring:
-    if agent.configuring is None:
+def _editor(agent: Agent) -> ConfigEditor:
+    if agent.config_editor is None:
         raise RefusedError("this agent was started without a file; restart it with one")
-    return agent.configuring
+    return agent.config_editor
 
 
 async def _read(agent: Agent, args: ReadArgs, _tell: Tell) -> Mapping[str, Any]:

@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import orjson
 
-from edge_agent import shown
 from edge_agent.demo import screen
 from edge_agent.status import Status
+from edge_agent.text import formatting
 from edge_agent.uplink.protocol import Acknowledged
 
 
@@ -61,5 +61,5 @@ class Lines:
         try:
             print(text, flush=True)  # noqa: T201 - this is the demo's output
         except BrokenPipeError:
-            shown.nobody_reads()
+            formatting.nobody_reads()
             self._gone()

@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.live import Live
 
-from edge_agent.agent import Agent
+from edge_agent.agent.agent import Agent
 from edge_agent.console import run as console
 from edge_agent.control.server import serving
 from edge_agent.control.verbs import verbs

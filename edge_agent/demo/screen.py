@@ -7,10 +7,10 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from edge_agent import shown
 from edge_agent.demo.config import control_socket
 from edge_agent.demo.login import Login
 from edge_agent.status import DeviceStatus, Status, UplinkStatus
+from edge_agent.text import formatting
 
 _AROUND = 14  # lines on the screen besides the table's rows
 _STYLES = {"online": "green", "late": "yellow", "offline": "red", "suspect": "yellow", "bad": "red"}
@@ -131,9 +131,9 @@ def _wide(status: Status) -> Table:
             table.add_row(first[0], Text(device.problem, "yellow"), "", "", first[1], first[2], "")
             first = (Text(), "", "")
         for channel, unit in device.units.items():
-            value = shown.value(device.values.get(channel))
+            value = formatting.value(device.values.get(channel))
             table.add_row(
-                first[0], channel, value, shown.unit(unit), first[1], first[2], _quality(device, channel)
+                first[0], channel, value, formatting.unit(unit), first[1], first[2], _quality(device, channel)
             )
             first = (Text(), "", "")
     return table
@@ -146,7 +146,7 @@ def _narrow(status: Status) -> Table:
     table.add_column("seq", justify="right")
     for device in status.devices:
         values = "  ".join(
-            f"{channel} {shown.with_unit(value, device.units.get(channel, ''))}"
+            f"{channel} {formatting.with_unit(value, device.units.get(channel, ''))}"
             for channel, value in device.values.items()
         )
         table.add_row(_name(device), device.problem or values, _age(device), str(device.seq))

@@ -8,7 +8,7 @@ from typing import Any
 from edge_agent.bus.address import Address
 from edge_agent.onsite.toml_text import id_of, value
 from edge_agent.onsite.wanted import Wanted
-from edge_agent.shown import plain
+from edge_agent.text.formatting import plain
 
 _RADIO = "radio"
 

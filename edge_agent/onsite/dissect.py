@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from edge_agent.bus.modbus import answer_cut, crc16, parse, read_request
 from edge_agent.driver import Driver, Fault, Frame, Garbled, Need, Read, Refused, Settings, Skip
-from edge_agent.fault import said
+from edge_agent.fault import fault_text
 from edge_agent.reading import Value
 
 _MOST_HELD = 4096  # bytes of a frame that is not whole yet
@@ -125,7 +125,7 @@ class Unasked:
         except Garbled as fault:
             return Passed(frame, self._name, f"Garbled: {fault}") if self._alone else None
         except Fault as fault:
-            return Passed(frame, self._name, said(fault))
+            return Passed(frame, self._name, fault_text(fault))
 
 
 class Asked:

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from edge_agent import shown
 from edge_agent.driver import Channel, Driver, Quantity, Sample, Settings
 from edge_agent.onsite.plan import factory
 from edge_agent.reading import Value
+from edge_agent.text import formatting
 
 _USUAL = {
     Quantity.VOLTAGE: (80, 500),
@@ -40,7 +40,7 @@ class Fit:
 
     def shown_values(self, most: int = 6) -> str:
         """Write the first values in one line."""
-        texts = [f"{channel} {shown.with_unit(*said)}" for channel, said in self.values.items()]
+        texts = [f"{channel} {formatting.with_unit(*said)}" for channel, said in self.values.items()]
         rest = [f"and {len(texts) - most} more"] if len(texts) > most else []
         return ", ".join(texts[:most] + rest)
 
@@ -68,7 +68,7 @@ def judge(
             return None
         low, high = _USUAL.get(quantity, (quantity.low, quantity.high))
         if value and not (_at_least(value, low) and _at_least(high, value)):
-            odd.append(f"{channel} {shown.with_unit(value, quantity.unit)} is unusual")
+            odd.append(f"{channel} {formatting.with_unit(value, quantity.unit)} is unusual")
         else:
             score += bool(value)
     if not values:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, cast
 
-from edge_agent import registry, shown
+from edge_agent import registry
 from edge_agent.driver import (
     Advertisement,
     Beacon,
@@ -18,6 +18,7 @@ from edge_agent.driver import (
     Over,
 )
 from edge_agent.reading import Value
+from edge_agent.text import formatting
 
 _MOST_KNOWN, _MOST_OTHERS = 500, 2000  # the one that was silent for longest is forgotten first
 _KEY = "bindkey"
@@ -39,7 +40,7 @@ class Known:
         """Write the first values in one line."""
         if self.needs_key:
             return "encrypted: it needs its key"
-        texts = [f"{channel} {shown.with_unit(*said)}" for channel, said in self.values.items()]
+        texts = [f"{channel} {formatting.with_unit(*said)}" for channel, said in self.values.items()]
         rest = [f"and {len(texts) - most} more"] if len(texts) > most else []
         return ", ".join(texts[:most] + rest) or self.problem
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edge_agent.downsampling import Downsampler, Span
 from edge_agent.outbox.looking import opened
-from edge_agent.thinning import Span, Thinning
 
 
 @dataclass(slots=True)
@@ -33,13 +33,13 @@ def past(path: Path, device: str, to_ms: int | None, length_ms: int, most: int, 
         if to_ms is None:
             to_ms = look.newest_ms() or 0
         found = Past(to_ms - length_ms, to_ms)
-        thinned: dict[str, Thinning] = {}
+        thinned: dict[str, Downsampler] = {}
         try:
             for reading in look.newest(device, found.from_ms, within):
                 for channel, value in reading.values.items():
                     if isinstance(value, int | float):
                         if channel not in thinned:
-                            thinned[channel] = Thinning(found.from_ms, to_ms, most)
+                            thinned[channel] = Downsampler(found.from_ms, to_ms, most)
                             found.units[channel] = reading.units.get(channel, "")
                         doubt = channel in reading.quality
                         thinned[channel].add(reading.when.ts, float(value), doubt=doubt)

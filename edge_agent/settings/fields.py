@@ -12,8 +12,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Pl
 from edge_agent.bus.address import Address
 from edge_agent.bus.serial import SerialFormat
 from edge_agent.contract.commands import COMMANDS
-from edge_agent.meant import meant
 from edge_agent.settings import secret, units
+from edge_agent.text.suggestion import did_you_mean
 
 ID_PATTERN = r"[a-z0-9][a-z0-9_-]{0,62}"
 _LONGEST = 100  # letters of a wrong id that are shown
@@ -36,7 +36,7 @@ def _timezone(name: str) -> str:
     except (LookupError, ValueError, OSError):
         known = available_timezones()
         if known:  # none at all: a system without the time zone files cannot tell
-            hint = meant(name, known, 'write a name such as "Asia/Shanghai"', cutoff=0.6)
+            hint = did_you_mean(name, known, 'write a name such as "Asia/Shanghai"', cutoff=0.6)
             raise ValueError(f"there is no time zone {name!r}; {hint}") from None
     return name
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from edge_agent.meant import meant
+from edge_agent.text.suggestion import did_you_mean
 
 Path = tuple[str | int, ...]
 
@@ -38,7 +38,7 @@ def taken(path: Path) -> Finding:
 def near(wrong: str, known: Iterable[str], what: str) -> str:
     """Say which of the known names was meant, or which there are."""
     names = sorted(known)
-    return meant(wrong, names, f"{what}: {', '.join(names)}" if names else f"{what}: none")
+    return did_you_mean(wrong, names, f"{what}: {', '.join(names)}" if names else f"{what}: none")
 
 
 _LONGEST = 100

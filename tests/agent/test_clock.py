@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.clock import SystemClock, _Timex, told_of_steps
+from edge_agent.clock import SystemClock, _Timex, on_clock_steps
 
 ROOT = Path(__file__).parents[2]
 _SET_TICKS = 0x40085400  # TFD_IOC_SET_TICKS, <linux/timerfd.h>
@@ -86,7 +86,7 @@ def _facts(descriptor: int) -> dict[str, str]:
 async def test_a_step_of_the_clock_is_told_without_polling() -> None:
     told = asyncio.Event()
     before = set(_timers())
-    with told_of_steps(told.set):
+    with on_clock_steps(told.set):
         (timer,) = set(_timers()) - before
         facts = _facts(timer)
         assert int(facts["clockid"]) == time.CLOCK_REALTIME

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from edge_agent.buses import Buses
+from edge_agent.agent.buses import Buses
+from edge_agent.agent.layout import lay_out
 from edge_agent.collect.device import Device
 from edge_agent.driver import Sample
-from edge_agent.layout import lay_out
 from edge_agent.processing.plan import Plan
 from edge_agent.settings.load import load
 from tests.outbox.world import FakeClock

@@ -63,7 +63,7 @@ async def test_a_system_bus_that_lets_nobody_in(tmp_path: Path, monkeypatch: pyt
 
 
 async def test_bleak_is_not_loaded_where_nothing_needs_it() -> None:
-    code = "import sys, edge_agent.agent, edge_agent.buses; sys.exit('bleak' in sys.modules)"
+    code = "import sys, edge_agent.agent.agent, edge_agent.agent.buses; sys.exit('bleak' in sys.modules)"
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", code)
     async with asyncio.timeout(60):
         assert await process.wait() == 0

@@ -7,8 +7,8 @@ import pytest
 
 from edge_agent import registry
 from edge_agent.driver import SIGNAL
-from edge_agent.language import words
-from edge_agent.retold import retold
+from edge_agent.text.language import words
+from edge_agent.text.translation import translated
 from hatch_build import compile_catalogues
 from tests.cli.running import config, port, running, until
 from tests.cli.verb import verb
@@ -115,8 +115,8 @@ async def test_without_a_language_it_is_english(monkeypatch: pytest.MonkeyPatch,
     ],
 )
 def test_what_is_known_is_told_again_and_the_rest_stays(text: str, told: str) -> None:
-    assert retold(text, words("zh_CN")) == told
-    assert retold(text, words("en")) == text
+    assert translated(text, words("zh_CN")) == told
+    assert translated(text, words("en")) == text
 
 
 @pytest.mark.parametrize(
@@ -137,8 +137,8 @@ def test_what_is_known_is_told_again_and_the_rest_stays(text: str, told: str) ->
     ],
 )
 def test_faults_of_drivers_buses_and_brokers_are_told_in_chinese(fault: str, told: str) -> None:
-    assert told in retold(fault, words("zh_CN"))
-    assert retold(fault, words("en")) == fault
+    assert told in translated(fault, words("zh_CN"))
+    assert translated(fault, words("en")) == fault
 
 
 def test_a_channel_is_called_as_its_profile_says() -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from edge_agent import shown
 from edge_agent.cli import app
 from edge_agent.cli.say import say, tell
+from edge_agent.text import formatting
 from tests.cli.verb import finished
 
 ESCAPE = "\x1b[2J"
@@ -24,7 +24,7 @@ def test_control_characters_are_written_out(capsys: pytest.CaptureFixture[str]) 
     say(f"a{EVIL}\tb\nc")
     say(EVIL, error=True, end="")
     assert capsys.readouterr() == (f"a{HARMLESS}\tb\nc\n", HARMLESS)
-    assert shown.value("a\n" + EVIL) == r"a\n" + HARMLESS
+    assert formatting.value("a\n" + EVIL) == r"a\n" + HARMLESS
 
 
 def test_json_stays_json(capsys: pytest.CaptureFixture[str]) -> None:

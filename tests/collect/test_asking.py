@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from edge_agent.agent.commands import AgentCommands
 from edge_agent.bus.line import SerialLine
 from edge_agent.bus.modbus import Rtu
 from edge_agent.collect import tasks
 from edge_agent.collect.asking import Asking
-from edge_agent.commands import Own
 from edge_agent.contract.commands import ReadArgs, SetIntervalArgs
 from edge_agent.driver import NoAnswer
 from edge_agent.settings.load import load
@@ -35,11 +35,11 @@ settings = { profile = "xy_md02", address = 2 }
 
 @pytest.fixture
 def own(tmp_path: Path) -> Any:
-    def make(heard: Heard, asking: Asking) -> Own:
+    def make(heard: Heard, asking: Asking) -> AgentCommands:
         file = tmp_path / "agent.toml"
         file.write_text(CONFIG, "utf-8")
         devices = {heard.device.id: heard.device, "talker": heard.device}
-        return Own(lambda: load(file), lambda: None, devices, {heard.device.id: asking})  # type: ignore[arg-type, return-value]  # not asked
+        return AgentCommands(lambda: load(file), lambda: None, devices, {heard.device.id: asking})  # type: ignore[arg-type, return-value]  # not asked
 
     return make
 

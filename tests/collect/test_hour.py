@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 from edge_agent.collect.hour import MINUTES, Hour
-from edge_agent.foremost import foremost
+from edge_agent.text.channel_order import by_importance
 
 MINUTE = 60_000
 
@@ -31,7 +31,7 @@ def test_what_is_older_than_an_hour_is_gone() -> None:
 
 def test_what_says_most_comes_first() -> None:
     meter = ["voltage_l1", "frequency", "power_factor", "power_l1", "power", "harmonics", "energy_import"]
-    assert foremost(meter) == [
+    assert by_importance(meter) == [
         "power", "energy_import", "power_l1", "voltage_l1", "harmonics", "power_factor", "frequency",
     ]  # fmt: skip
-    assert foremost(["battery", "signal", "humidity", "temperature"])[:2] == ["temperature", "humidity"]
+    assert by_importance(["battery", "signal", "humidity", "temperature"])[:2] == ["temperature", "humidity"]

@@ -12,8 +12,8 @@ from playwright.async_api import Browser, Locator, Page, expect
 
 from edge_agent.demo.slave import Slaves, unit
 from edge_agent.demo.wire import Wire
-from edge_agent.language import words
 from edge_agent.profile import profile_text
+from edge_agent.text.language import words
 from tests.cli.running import AIR
 from tests.console.rig import PATIENT, console_at
 from tests.console.screen import chromium, findings, is_wider_than_its_window, logged_in

@@ -18,11 +18,11 @@ from edge_agent.console.fields import (
 from edge_agent.console.filled import blamed, filled, given, put
 from edge_agent.console.preview import raw_of
 from edge_agent.driver import Quantity
-from edge_agent.language import words
 from edge_agent.registry import entries
-from edge_agent.retold import retold
 from edge_agent.settings.channel import Channel
 from edge_agent.settings.device import Bus, Device
+from edge_agent.text.language import words
+from edge_agent.text.translation import translated
 
 INF = float("inf")
 
@@ -75,7 +75,7 @@ def test_each_says_what_it_is_in_both_languages(name: str) -> None:
     field, chinese = known[name], words("zh_CN")
     assert field.label
     for text in filter(None, (field.label, field.help)):
-        assert retold(text, chinese) != text
+        assert translated(text, chinese) != text
 
 
 TABLE: dict[str, Any] = {

@@ -13,8 +13,8 @@ from playwright.async_api import Browser, Page, Route, expect
 
 from edge_agent.demo.slave import Slaves, unit
 from edge_agent.demo.wire import Wire
-from edge_agent.language import words
 from edge_agent.profile import profile_text
+from edge_agent.text.language import words
 from tests.cli.running import AIR
 from tests.console.rig import console_at
 from tests.console.screen import PHONE, chromium, findings, is_wider_than_its_window, logged_in

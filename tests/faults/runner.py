@@ -28,7 +28,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from edge_agent.agent import Agent
+from edge_agent.agent.agent import Agent
 from edge_agent.clock import Clock
 from edge_agent.collect import tasks
 from edge_agent.collect.device import Device

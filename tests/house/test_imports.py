@@ -23,7 +23,7 @@ DOORS = {
     "amqtt": ["edge_agent/demo/*"],
     "argon2": ["edge_agent/console/users.py"],
     "bleak": ["edge_agent/bus/ble/*"],
-    "cryptography": ["edge_agent/bindkey.py", "edge_agent/demo/beacons.py"],
+    "cryptography": ["edge_agent/driver_kit/bindkey.py", "edge_agent/demo/beacons.py"],
     "dbus_fast": ["edge_agent/bus/ble/*", "edge_agent/demo/bluez/*"],
     "gpiod": ["edge_agent/bus/contact.py"],
     "jinja2": ["edge_agent/console/page.py"],
@@ -138,7 +138,7 @@ def test_what_backends_import_is_pure(module: str) -> None:
         ("drivers/acme_tx20/__init__.py", "from drivers.acm import frame", "no other driver"),
         ("drivers/acme/__init__.py", "def f():\n    import time", "clock"),
         ("drivers/acme/__init__.py", "import serial", "the only door to serial is edge_agent/bus/serial.py"),
-        ("edge_agent/agent.py", "from drivers.ld24xx.ld2410 import driver", "through the registry"),
+        ("edge_agent/agent/agent.py", "from drivers.ld24xx.ld2410 import driver", "through the registry"),
         ("edge_agent/bus/line.py", "import serial.tools", "the only door to serial"),
         ("edge_agent/bus/line.py", "from edge_agent.outbox.store import Store", "one another"),
         ("edge_agent/uplink/lanes.py", "from ..outbox import store", "one another"),
@@ -146,8 +146,8 @@ def test_what_backends_import_is_pure(module: str) -> None:
         ("edge_agent/outbox/recovery.py", "import aiosqlite", "the only door to aiosqlite"),
         ("edge_agent/uplink/topics.py", "import paho.mqtt.client", "the only door to paho"),
         ("edge_agent/status.py", "from rich.table import Table", "the only door to rich"),
-        ("edge_agent/agent.py", "import typer", "the only door to typer"),
-        ("edge_agent/agent.py", "import requests", "has no door"),
+        ("edge_agent/agent/agent.py", "import typer", "the only door to typer"),
+        ("edge_agent/agent/agent.py", "import requests", "has no door"),
     ],
 )
 def test_a_breach_is_found(module: str, source: str, message: str) -> None:

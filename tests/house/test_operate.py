@@ -24,7 +24,7 @@ _NOT_SAID = {
     "edge_agent/outbox/copying.py": "of the verb restore",
     "edge_agent/outbox/looking.py": "of the verb outbox",
     "edge_agent/uplink/probe.py": "of the verbs doctor and init",
-    "edge_agent/buses.py": "is told to the one who asked, and explained with the lending",
+    "edge_agent/agent/buses.py": "is told to the one who asked, and explained with the lending",
 }
 _NOT_LINES = {
     "is not as it was written": "why a row is damaged: the log says that the file is",
@@ -44,7 +44,7 @@ _NOT_LINES = {
     "not connected yet": "of the first moments, and of a status only",
     "is closed; nothing asks it until the agent opens the bus anew": "of an end or a reload",
 }
-_ROOMS = ("demo", "cli", "onsite", "doctor", "diagnostics", "consume", "commissioning.py")
+_ROOMS = ("demo", "cli", "onsite", "doctor", "diagnostics", "consume")
 _RAISED = {
     "BusError",
     "DamagedError",

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 REMEDY = "run `make words`, and write what is not translated into the .po file"
 
 _TOLD = {"say": 0, "confirm": 0, "prompt": 0, "text": 1, "agreed": 0, "secret": 0, "add_column": 0, "Text": 0}
-"""Calls, and which argument a person reads. ``stop`` and errors are told again: see edge_agent/retold.py."""
+"""Calls, and which argument a person reads. ``stop`` and errors are translated by text/translation.py."""
 
 _WORDS = re.compile(r"[a-z]{3,}|[a-z]+ [a-z]+")
 _UNTOLD = {

@@ -10,9 +10,9 @@ import pytest
 
 from edge_agent.demo.slave import Slaves, unit
 from edge_agent.demo.wire import Wire
+from edge_agent.doctor.upgrade import unwell
 from edge_agent.profile import profile_text
 from edge_agent.status import DeviceStatus, Status, UplinkStatus
-from edge_agent.upgrade import unwell
 from tests.cli.running import begun
 from tests.cli.verb import Said, started, verb
 from tests.faults.broker import free_port, running

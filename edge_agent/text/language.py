@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from edge_agent.driver import Channel
 
-CATALOGUES = Path(__file__).with_name("locale")
+CATALOGUES = Path(__file__).parents[1] / "locale"
 DOMAIN = "edge-agent"
 LANGUAGES = {"en": "English", "zh_CN": "简体中文"}
 """Those that there are, each by its own name."""
 
 TOLD = "told"
-"""The context, in a catalogue, of what is said in English first and put into words again: see retold.py."""
+"""The context, in a catalogue, of what is said in English first: see translation.py."""
 
 
 @dataclass(frozen=True, slots=True)

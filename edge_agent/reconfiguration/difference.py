@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from edge_agent.layout import Layout, Part
+from edge_agent.agent.layout import Layout, Part
 from edge_agent.settings.channel import Channel
 from edge_agent.settings.model import Config
 from edge_agent.settings.wording import Finding

@@ -1,4 +1,4 @@
-"""What people are told of, before it is kept: nothing twice, and little of what comes and goes."""
+"""Limit the events that people are told of: nothing twice, and little of what comes and goes."""
 
 import asyncio
 from collections import deque
@@ -26,7 +26,7 @@ class _Source:
     timer: asyncio.TimerHandle | None = None
 
 
-class Telling:
+class EventLimiter:
     """Passes events on to ``keep``. What is too much for an hour waits: its latest is told when that is over.
 
     ``known`` is kept up: it says what was told last of each device's availability and of each alarm, also

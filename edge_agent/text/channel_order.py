@@ -14,7 +14,7 @@ _LAST = (
 )  # fmt: skip
 
 
-def foremost(channels: Iterable[str]) -> list[str]:
+def by_importance(channels: Iterable[str]) -> list[str]:
     """Return channels, those first that are looked at most; all others stay in their order."""
     return sorted(channels, key=_rank)
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.difference import Difference, between, refused
-from edge_agent.layout import lay_out
+from edge_agent.agent.layout import lay_out
+from edge_agent.reconfiguration.difference import Difference, between, refused
 from edge_agent.settings.load import load
 
 TEXT = """\

@@ -1,4 +1,4 @@
-"""Thin readings out to what a plot can show: the lowest and the highest value of each span stay. Pure."""
+"""Downsample readings to what a plot can show: the lowest and the highest value of each span stay. Pure."""
 
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ class Span(NamedTuple):
 _FIRST, _LAST, _LOW, _HIGH, _VALUE, _DOUBT = range(6)
 
 
-class Thinning:
+class Downsampler:
     """Takes the values of one channel in any order, between two times, and holds at most ``most`` spans."""
 
     def __init__(self, from_ms: int, to_ms: int, most: int) -> None:

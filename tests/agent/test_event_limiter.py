@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from edge_agent.agent.event_limiter import MOST, EventLimiter
 from edge_agent.event import Event, EventKind
-from edge_agent.telling import MOST, Telling
 from tests.outbox.world import FakeClock, ask, crash, opened
 
 _HOUR_MS = 3_600_000
@@ -47,26 +47,26 @@ class _Timers:
 async def test_what_is_known_is_no_news() -> None:
     told: list[Event] = []
     known = {"d1": "online"}
-    telling = Telling(_Clock(), told.append, known)
+    limiter = EventLimiter(_Clock(), told.append, known)
     for kind in ("online", "late", "late", "offline", "online"):
-        telling.tell(Event(kind, "d1", 1))
+        limiter.tell(Event(kind, "d1", 1))
     assert [event.kind for event in told] == ["late", "offline", "online"]
     assert known == {"d1": "online"}
-    telling.tell(Event("restarted", "gateway", 1))
-    telling.tell(Event("restarted", "gateway", 2))
+    limiter.tell(Event("restarted", "gateway", 1))
+    limiter.tell(Event("restarted", "gateway", 2))
     assert len(told) == 5
 
 
 async def test_a_flapping_device_tells_little_and_where_it_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     clock, told, timers = _Clock(), list[Event](), _Timers(monkeypatch)
-    telling = Telling(clock, told.append, {})
+    limiter = EventLimiter(clock, told.append, {})
     for n in range(1000):
         clock.now += 1000
-        telling.tell(Event("late" if n % 2 else "online", "d1", clock.now))
-        telling.tell(Event("alarm", "d1", clock.now, channel="power", alarm=f"limit{n % 2}"))
+        limiter.tell(Event("late" if n % 2 else "online", "d1", clock.now))
+        limiter.tell(Event("alarm", "d1", clock.now, channel="power", alarm=f"limit{n % 2}"))
     assert len(told) == 3 * MOST
     assert len(timers.due) == 3, "one timer for each that waits"
-    telling.tell(Event("online", "d2", clock.now))
+    limiter.tell(Event("online", "d2", clock.now))
     assert told[-1].device == "d2", "nobody else waits"
     clock.now += _HOUR_MS
     for delay, call, args in timers.due:
@@ -75,9 +75,9 @@ async def test_a_flapping_device_tells_little_and_where_it_ended(monkeypatch: py
     last = next(event for event in told[3 * MOST + 1 :] if not event.alarm)
     assert (last.kind, last.mono_ms) == ("late", clock.now - _HOUR_MS), "the latest, with its own time"
     assert f"{1000 - MOST - 1} changes" in last.detail
-    telling.tell(Event("online", "d1", clock.now))
+    limiter.tell(Event("online", "d1", clock.now))
     assert told[-1].kind == "online"
-    telling.close()
+    limiter.close()
 
 
 async def test_an_alarm_that_waited_when_the_agent_was_killed_is_told_at_the_next_start(
@@ -90,25 +90,25 @@ async def test_an_alarm_that_waited_when_the_agent_was_killed_is_told_at_the_nex
 
     async with opened(path, clock) as outbox:
         await outbox.news.enroll()
-        telling = Telling(clock, outbox.news.tell, outbox.news.told)
+        limiter = EventLimiter(clock, outbox.news.tell, outbox.news.told)
         for _ in range(MOST // 2):
-            telling.tell(alarm("alarm"))
-            telling.tell(alarm("alarm_cleared"))
-        telling.tell(alarm("alarm"))
+            limiter.tell(alarm("alarm"))
+            limiter.tell(alarm("alarm_cleared"))
+        limiter.tell(alarm("alarm"))
         assert outbox.waiting == MOST, "this one waits"
-        telling.stands(alarm("alarm"))
+        limiter.stands(alarm("alarm"))
         assert await outbox.flush()
         left = crash(path, tmp_path / "killed")
-        telling.forget("d1")  # and its timer
+        limiter.forget("d1")  # and its timer
     for told in (1, 0):
         async with opened(left, clock) as outbox:
             await outbox.news.enroll()
-            telling = Telling(clock, outbox.news.tell, outbox.news.told)
-            telling.stands(alarm("alarm"))
-            telling.stands(Event("alarm_cleared", "d1", 1, channel="power", alarm="never-raised"))
+            limiter = EventLimiter(clock, outbox.news.tell, outbox.news.told)
+            limiter.stands(alarm("alarm"))
+            limiter.stands(Event("alarm_cleared", "d1", 1, channel="power", alarm="never-raised"))
             assert outbox.waiting == told
             assert outbox.news.told == {"d1/power.overload": "alarm"}
-            telling.close()
+            limiter.close()
     async with opened(left, clock) as outbox:
         await outbox.news.enroll()
         outbox.news.tell(Event("retired", "d1", 1), "city")
@@ -118,13 +118,13 @@ async def test_an_alarm_that_waited_when_the_agent_was_killed_is_told_at_the_nex
 
 async def test_what_waits_of_a_device_that_is_removed_is_never_told() -> None:
     told: list[Event] = []
-    telling = Telling(_Clock(), told.append, {})
+    limiter = EventLimiter(_Clock(), told.append, {})
     for n in range(MOST + 1):
         for device in ("d1", "d10"):
-            telling.tell(
+            limiter.tell(
                 Event("alarm_cleared" if n % 2 else "alarm", device, n, channel="power", alarm="over")
             )
     assert len(told) == 2 * MOST
-    telling.forget("d1")
-    telling.close()  # tells the alarms that wait
+    limiter.forget("d1")
+    limiter.close()  # tells the alarms that wait
     assert [event.device for event in told[2 * MOST :]] == ["d10"]

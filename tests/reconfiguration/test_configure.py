@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from edge_agent.control.client import NoAgentError, ask
-from edge_agent.history import TEXTS, History
+from edge_agent.reconfiguration.history import TEXTS, History
 from edge_agent.settings.console_file import mark
 from edge_agent.settings.load import load
 from tests.cli.running import config, running, sensor

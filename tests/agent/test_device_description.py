@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from edge_agent.agent.device_description import describe
 from edge_agent.contract.messages import MetaMessage
-from edge_agent.describe import describe
 from edge_agent.settings.load import load
 from edge_agent.settings.resolve import chosen
 from edge_agent.uplink.payload import Description

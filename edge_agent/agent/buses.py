@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, supp
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from edge_agent.agent.layout import Layout, Part
 from edge_agent.bus.line import SerialLine
 from edge_agent.bus.mbap import registers_at
 from edge_agent.bus.ports import medium
@@ -15,7 +16,6 @@ from edge_agent.collect import radio_tasks, tasks
 from edge_agent.collect.asking import Asking
 from edge_agent.collect.device import Device
 from edge_agent.driver import Broadcast, Over
-from edge_agent.layout import Layout, Part
 from edge_agent.status import BusStatus
 
 if TYPE_CHECKING:

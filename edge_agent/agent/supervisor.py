@@ -1,4 +1,4 @@
-"""What runs now: a task for each device, radio and uplink, begun and ended as the configuration says."""
+"""A task for each device, radio and uplink: begun and ended as the configuration says."""
 
 import asyncio
 import logging
@@ -6,26 +6,27 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
-from edge_agent import __version__, commands
-from edge_agent.buses import Buses
+from edge_agent import __version__
+from edge_agent.agent import commands
+from edge_agent.agent.buses import Buses
+from edge_agent.agent.event_limiter import EventLimiter
+from edge_agent.agent.layout import Layout, Part, lay_out, nothing
 from edge_agent.clock import Clock
 from edge_agent.collect import tasks
 from edge_agent.collect.device import Device
-from edge_agent.difference import Difference, between
 from edge_agent.driver import Over
 from edge_agent.event import Event
-from edge_agent.layout import Layout, Part, lay_out, nothing
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.rows import Policy
 from edge_agent.outbox.store import DiskError
 from edge_agent.processing.plan import plan_for
 from edge_agent.profile import profile_note
+from edge_agent.reconfiguration.difference import Difference, between
 from edge_agent.registry import UnknownDriverError
 from edge_agent.row import Moment
 from edge_agent.settings.channels import kept
 from edge_agent.settings.model import Config
 from edge_agent.status import Availability, DeviceStatus, Status, UplinkStatus
-from edge_agent.telling import Telling
 from edge_agent.uplink.downlink import Downlink
 from edge_agent.uplink.protocol import Acknowledged, Gateway
 from edge_agent.uplink.selection import narrowed, passing
@@ -43,8 +44,8 @@ class InUseError(Exception):
     """Something that is to change is lent to another program."""
 
 
-class Running:
-    """All of it, in one task group. ``layout`` is what it is built to; it begins with nothing.
+class Supervisor:
+    """All that runs, in one task group. ``layout`` is what it is built to; it begins with nothing.
 
     ``on_acknowledged`` is called for each message of readings that a broker has taken.
     """
@@ -62,14 +63,16 @@ class Running:
         self.uplinks: dict[str, Uplink] = {}
         self.buses = Buses(nothing(config), self.devices)
         self._group, self._outbox, self._clock = group, outbox, clock
-        self.telling = Telling(clock, outbox.news.tell, outbox.news.told)
+        self.events = EventLimiter(clock, outbox.news.tell, outbox.news.told)
         self._status, self._on_acknowledged = status, on_acknowledged
         self._tasks: dict[str, asyncio.Task[None]] = {}  # by name
 
     @property
-    def own_commands(self) -> commands.Own:
+    def own_commands(self) -> commands.AgentCommands:
         """What the agent itself does when it is asked to."""
-        return commands.Own(lambda: self.layout.config, self._status, self.devices, self.buses.asked)
+        return commands.AgentCommands(
+            lambda: self.layout.config, self._status, self.devices, self.buses.asked
+        )
 
     @property
     def layout(self) -> Layout:
@@ -100,7 +103,7 @@ class Running:
             self._build(old, ended, difference.uplinks.ended, {})
             raise
         for id_ in difference.devices.removed:
-            self.telling.forget(id_)
+            self.events.forget(id_)
         begun = (*difference.devices.begun, *difference.restarted)
         self._build(new, begun, difference.uplinks.begun, known)
         return difference
@@ -182,7 +185,7 @@ class Running:
         made.on_availability = self._availability_changed
         made.ways.keep_now = partial(self._outbox.keep, immediate=True)
         made.ways.remember = partial(self._outbox.memory.remember, part.id)
-        made.ways.tell, made.ways.stands = self.telling.tell, self.telling.stands
+        made.ways.tell, made.ways.stands = self.events.tell, self.events.stands
         made.recall(self._outbox.memory.of(part.id))
         return made
 
@@ -264,7 +267,7 @@ class Running:
 
     def _availability_changed(self, device: str) -> None:
         made = self.devices[device]
-        self.telling.tell(Event(made.availability, device, made.since_ms, made.reason))
+        self.events.tell(Event(made.availability, device, made.since_ms, made.reason))
         for uplink in self.uplinks.values():
             uplink.publish_state(device)
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.thinning import Span, Thinning, runs
+from edge_agent.downsampling import Downsampler, Span, runs
 
 POINTS = st.lists(
     st.tuples(st.integers(0, 1_000), st.floats(-1e6, 1e6), st.booleans()),
@@ -18,7 +18,7 @@ POINTS = st.lists(
 def test_the_lowest_the_highest_the_last_and_every_doubt_stay(
     points: list[tuple[int, float, bool]], most: int
 ) -> None:
-    thinning = Thinning(0, 1_000, most)
+    thinning = Downsampler(0, 1_000, most)
     for ts, value, doubt in points:
         thinning.add(ts, value, doubt=doubt)
     spans = thinning.spans()
@@ -34,7 +34,7 @@ def test_the_lowest_the_highest_the_last_and_every_doubt_stay(
 
 
 def test_what_is_from_another_time_is_left_out() -> None:
-    thinning = Thinning(100, 200, 5)
+    thinning = Downsampler(100, 200, 5)
     thinning.add(99, 1.0, doubt=False)
     thinning.add(201, 1.0, doubt=False)
     assert thinning.spans() == []

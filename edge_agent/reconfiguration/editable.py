@@ -17,7 +17,7 @@ Place = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class EditableConfig:
     """The console's file, with what stands in the others.
 
     ``tables`` are all buses and devices as they hold, ``places`` the file and line of each. ``marks`` tell
@@ -37,7 +37,7 @@ class Standing:
     problems: tuple[Problem, ...] = ()
 
 
-def read(config: Path) -> Standing:
+def read(config: Path) -> EditableConfig:
     """Read what stands around an agent.toml."""
     file, text, problems = str(console_file.place(config)), "", tuple[Problem, ...]()
     found: written.Written | None = None
@@ -50,9 +50,9 @@ def read(config: Path) -> Standing:
             found = read_files(config, os.environ)
     mark = console_file.mark(text)
     if problems and not console_file.may_be_shown(text):
-        return Standing(file, "", mark, problems=problems)
+        return EditableConfig(file, "", mark, problems=problems)
     if found is None:
-        return Standing(file, text, mark, problems=problems)
+        return EditableConfig(file, text, mark, problems=problems)
     tables = {
         (kind, id_): table
         for kind in CONF_D
@@ -68,7 +68,7 @@ def read(config: Path) -> Standing:
         for id_, table in _tables(bare.raw.get(kind))
         if bare.place((kind, id_))[0] != file
     }
-    return Standing(
+    return EditableConfig(
         file,
         text,
         mark,

@@ -9,7 +9,7 @@ _MOST_WORDS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Reloaded:
+class ReloadResult:
     """What changed, a few words each, such as "meter-7 changed"; or the problems, and nothing changed.
 
     ``left_out`` is what is wrong with devices that do not run, where all else does.

@@ -5,7 +5,7 @@ import os
 import socket
 from contextlib import suppress
 
-from edge_agent.agent import Agent
+from edge_agent.agent.agent import Agent
 from edge_agent.status import Status
 
 _EVERY_S = 30.0  # where systemd does not watch

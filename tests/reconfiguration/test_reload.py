@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from edge_agent.agent import Agent
+from edge_agent.agent.agent import Agent
 from edge_agent.demo.slave import Slaves, unit
 from edge_agent.demo.wire import Wire
 from edge_agent.profile import profile_text

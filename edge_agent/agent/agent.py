@@ -8,21 +8,22 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
-from edge_agent import __version__, awaited, board
+from edge_agent import __version__, board
+from edge_agent.agent import startup_status
+from edge_agent.agent.layout import Layout, lay_out
+from edge_agent.agent.supervisor import InUseError, Supervisor
 from edge_agent.bus.serial import BusError
-from edge_agent.clock import Clock, SystemClock, told_of_steps
-from edge_agent.configuring import Configured, Configuring
-from edge_agent.difference import refused
+from edge_agent.clock import Clock, SystemClock, on_clock_steps
 from edge_agent.event import GATEWAY, Event
-from edge_agent.layout import Layout, lay_out
 from edge_agent.outbox import volatile
 from edge_agent.outbox.handover import Carried
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.rows import Identity, Policy
 from edge_agent.outbox.store import DiskError
+from edge_agent.reconfiguration.difference import refused
+from edge_agent.reconfiguration.editor import ConfigEditor, EditResult
+from edge_agent.reconfiguration.reload_result import ReloadResult
 from edge_agent.registry import UnknownDriverError
-from edge_agent.reloaded import Reloaded
-from edge_agent.running import InUseError, Running
 from edge_agent.settings import model
 from edge_agent.settings.error import Problem, SettingsError
 from edge_agent.settings.load import Loaded
@@ -35,10 +36,10 @@ log = logging.getLogger(__name__)
 _READ_ONLY = (
     "the card is read-only; readings are kept in memory, and a power cut loses them; replace the card"
 )
-_CANNOT_NOW = Reloaded(
+_CANNOT_NOW = ReloadResult(
     problems=(Problem("the agent", 0, "", "is about to start or to stop", "try again in a minute"),)
 )
-_NO_SOURCE = Reloaded(
+_NO_SOURCE = ReloadResult(
     problems=(Problem("the agent", 0, "", "was started without a file to reload", "restart it with one"),)
 )
 _UPLINK_STOP_S = 2.5  # for the last PUBACKs, within the 5 s of a clean stop
@@ -67,14 +68,14 @@ class Agent:
         self.started, self._stopping = asyncio.Event(), asyncio.Event()
         self._started_ms = self._clock.mono_ms()
         self._outbox: Outbox | None = None
-        self.running: Running | None = None
+        self.running: Supervisor | None = None
         self._changing = asyncio.Lock()
         self._source = source
         self._not_applied = _not_applied(source.problems) if source and source.problems else ""
         self._carried = Carried()
         self._remembered: Mapping[str, bytes] = {}  # what devices did in an outbox that fell
         self._volatile = False
-        self.configuring = Configuring(source.path, config.outbox.path, self) if source else None
+        self.config_editor = ConfigEditor(source.path, config.outbox.path, self) if source else None
 
     @property
     def config(self) -> model.Config:
@@ -166,12 +167,12 @@ class Agent:
         await outbox.news.enroll()
         async with asyncio.TaskGroup() as group:
             writer = group.create_task(outbox.run(), name="outbox.writer")
-            self.running = running = Running(
+            self.running = running = Supervisor(
                 group, outbox, self._clock, self._config, self.status, self._on_acknowledged
             )
-            with told_of_steps(running.clock_set):
+            with on_clock_steps(running.clock_set):
                 try:
-                    running.telling.tell(
+                    running.events.tell(
                         Event("restarted", GATEWAY, self._started_ms, f"version {__version__}")
                     )
                     await running.change(layout, self._policy(self._config))
@@ -185,10 +186,10 @@ class Agent:
                     async with self._changing:  # a reload that has begun comes to its end
                         await self._stop(outbox, running, writer)
                 finally:
-                    running.telling.close()
+                    running.events.close()
                     await running.buses.close_all()
 
-    async def _stop(self, outbox: Outbox, running: Running, writer: asyncio.Task[None]) -> None:
+    async def _stop(self, outbox: Outbox, running: Supervisor, writer: asyncio.Task[None]) -> None:
         log.info("stopping: %d readings to be written", outbox.waiting)
         await running.end_hearing()
         writer.cancel()
@@ -201,7 +202,7 @@ class Agent:
         most = volatile.size(volatile.place(config.gateway.id), stored.max_size) if self._volatile else None
         return Policy(stored.window, stored.memory, stored.replay, most or stored.max_size)
 
-    async def reload(self, loaded: Loaded | None = None) -> Reloaded:
+    async def reload(self, loaded: Loaded | None = None) -> ReloadResult:
         """Go on with another configuration, by default with what the file says now: all of it, or nothing.
 
         Only what is another is begun anew; the outbox is not. Nothing that is kept is lost or sent again.
@@ -214,7 +215,7 @@ class Agent:
         await asyncio.wait((task,))
         return _CANNOT_NOW if task.cancelled() or task.exception() else task.result()
 
-    async def _reload(self, loaded: Loaded | None) -> Reloaded:
+    async def _reload(self, loaded: Loaded | None) -> ReloadResult:
         async with self._changing:
             if self._stopping.is_set() or self.running is None:
                 return _CANNOT_NOW
@@ -237,21 +238,23 @@ class Agent:
             self._applied(loaded.config)
             if self._source is not None:
                 await asyncio.to_thread(self._source.ran)
-            reloaded = Reloaded(tuple(difference.words()), (), loaded.left_out)
+            reloaded = ReloadResult(tuple(difference.words()), (), loaded.left_out)
             log.info("%s", reloaded)
             for problem in loaded.left_out:
                 log.error("%s; the agent runs without this device", problem)
             return reloaded
 
-    async def configure(self, change: Callable[[Configuring], Coroutine[Any, Any, Configured]]) -> Configured:
+    async def configure(
+        self, change: Callable[[ConfigEditor], Coroutine[Any, Any, EditResult]]
+    ) -> EditResult:
         """Change the configuration's files, and go on with them. It goes on when its caller does not."""
         if self.running is None or not self.started.is_set() or self._stopping.is_set():
-            return Configured(problems=_CANNOT_NOW.problems)
-        if self.configuring is None:
-            return Configured(problems=_NO_SOURCE.problems)
-        task = self.running.beside(change(self.configuring), "configure")
+            return EditResult(problems=_CANNOT_NOW.problems)
+        if self.config_editor is None:
+            return EditResult(problems=_NO_SOURCE.problems)
+        task = self.running.beside(change(self.config_editor), "configure")
         await asyncio.wait((task,))
-        return Configured(problems=_CANNOT_NOW.problems) if task.cancelled() else task.result()
+        return EditResult(problems=_CANNOT_NOW.problems) if task.cancelled() else task.result()
 
     def now(self) -> int | None:
         """Return the time in ms, None where it is not known."""
@@ -267,9 +270,9 @@ class Agent:
             logging.getLogger().setLevel(config.log.level.upper())
         self._config, self._not_applied = config, ""
 
-    def _not_reloaded(self, *problems: Problem) -> Reloaded:
+    def _not_reloaded(self, *problems: Problem) -> ReloadResult:
         """Note why the configuration that runs is not the one that is written."""
-        reloaded = Reloaded(problems=problems)
+        reloaded = ReloadResult(problems=problems)
         for problem in problems:
             log.error("not reloaded: %s", problem)
         self._not_applied = _not_applied(problems)
@@ -292,8 +295,10 @@ class Agent:
             disk_free_mb=_disk_free_mb(outbox.disk.path if outbox else config.outbox.path),
             rss_mb=_rss_mb(),
             problem="; ".join(filter(None, self._problems())),
-            devices=tuple(running.devices_now() if running else awaited.devices(config, outbox, uptime_s)),
-            uplinks=tuple(running.uplinks_now() if running else awaited.uplinks(config, outbox)),
+            devices=tuple(
+                running.devices_now() if running else startup_status.devices(config, outbox, uptime_s)
+            ),
+            uplinks=tuple(running.uplinks_now() if running else startup_status.uplinks(config, outbox)),
             buses=running.buses.status() if running else (),
             name=gateway.name,
             version=__version__,

@@ -9,12 +9,12 @@ from pathlib import Path
 from unicodedata import east_asian_width
 from zoneinfo import ZoneInfo
 
-from edge_agent import shown
-from edge_agent.language import tr
 from edge_agent.settings import resolve
 from edge_agent.settings.device import Device
 from edge_agent.settings.model import Config
 from edge_agent.status import DeviceStatus, Status, wrong
+from edge_agent.text import formatting
+from edge_agent.text.language import tr
 
 _BOARD = Path("/sys/firmware/devicetree/base/model")
 _STYLE = """\
@@ -95,7 +95,7 @@ def _device(id_: str, device: Device, seen: DeviceStatus | None) -> tuple[str, .
         what,
         where,
         seen.availability if seen else tr("not running"),
-        "" if signal is None else shown.with_unit(signal, "dBm"),
+        "" if signal is None else formatting.with_unit(signal, "dBm"),
     )
 
 
@@ -103,7 +103,7 @@ def _values(device: DeviceStatus) -> Iterator[tuple[str, ...]]:
     for channel, value in device.values.items():
         quality = device.quality.get(channel)
         told = f"{quality.grade}: {quality.reason}" if quality else tr("good")
-        yield device.id, channel, shown.with_unit(value, device.units.get(channel, "")), told
+        yield device.id, channel, formatting.with_unit(value, device.units.get(channel, "")), told
 
 
 def _when(ts: int | None, timezone: str) -> str:
@@ -131,12 +131,12 @@ def as_text(title: str, told: Iterable[Part]) -> str:
 
 
 def _padded(cell: str, width: int) -> str:
-    return shown.plain(cell) + " " * (width - _width(cell))
+    return formatting.plain(cell) + " " * (width - _width(cell))
 
 
 def _width(cell: str) -> int:
     """Count columns of a terminal, of which a Chinese character takes two."""
-    return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in shown.plain(cell))
+    return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in formatting.plain(cell))
 
 
 def as_html(title: str, told: Iterable[Part]) -> str:
@@ -159,4 +159,4 @@ def as_html(title: str, told: Iterable[Part]) -> str:
 
 
 def _row(kind: str, cells: Iterable[str]) -> str:
-    return f"<tr>{''.join(f'<{kind}>{escape(shown.plain(cell))}</{kind}>' for cell in cells)}</tr>"
+    return f"<tr>{''.join(f'<{kind}>{escape(formatting.plain(cell))}</{kind}>' for cell in cells)}</tr>"

@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from edge_agent.agent import Agent
+from edge_agent.agent.agent import Agent
 from edge_agent.driver import Sample
 from edge_agent.metrics.exposition import exposed
 from edge_agent.settings.load import load

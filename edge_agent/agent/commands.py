@@ -14,7 +14,7 @@ from edge_agent.collect.asking import Asking
 from edge_agent.collect.device import Device
 from edge_agent.contract.commands import LogLevelArgs, NoArgs, ReadArgs, SetIntervalArgs
 from edge_agent.driver import Fault
-from edge_agent.fault import said
+from edge_agent.fault import fault_text
 from edge_agent.settings.model import Config
 from edge_agent.status import Status
 from edge_agent.uplink.downlink import CannotError, Carry
@@ -23,8 +23,8 @@ _READ_WITHIN_S = 30.0
 _MODEL = Path("/proc/device-tree/model")  # of a board with a device tree, such as a Raspberry Pi
 
 
-class Own:
-    """The commands that need nothing but the agent. ``config`` is what holds now, ``status`` how it does.
+class AgentCommands:
+    """The commands that need only the agent. ``config`` is what holds now, ``status`` how it does.
 
     ``asked`` are those of the ``devices`` that are asked over a line.
     """
@@ -93,7 +93,7 @@ class Own:
         except TimeoutError:
             raise CannotError(f"{args.device} was not asked within {_READ_WITHIN_S:.0f} s") from None
         except (Fault, BusError) as error:
-            raise CannotError(said(error)) from None
+            raise CannotError(fault_text(error)) from None
         if reading is None:
             raise CannotError(f"{args.device} says nothing that counts")
         return {

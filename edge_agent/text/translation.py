@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from string import Formatter
 
-from edge_agent.language import OWN, TOLD, Words
+from edge_agent.text.language import OWN, TOLD, Words
 
 _ASIDES = ("; ", ": ")
 """What stands between a problem and its remedy, and between a place and what is wrong there."""
@@ -36,7 +36,7 @@ class _Form:
     told: str
 
 
-def retold(text: str, to: Words = OWN) -> str:
+def translated(text: str, to: Words = OWN) -> str:
     """Return a text of the agent's, line by line, in a language; what is not known stays in English."""
     if not _known(to):
         return text

@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from edge_agent import registry
-from edge_agent.bindkey import unsealing
+from edge_agent.driver_kit.bindkey import unsealing
 
 KEY = "231d39c1d7cc1ab1aee224cd096db932"
 

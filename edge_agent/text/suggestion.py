@@ -1,9 +1,11 @@
-"""What somebody meant who wrote a name that there is not."""
+"""Suggest the name that somebody meant who wrote one that there is not."""
 
 from collections.abc import Iterable
 
 
-def meant(wrong: str, known: Iterable[str], otherwise: str, *, most: int = 2, cutoff: float = 0.5) -> str:
+def did_you_mean(
+    wrong: str, known: Iterable[str], otherwise: str, *, most: int = 2, cutoff: float = 0.5
+) -> str:
     """Ask for the nearest of the known names; where none is near, say ``otherwise``.
 
     ``cutoff`` is how alike they must be, 0 to 1.

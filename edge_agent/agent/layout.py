@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
+from edge_agent.agent.device_description import describe
 from edge_agent.bus.serial import SerialFormat
-from edge_agent.describe import describe
 from edge_agent.driver import Channel, Driver, Over, Settings
 from edge_agent.outbox.apart import Selection
 from edge_agent.outbox.rows import Enrolment

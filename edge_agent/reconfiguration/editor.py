@@ -6,22 +6,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from edge_agent import standing
-from edge_agent.history import Change, History
-from edge_agent.reloaded import Reloaded
-from edge_agent.running import Running
+from edge_agent.agent.supervisor import Supervisor
+from edge_agent.reconfiguration import editable
+from edge_agent.reconfiguration.editable import EditableConfig
+from edge_agent.reconfiguration.history import Change, History
+from edge_agent.reconfiguration.reload_result import ReloadResult
 from edge_agent.settings import console_file
 from edge_agent.settings.compared import side_by_side
 from edge_agent.settings.error import Problem, SettingsError
 from edge_agent.settings.load import Loaded
 from edge_agent.settings.taken_over import REPLACES
-from edge_agent.standing import Standing
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Configured:
+class EditResult:
     """What became of a change, or would become of it.
 
     ``difference`` is what differs between the texts, as a unified diff; "" where the text that is there
@@ -39,44 +39,44 @@ class Configured:
     number: int = 0
 
 
-class Runs(Protocol):
+class ReloadableAgent(Protocol):
     """The agent whose configuration it is."""
 
-    running: Running | None
+    running: Supervisor | None
 
-    async def reload(self) -> Reloaded:
+    async def reload(self) -> ReloadResult:
         """Go on with what the files say now."""
 
     def now(self) -> int | None:
         """Return the time in ms, None where it is not known."""
 
 
-class Configuring:
+class ConfigEditor:
     """Changes the file beside one agent.toml, one change at a time."""
 
-    def __init__(self, config: Path, outbox: Path, agent: Runs) -> None:
+    def __init__(self, config: Path, outbox: Path, agent: ReloadableAgent) -> None:
         self._config, self._file = config, str(console_file.place(config))
         self.history = History(outbox)
         self._agent = agent
         self._changing = asyncio.Lock()
 
-    def read(self) -> Standing:
+    def read(self) -> EditableConfig:
         """Return what the files say now. On a thread."""
-        return standing.read(self._config)
+        return editable.read(self._config)
 
-    async def judge(self, text: str, made_from: str) -> Configured:
+    async def judge(self, text: str, made_from: str) -> EditResult:
         """Say what a text would change, and what is wrong with it. Nothing is written."""
         return (await asyncio.to_thread(self._judged, text, made_from))[1]
 
-    def _judged(self, text: str, made_from: str) -> tuple[str, Configured]:
+    def _judged(self, text: str, made_from: str) -> tuple[str, EditResult]:
         """Return what the file says now, too."""
-        told, before, was = Configured(), "", None
+        told, before, was = EditResult(), "", None
         try:
             before = console_file.read(self._config)
             if console_file.mark(before) != made_from and before != text:  # else it was asked for twice
                 return before, self._outdated()
             was = self._loaded(before)
-            told = Configured(_shown(before, text, was), console_file.words(before, text))
+            told = EditResult(_shown(before, text, was), console_file.words(before, text))
             loaded = console_file.judged_with(self._config, text)
         except SettingsError as error:
             by_hand = any(problem.key.endswith(f".{REPLACES}") for problem in error.problems)
@@ -94,7 +94,7 @@ class Configuring:
         except SettingsError:
             return None
 
-    async def change(self, text: str, made_from: str, by: str) -> Configured:
+    async def change(self, text: str, made_from: str, by: str) -> EditResult:
         """Let the file say this text, made from the one with this mark, and go on with it; or as before."""
         async with self._changing:
             before, told = await asyncio.to_thread(self._judged, text, made_from)
@@ -122,7 +122,7 @@ class Configuring:
 
     async def undo(
         self, number: int, made_from: str, by: str, *, apply: bool, after: bool = False
-    ) -> Configured:
+    ) -> EditResult:
         """Let the file say what it said before a change, or ``after`` it; without ``apply`` only tell."""
         change = await asyncio.to_thread(self.history.find, number)
         text = None if change is None else change.after if after else change.before
@@ -132,27 +132,27 @@ class Configuring:
             return await self.change(text, made_from, by)
         return await self.judge(text, made_from)
 
-    def changed(self, number: int) -> Configured:
+    def changed(self, number: int) -> EditResult:
         """Tell what a change changed. On a thread."""
         change = self.history.find(number)
         if change is None or change.before is None or change.after is None:
             return _not_kept(number)
         before, after = change.before, change.after
         shown = all(map(console_file.may_be_shown, (before, after)))
-        return Configured(_difference(before, after) if shown else "", change.words, number=number)
+        return EditResult(_difference(before, after) if shown else "", change.words, number=number)
 
-    def _outdated(self) -> Configured:
+    def _outdated(self) -> EditResult:
         wrong = "was changed by somebody else meanwhile"
         problem = Problem(self._file, 0, "", wrong, "load the page again, and make the change once more")
-        return Configured(problems=(problem,), outdated=True)
+        return EditResult(problems=(problem,), outdated=True)
 
     def _unwritten(self, error: OSError) -> Problem:
         wrong = f"cannot be written ({error.strerror or error})"
         return Problem(str(error.filename or self._file), 0, "", wrong, "let the agent's user write it")
 
     async def _refused(
-        self, told: Configured, begun: Change | None, by: str, *problems: Problem
-    ) -> Configured:
+        self, told: EditResult, begun: Change | None, by: str, *problems: Problem
+    ) -> EditResult:
         log.warning("configuration: a change by %s was refused: %s", by, problems[0])
         if begun is not None:
             await self._end(begun, refused=True)
@@ -165,9 +165,9 @@ class Configuring:
             log.warning("configuration: what became of a change cannot be noted (%s)", error)
 
 
-def _not_kept(number: int) -> Configured:
+def _not_kept(number: int) -> EditResult:
     wrong, remedy = "is not kept any more", "choose one of the last changes"
-    return Configured(problems=(Problem("the history", 0, f"change {number}", wrong, remedy),))
+    return EditResult(problems=(Problem("the history", 0, f"change {number}", wrong, remedy),))
 
 
 def _shown(before: str, after: str, was: Loaded | None) -> str:

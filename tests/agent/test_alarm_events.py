@@ -1,18 +1,18 @@
 """An alarm that comes and goes: what waits of it is told at a stop, since a restart takes it for told."""
 
+from edge_agent.agent.event_limiter import MOST, EventLimiter
 from edge_agent.clock import SystemClock
 from edge_agent.event import Event, EventKind
-from edge_agent.telling import MOST, Telling
 
 
 async def test_what_waits_of_an_alarm_is_told_at_a_stop() -> None:
     told: list[Event] = []
-    telling = Telling(SystemClock("always"), told.append, {})
+    limiter = EventLimiter(SystemClock("always"), told.append, {})
     for number in range(MOST + 2):
         kind: EventKind = "alarm_cleared" if number % 2 else "alarm"
-        telling.tell(Event(kind, "meter-7", number, "", "power", "overload"))
+        limiter.tell(Event(kind, "meter-7", number, "", "power", "overload"))
     assert len(told) == MOST
-    telling.close()
+    limiter.close()
     assert [event.mono_ms for event in told[MOST:]] == [MOST + 1], "how it ended"
     assert told[-1].kind == "alarm_cleared"
     assert "1 changes before this one were not told" in told[-1].detail
@@ -20,8 +20,8 @@ async def test_what_waits_of_an_alarm_is_told_at_a_stop() -> None:
 
 async def test_what_waits_of_availability_is_told_anew_after_a_restart() -> None:
     told: list[Event] = []
-    telling = Telling(SystemClock("always"), told.append, {})
+    limiter = EventLimiter(SystemClock("always"), told.append, {})
     for number in range(MOST + 1):
-        telling.tell(Event("late" if number % 2 else "online", "meter-7", number))
-    telling.close()
+        limiter.tell(Event("late" if number % 2 else "online", "meter-7", number))
+    limiter.close()
     assert len(told) == MOST

@@ -1,0 +1,1 @@
+"""The running agent: composition root, the tasks it supervises, and what of it is told to systemd."""

@@ -1,0 +1,1 @@
+"""What several drivers need, offered through ``edge_agent.driver``: keys, addresses, OBIS codes, ratios."""

@@ -1,0 +1,1 @@
+"""Changes of the configuration while the agent runs: edited, compared, applied, and undone."""
