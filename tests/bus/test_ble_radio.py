@@ -7,7 +7,6 @@ import resource
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from time import monotonic
 
@@ -237,19 +236,36 @@ async def test_a_scan_that_stays_deaf(
     assert len(silent) <= made.restarts
 
 
-async def test_scans_that_end_at_once_are_begun_less_and_less_often(bluez: FakeBlueZ) -> None:
-    """An adapter that flaps: without a pause it would be asked ten times a second, each with a log line."""
+async def test_scans_that_end_soon_are_begun_less_and_less_often(
+    bluez: FakeBlueZ, sensor: Peripheral
+) -> None:
+    """An adapter that flaps: without a pause it would be asked ten times a second, each with log lines."""
     adapter = bluez.world.adapters["hci0"]
-    made = radio(Heard(), pace=replace(QUICK, retry=0.2, longest_retry=1.6))
-    begun: list[float] = []
-    async with running(made), asyncio.timeout(30):
-        while len(begun) < 5:
+    heard = Heard()
+    made = radio(heard, pace=replace(QUICK, retry=0.01, longest_retry=60))
+    pauses: list[float] = []
+    async with running(made), asyncio.timeout(60):
+        for number in range(5):
             await scanning(made)
-            begun.append(monotonic())
+            await hear(bluez, sensor, heard, 10 + number)
+            ended = monotonic()
             bluez.world.end_discovery(adapter)
             await until(lambda: made.problem)
-    pauses = [later - earlier for earlier, later in pairwise(begun)]
-    assert all(pause >= least for pause, least in zip(pauses, (0.2, 0.4, 0.8, 1.6), strict=True)), pauses
+            await scanning(made)
+            pauses.append(monotonic() - ended)
+    assert all(pause >= least for pause, least in zip(pauses, (0.1, 0.2, 0.4, 0.8, 1.6), strict=True)), pauses
+
+
+@pytest.mark.usefixtures("bluez")
+async def test_devices_that_come_are_scanned_for_at_once_each_time() -> None:
+    made = radio(Heard(), pace=replace(QUICK, longest_retry=60))
+    async with running(made), asyncio.timeout(60):
+        for number in range(8):
+            await scanning(made)
+            made.listen(f"A4:C1:38:00:00:{number:02X}", CARES, Heard())
+            await until(lambda: made.problem)
+        await scanning(made)
+    assert made.restarts == 8
 
 
 async def test_whoever_is_connected_to_is_never_scanned_for_passively(

@@ -28,6 +28,7 @@ ERRORS = (BleakError, *LOST, KeyError, AttributeError, AssertionError)
 """What bleak 3.1 raises when BlueZ is in an odd state: not all of it is its own."""
 
 _CACHE_S = 0.1  # bleak's own picture of BlueZ must follow the signal that we saw
+_WE_CHANGED = "devices came or went"
 _TRIES_BEFORE_OTHER_MODE = 4
 _SILENCES = 3  # expected intervals
 _MOST_SEEN = 500  # addresses of which it is remembered what they said: phones change theirs all the time
@@ -133,7 +134,7 @@ class Radio:
     def _scan_anew(self) -> None:
         """What a scan must tell of has changed."""
         self.passive = self.passive and not self._needs_active()
-        self._why = "devices came or went"
+        self._why = _WE_CHANGED
         self._bad.set()
 
     async def run(self) -> None:
@@ -147,7 +148,7 @@ class Radio:
                 await watcher
 
     async def _keep_scanning(self) -> None:
-        wait, failures = self._pace.retry, 0
+        wait, failures, pause = self._pace.retry, 0, _CACHE_S
         while True:
             await self._watched()
             self._good.clear()
@@ -165,7 +166,7 @@ class Radio:
             if not self._watcher.watching.is_set():  # the bus came back just now
                 await self._stopped(scanner)
                 continue
-            failures, began, heard = 0, monotonic(), self.heard
+            wait, failures, began = self._pace.retry, 0, monotonic()
             self._scans()
             try:
                 why = await self._until_broken()
@@ -175,12 +176,11 @@ class Radio:
             self._says(f"scan restarts: {why}")
             if self._silences > 1 and monotonic() - self._cycled_at >= self._pace.power_cycle_each:
                 await self._cycle_power()
-            soon = monotonic() - began < self._pace.retry
-            if self.heard > heard or not soon:
-                wait = self._pace.retry
-            await asyncio.sleep(wait if soon else _CACHE_S)
-            if soon:
-                wait = min(wait * 2, self._pace.longest_retry)
+            if monotonic() - began >= self._pace.longest_retry:
+                pause = _CACHE_S
+            await asyncio.sleep(_CACHE_S if why == _WE_CHANGED else pause)
+            if why != _WE_CHANGED:  # an adapter that flaps may hear something each time: that says nothing
+                pause = min(pause * 2, self._pace.longest_retry)
 
     async def _watched(self) -> None:
         """Wait a moment for the watcher: a scan that begins unwatched could end so, too."""
