@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from edge_agent.bus.address import Address
-from edge_agent.bus.ports import lasting, serial_ports
+from edge_agent.bus.ports import lasting, serial_ports, shared
 from edge_agent.bus.remedy import holders
 from edge_agent.doctor.finding import Finding, Group
 from edge_agent.doctor.running import Agent
@@ -62,11 +62,18 @@ def _port(group: Group, port: Path, user: User, *, held: bool) -> Iterator[Findi
         yield group.fail(str(port), f"is in use by {', '.join(others)}", "stop that; a port has one owner")
     else:
         yield group.ok(str(port), f"is there, {user.name} may open it, nobody is seen to have it")
+    yield from _lasts(group, port)
+
+
+def _lasts(group: Group, port: Path) -> Iterator[Finding]:
     name = lasting(str(port))
-    if name != str(port) and not str(port).startswith("/dev/serial/"):
-        yield group.warn(
-            str(port), "may have another name after a restart", f"write port = {name!r} in agent.toml"
-        )
+    remedy = f"write port = {name!r} in agent.toml"
+    if shared(str(port)):
+        doubt = "adapters of its kind have no number, and share this name: a second one may take its place"
+        unnamed = "use an adapter with a number of its own, or never a second one of this kind"
+        yield group.warn(str(port), doubt, unnamed if name == str(port) else remedy)
+    elif name != str(port) and not str(port).startswith(("/dev/serial/", "/dev/edge-agent/")):
+        yield group.warn(str(port), "may have another name after a restart", remedy)
 
 
 def _network(group: Group, bus: Bus, address: Address, *, running: bool) -> Finding:
