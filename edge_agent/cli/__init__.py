@@ -38,7 +38,7 @@ from edge_agent.cli.watch import watch
 from edge_agent.text.language import tr
 
 app = typer.Typer(
-    help=tr("Read park sensors, keep every reading, forward it over MQTT."),
+    help=tr("Read sensors, keep each reading on disk, and forward it over MQTT."),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -53,43 +53,30 @@ def _words(verb: Callable[..., None]) -> str:
     return tr(docstring)
 
 
-for verb in (
-    init,
-    run,
-    status,
-    reload,
-    check,
-    doctor,
-    diagnostics,
-    plan,
-    read,
-    listen,
-    record,
-    replay,
-    demo,
-    decode,
-    drivers,
-    watch,
-    healthy,
-    backup,
-    restore,
-    rename,
-    report,
-    completion,
-    version,
-):
-    app.command(help=_words(verb))(verb)
-for group, name in (
-    (scan, "scan"),
-    (outbox, "outbox"),
-    (console, "console"),
-    (contract, "contract"),
-    (profile, "profile"),
-):
-    for inner in group.registered_commands:
-        if inner.callback is not None:
-            inner.help = _words(inner.callback)
-    app.add_typer(group, name=name)
+PANELS: tuple[tuple[str, tuple[Callable[..., None] | tuple[str, typer.Typer], ...]], ...] = (
+    (tr("Set up a gateway"), (init, check, doctor, plan, report)),
+    (
+        tr("Find and read devices"),
+        (("scan", scan), read, listen, record, replay, decode, drivers, ("profile", profile)),
+    ),
+    (
+        tr("Operate"),
+        (run, status, reload, ("outbox", outbox), ("console", console), healthy, diagnostics),
+    ),
+    (tr("Save, replace, rename"), (backup, restore, rename)),
+    (tr("Try it, and consume"), (demo, watch, ("contract", contract))),
+    (tr("This command"), (completion, version)),
+)
+for panel, verbs in PANELS:
+    for verb in verbs:
+        if isinstance(verb, tuple):
+            name, group = verb
+            for inner in group.registered_commands:
+                if inner.callback is not None:
+                    inner.help = _words(inner.callback)
+            app.add_typer(group, name=name, rich_help_panel=panel)
+        else:
+            app.command(help=_words(verb), rich_help_panel=panel)(verb)
 
 
 def main() -> None:

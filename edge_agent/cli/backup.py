@@ -21,7 +21,7 @@ def backup(
     config: ConfigFile = CONFIG,
     outbox: Annotated[bool, typer.Option("--outbox", help=tr("With the outbox: all readings kept."))] = False,  # noqa: FBT002 - an option
 ) -> None:
-    """Write the configuration, with all files in its folder and the secrets, into one file.
+    """Write the configuration folder with all secrets into one file.
 
     The agent may run meanwhile. Whoever has the file has the secrets: only its owner may read it.
 

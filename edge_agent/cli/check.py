@@ -22,7 +22,7 @@ def check(
     *,
     as_json: Annotated[bool, typer.Option("--json", help=tr("For programs."))] = False,
 ) -> None:
-    """Say OK, or all that is wrong with a configuration, with the line and what to do.
+    """Check a configuration: show OK, or every mistake with its line and what to do.
 
     Ends with 0 when it can be used, 78 when not.
 

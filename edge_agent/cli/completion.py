@@ -23,8 +23,8 @@ class Shell(StrEnum):
     FISH = "fish"
 
 
-def completion(shell: Annotated[Shell, typer.Argument(help=tr("For which shell."))]) -> None:
-    """Print what a shell is to read, to complete verbs, options, and the names of devices, ports and drivers.
+def completion(shell: Annotated[Shell, typer.Argument(help=tr("The shell to complete in."))]) -> None:
+    """Print a completion script for a shell: commands, options, names of devices, ports and drivers.
 
     Example: edge-agent completion bash > /etc/bash_completion.d/edge-agent
     """

@@ -23,7 +23,7 @@ def _group() -> None:
 
 @console.command()
 def password(
-    name: Annotated[str, typer.Argument(help=tr("Who is to log in with it."))] = "admin",
+    name: Annotated[str, typer.Argument(help=tr("Name of the user."))] = "admin",
     role: Annotated[
         Literal["viewer", "operator"], typer.Option(help=tr("A viewer sees; an operator also changes."))
     ] = "operator",
@@ -45,9 +45,9 @@ def password(
 
 @console.command()
 def remove(
-    name: Annotated[str, typer.Argument(help=tr("Who is to be kept out."))], config: ConfigFile = CONFIG
+    name: Annotated[str, typer.Argument(help=tr("Name of the user."))], config: ConfigFile = CONFIG
 ) -> None:
-    """Take a login away. Whoever is logged in with it is out at once.
+    """Remove a user, and end that user's sessions at once.
 
     Example: sudo edge-agent console remove wang
     """

@@ -19,7 +19,9 @@ def _verbs() -> None:
 
 @contract.command()
 def export(
-    folder: Annotated[Path, typer.Argument(help=tr("Where to; made if it is not there."), file_okay=False)],
+    folder: Annotated[
+        Path, typer.Argument(help=tr("The folder to write to; it is created if missing."), file_okay=False)
+    ],
 ) -> None:
     """Write the AsyncAPI document, a JSON Schema for each message, and examples.
 

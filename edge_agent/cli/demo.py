@@ -23,13 +23,15 @@ def demo(
         typer.Option("--broker", metavar="mqtt://[USER:PASSWORD@]HOST:PORT", help=tr("Use another broker.")),
     ] = "",
     directory: Annotated[
-        Path | None, typer.Option("--dir", metavar="DIR", readable=False, help=tr("Keep the files there."))
+        Path | None,
+        typer.Option("--dir", metavar="DIR", readable=False, help=tr("Folder for its files; they are kept.")),
     ] = None,
     outage: Annotated[
-        str, typer.Option("--outage", metavar="DURATION", help=tr("Take the broker away in the middle."))
+        str,
+        typer.Option("--outage", metavar="DURATION", help=tr("Stop the broker for this long in the middle.")),
     ] = "",
 ) -> None:
-    """Show the whole journey: simulated sensors, the agent, a broker. Nothing to install or configure.
+    """Run a simulated park: sensors, the agent and a broker. Nothing to install or configure.
 
     Example: edge-agent demo --for 40s --outage 10s
     """

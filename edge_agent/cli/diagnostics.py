@@ -20,11 +20,11 @@ def diagnostics(
     *,
     log: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help=tr("A log to put in; else the journal of the service.")),
+        typer.Option(metavar="FILE", help=tr("A log file to include; default: the journal of the service.")),
     ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help=tr("Leave the brokers out."))] = False,
+    offline: Annotated[bool, typer.Option("--offline", help=tr("Do not connect to the brokers."))] = False,
 ) -> None:
-    """Gather versions, configuration, doctor's findings, status, log and losses in a tar.gz, without secrets.
+    """Collect versions, configuration, findings of doctor, status, log and losses in one file, no secrets.
 
     Run it as root, or it holds what this user may see. Ends with 0, 2 when it cannot be written.
 

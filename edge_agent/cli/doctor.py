@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 def doctor(
     config: ConfigFile = CONFIG,
     *,
-    offline: Annotated[bool, typer.Option("--offline", help=tr("Leave the brokers out."))] = False,
+    offline: Annotated[bool, typer.Option("--offline", help=tr("Do not connect to the brokers."))] = False,
     as_json: Annotated[bool, typer.Option("--json", help=tr("For programs."))] = False,
 ) -> None:
-    """Look at machine, configuration, ports, brokers, certificates, rights; say what to do about each.
+    """Check machine, configuration, ports, brokers, certificates and rights, and show what to do.
 
     It changes nothing, and leaves a running agent alone: at a broker it has a name of its own, and writes
     nothing that is retained. Run it as root or as the agent's user. Ends with 1 if anything is FAIL, else 0.

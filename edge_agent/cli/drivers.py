@@ -32,12 +32,12 @@ def drivers(
         typer.Argument(help=tr("One driver's configuration sample or page; a table of all devices.")),
     ] = None,
     name: Annotated[
-        str | None, typer.Argument(help=tr("Name of that driver."), autocompletion=driver_names)
+        str | None, typer.Argument(help=tr("Name of the driver."), autocompletion=driver_names)
     ] = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help=tr("For programs."))] = False,
 ) -> None:
-    """List the installed drivers and their profiles, or print a driver's sample or page, or all devices.
+    """List drivers and profiles; or print a driver's sample or page, or a table of all devices.
 
     Ends with 2 when there is no such driver.
 

@@ -26,11 +26,11 @@ def healthy(
     ] = None,
     within: Annotated[str, typer.Option(metavar="DURATION", help=tr("How long to wait for it."))] = "3m",
     steady: Annotated[
-        str, typer.Option(metavar="DURATION", help=tr("How long it must stay so, in one go."))
+        str, typer.Option(metavar="DURATION", help=tr("How long it must stay healthy without interruption."))
     ] = "10s",
     socket: Socket = None,
 ) -> None:
-    """Wait until the running agent is healthy after an upgrade.
+    """Wait until the agent is healthy, as install.sh does after an upgrade.
 
     It is when the outbox is open, as many devices are online as before or a reading was kept, and the brokers
     that can be reached have acknowledged something or are owed nothing.

@@ -26,37 +26,47 @@ def init(  # noqa: PLR0913 - one parameter for each option
     config: ConfigFile = CONFIG,
     *,
     site: Annotated[str, typer.Option(help=tr("Id of the park or community."))] = "",
-    gateway: Annotated[str, typer.Option(help=tr("Id of this gateway; else made of the host name."))] = "",
-    broker: Annotated[str, typer.Option(metavar="mqtt[s]://HOST[:PORT]", help=tr("Where to send."))] = "",
-    username: Annotated[str, typer.Option(help=tr("As whom."))] = "",
+    gateway: Annotated[
+        str, typer.Option(help=tr("Id of this gateway; default: made from the host name."))
+    ] = "",
+    broker: Annotated[
+        str, typer.Option(metavar="mqtt[s]://HOST[:PORT]", help=tr("The broker to send to."))
+    ] = "",
+    username: Annotated[str, typer.Option(help=tr("User name at the broker."))] = "",
     password_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help=tr("Its first line becomes the secret."))
+        Path | None,
+        typer.Option(
+            metavar="FILE", help=tr("File with the password in its first line; it becomes a secret.")
+        ),
     ] = None,
     ca: Annotated[
-        Path | None, typer.Option(help=tr("Whom to believe over mqtts; else the system's."))
+        Path | None, typer.Option(help=tr("CA certificates for mqtts; default: those of the system."))
     ] = None,
     cert: Annotated[Path | None, typer.Option(help=tr("The gateway's certificate."))] = None,
-    key: Annotated[Path | None, typer.Option(help=tr("Its key, where that is a file of its own."))] = None,
-    uplink: Annotated[str, typer.Option(help=tr("What the way to the broker is called."))] = "city",
+    key: Annotated[Path | None, typer.Option(help=tr("Its private key, if it is in another file."))] = None,
+    uplink: Annotated[
+        str, typer.Option(help=tr("Name of the uplink, the connection to the broker."))
+    ] = "city",
     device: Annotated[
         list[str] | None,
         typer.Option(
             metavar="'KEY=VALUE ..'",
-            help=tr("A device: id, driver, port or ble, its settings; again for more."),
+            help=tr("A device: id, driver, port or ble, and its settings; may be given again."),
         ),
     ] = None,
     scan: Annotated[
         list[str] | None,
-        typer.Option(metavar="PORT", help=tr("Take over what is found on it; may be given again.")),
+        typer.Option(metavar="PORT", help=tr("Scan this port, and add what is found; may be given again.")),
     ] = None,
     scan_ble: Annotated[
-        list[str] | None, typer.Option(metavar="ADAPTER", help=tr("The same for BLE."))
+        list[str] | None,
+        typer.Option(metavar="ADAPTER", help=tr("Scan this BLE adapter, and add what is found.")),
     ] = None,
-    speeds: Annotated[str, typer.Option(metavar="LIST", help=tr("Serial formats to scan in."))] = "",
+    speeds: Annotated[str, typer.Option(metavar="LIST", help=tr("Serial formats to try in a scan."))] = "",
     addresses: Annotated[str, typer.Option(metavar="LIST", help=tr("Modbus addresses to ask."))] = "1-32",
-    untested: Annotated[bool, typer.Option("--untested", help=tr("Do not try the broker."))] = False,
+    untested: Annotated[bool, typer.Option("--untested", help=tr("Do not connect to the broker."))] = False,
     force: Annotated[
-        bool, typer.Option("--force", help=tr("Write anew what is there; the old file stays as FILE.before."))
+        bool, typer.Option("--force", help=tr("Replace an existing file; it is kept as FILE.before."))
     ] = False,
     yes: Yes = False,
 ) -> None:
@@ -81,7 +91,7 @@ def init(  # noqa: PLR0913 - one parameter for each option
     )
     answers = Answers(uplink=uplink, ca=_path(ca), cert=_path(cert), key=_path(key))
     answers.site = dialog.text("site", tr("Site, the id of the park or community"), check=check_id)
-    answers.gateway = dialog.text("gateway", tr("Gateway, its id in there"), _host(), check_id)
+    answers.gateway = dialog.text("gateway", tr("Gateway, its id in that site"), _host(), check_id)
     _ask_broker(dialog, answers, password_file, untested=untested)
     answers.devices = _given(device or dialog.known("device").splitlines())
     ports, adapters = scan or [], scan_ble or []

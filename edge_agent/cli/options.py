@@ -19,7 +19,7 @@ ConfigFile = Annotated[
     Path,
     typer.Option("--config", "-c", readable=False, help=tr("The configuration file."), show_default=True),
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help=tr("Do not ask."))]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help=tr("Ask no questions."))]
 
 
 def loaded(config: Path, *, as_json: bool = False) -> "Config":

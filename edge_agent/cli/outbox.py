@@ -23,15 +23,20 @@ if TYPE_CHECKING:
     from edge_agent.outbox.looking import Found, Look, Lost
     from edge_agent.row import Moment
 
-outbox = typer.Typer(help=tr("See what is kept, owed and lost; export readings. Nothing is changed."))
+outbox = typer.Typer(help=tr("Show what is kept, unsent and lost; export readings. It only reads."))
 
 File = Annotated[
     Path | None,
-    typer.Option("--file", readable=False, help=tr("This outbox, such as a copy; else the configuration's.")),
+    typer.Option(
+        "--file",
+        readable=False,
+        help=tr("Another outbox file, such as a copy; default: that of the configuration."),
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help=tr("For programs."))]
 Output = Annotated[
-    Path | None, typer.Option("--out", "-o", metavar="FILE", help=tr("Into a new file; else to stdout."))
+    Path | None,
+    typer.Option("--out", "-o", metavar="FILE", help=tr("A new file to write to; default: stdout.")),
 ]
 
 _MOST_LOSSES = 100  # shown to a person

@@ -18,11 +18,13 @@ def plan(
     *,
     endurance: Annotated[
         str,
-        typer.Option(metavar="SIZE", help=tr("What may be written to the card in its life; its maker says.")),
+        typer.Option(
+            metavar="SIZE", help=tr("How much can be written to the card in its life, as its maker states.")
+        ),
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help=tr("For programs."))] = False,
 ) -> None:
-    """Work out how long an outage the outbox survives, the card's life, traffic, and how busy each bus is.
+    """Calculate the longest outage that the outbox covers, the life of the card, traffic, load of each bus.
 
     From the configuration and measured sizes; a device that speaks unasked is taken to make one reading an
     interval, and makes more when its states change. Ends with 0, 1 when a bus has more to ask than it can

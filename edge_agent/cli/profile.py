@@ -11,12 +11,15 @@ from edge_agent.cli.say import say, tell
 from edge_agent.driver import ProfileError, find_profiles, profile_text
 from edge_agent.text.language import tr
 
-profile = typer.Typer(no_args_is_help=True, help=tr("Device models described as data: list, show, test."))
+profile = typer.Typer(
+    no_args_is_help=True, help=tr("List, show and test profiles: device models described in TOML.")
+)
 
 _USUAL_DRIVER = "modbus"
 
 Kind = Annotated[
-    str, typer.Option("--driver", help=tr("Whose profile it is; else its folder tells, else modbus."))
+    str,
+    typer.Option("--driver", help=tr("Driver of the profile; default: taken from its folder, or modbus.")),
 ]
 
 
@@ -39,7 +42,7 @@ def list_(*, driver: Annotated[str, typer.Option(help=tr("Only this driver's pro
 
 @profile.command()
 def show(name: Annotated[str, typer.Argument(help=tr("Name of a profile."))], *, driver: Kind = "") -> None:
-    """Print a profile, such as to begin one's own with it.
+    """Print a profile, for example to start your own from it.
 
     Example: edge-agent profile show eastron_sdm120 > acme_m1.toml
     """

@@ -29,12 +29,15 @@ def read(
     config: ConfigFile = CONFIG,
     *,
     within: Annotated[
-        str, typer.Option(metavar="DURATION", help=tr("How long to wait at most for what speaks unasked."))
+        str,
+        typer.Option(
+            metavar="DURATION", help=tr("Longest wait for a device that sends without being asked.")
+        ),
     ] = "30s",
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help=tr("Show the bytes, too."))] = False,
     as_json: Annotated[bool, typer.Option("--json", help=tr("For programs."))] = False,
 ) -> None:
-    """Read a device once, and show every channel. An agent that runs lends its port for that.
+    """Read a device once, and show every channel. A running agent lends its port.
 
     Nothing is kept or sent. Ends with 0 when there is a reading, 1 when there is none, 2 when it cannot
     be done, 78 when the configuration is wrong.

@@ -29,7 +29,7 @@ _PATIENCE = 60.0  # seconds beyond its interval that a device may take for one r
 def record(  # noqa: PLR0913 - one parameter for each option
     file: Annotated[Path, typer.Argument(help=tr("The capture to write; it must not be there yet."))],
     *,
-    port: Annotated[str, typer.Option(help=tr("Listen on this port, and ask nobody."))] = "",
+    port: Annotated[str, typer.Option(help=tr("Only listen on this port."))] = "",
     serial: Annotated[
         str, typer.Option("--speed", metavar="FORMAT", help=tr("The port's format."))
     ] = "9600 8N1",

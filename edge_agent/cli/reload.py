@@ -19,9 +19,9 @@ def reload(
     as_json: Annotated[bool, typer.Option("--json", help=tr("For programs."))] = False,
     socket: Socket = None,
 ) -> None:
-    """Apply the configuration file anew, without a restart, and say what changed; or what is wrong with it.
+    """Apply a changed configuration without a restart, and show what changed, or what is wrong with it.
 
-    When something is wrong nothing changes, and the agent goes on as before. Ends with 0, with 78 when the
+    If anything is wrong nothing changes, and the agent continues as before. Ends with 0, with 78 when the
     configuration cannot be used, 2 when no agent can be asked.
 
     Example: sudo edge-agent reload

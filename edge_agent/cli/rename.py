@@ -20,7 +20,7 @@ def rename(
     config: ConfigFile = CONFIG,
     yes: Yes = False,  # noqa: FBT002 - an option
 ) -> None:
-    """Give the gateway another id, or move it to another site, once everything is sent under the old name.
+    """Change the id or the site of the gateway, after everything was sent under the old name.
 
     The agent must be stopped. All readings from then on are numbered in a new epoch under the new name.
 

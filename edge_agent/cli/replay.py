@@ -18,7 +18,7 @@ def replay(
         Path | None, typer.Option(metavar="PATH", help=tr("Give the port this name, too."))
     ] = None,
     speed_up: Annotated[
-        float, typer.Option(min=0.01, max=10_000, help=tr("Divide all times by this."))
+        float, typer.Option(min=0.01, max=10_000, help=tr("Play faster: divide all times by this."))
     ] = 1.0,
     for_: Annotated[
         str, typer.Option("--for", metavar="DURATION", help=tr("End by itself; else Ctrl-C."))

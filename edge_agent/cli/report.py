@@ -23,7 +23,7 @@ def report(
     config: ConfigFile = CONFIG,
     socket: Socket = None,
 ) -> None:
-    """Write what is installed here, where it sends, each device with its values, and what is still open.
+    """Write a commissioning report: devices, their values, brokers, and open points.
 
     The agent must run. Without --out it is shown.
 

@@ -20,9 +20,12 @@ if TYPE_CHECKING:
 def restore(
     file: Annotated[Path, typer.Argument(help=tr("What edge-agent backup wrote."))],
     folder: Annotated[Path, typer.Option(help=tr("The configuration's folder."))] = CONFIG.parent,
-    force: Annotated[bool, typer.Option("--force", help=tr("Set aside what is there now."))] = False,  # noqa: FBT002 - an option
+    *,
+    force: Annotated[
+        bool, typer.Option("--force", help=tr("Move existing files aside, and replace them."))
+    ] = False,
 ) -> None:
-    """Put the configuration and the outbox of a backup in place, on this gateway or a new one.
+    """Restore the configuration and the outbox from a backup, on this gateway or a new one.
 
     The agent must be stopped. Readings that are made from now on are numbered in a new epoch.
 

@@ -14,18 +14,20 @@ def run(
     *,
     socket: Annotated[
         Path | None,
-        typer.Option(readable=False, help=tr("Where other verbs ask it; else in its runtime folder.")),
+        typer.Option(
+            readable=False, help=tr("Socket for the other commands; default: in the runtime folder.")
+        ),
     ] = None,
     strict: Annotated[
         bool,
         typer.Option(
-            "--strict", help=tr("End with 78 where the file cannot be used: no last good configuration.")
+            "--strict", help=tr("If the file cannot be used, end with 78; do not use the last good one.")
         ),
     ] = False,
 ) -> None:
     """Run the agent until SIGTERM or Ctrl-C; SIGHUP reloads its configuration.
 
-    A file that cannot be used is answered with the last configuration that ran. Without one the agent ends
+    If the file cannot be used, the agent uses the last configuration that ran. Without one the agent ends
     with 78: a person must change the file.
 
     Example: edge-agent run --config /etc/edge-agent/agent.toml

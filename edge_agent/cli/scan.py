@@ -18,7 +18,7 @@ from edge_agent.text.language import tr
 if TYPE_CHECKING:
     from edge_agent.onsite.scan import Found, Scan, Step
 
-scan = typer.Typer(no_args_is_help=True, help=tr("Find devices. Nothing is ever written."))
+scan = typer.Typer(no_args_is_help=True, help=tr("Find devices. A scan only reads."))
 
 _WITHIN = "200ms"
 _LAST_UNIT = 255
@@ -26,7 +26,7 @@ _LAST_UNIT = 255
 
 @scan.callback()
 def _scan() -> None:
-    """Find devices. Nothing is ever written."""
+    """Find devices. A scan only reads."""
 
 
 scan.command()(scan_ble.ble)

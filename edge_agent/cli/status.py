@@ -14,7 +14,7 @@ from edge_agent.text.language import tr
 
 Socket = Annotated[
     Path | None,
-    typer.Option("--socket", readable=False, help=tr("Where the agent is asked; else the usual places.")),
+    typer.Option("--socket", readable=False, help=tr("Socket of the agent; default: the usual places.")),
 ]
 
 _EVERY_S = 2.0
@@ -24,12 +24,12 @@ _WIDTH = 200  # where it goes to a file or a program
 def status(
     *,
     watch: Annotated[
-        bool, typer.Option("--watch", "-w", help=tr("Show it anew every 2 s; Ctrl-C ends it."))
+        bool, typer.Option("--watch", "-w", help=tr("Refresh every 2 s; Ctrl-C ends it."))
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help=tr("For programs; one line."))] = False,
     socket: Socket = None,
 ) -> None:
-    """Show how the running agent does: devices, uplinks, buses, outbox, clock, and all that is wrong.
+    """Show the state of the running agent: devices, uplinks, buses, outbox, clock, and what is wrong.
 
     Ends with 0 when all is well, 1 when something is wrong, 2 when no agent can be asked.
 
@@ -66,7 +66,7 @@ async def _show(looks: list[dict[str, Any]], socket: Path | None, *, watch: bool
             if as_json:
                 tell(looks[0])
             elif live is not None:
-                live.update(page(from_json(looks[0])), refresh=True)
+                live.update(page(from_json(looks[0]), cut_below=True), refresh=True)
             else:
                 console.print(page(from_json(looks[0])))
             if not watch:

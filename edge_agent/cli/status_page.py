@@ -1,9 +1,10 @@
 """What ``edge-agent status`` shows to a person. A status in, a picture out."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import groupby
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -17,13 +18,18 @@ _STYLES = {"online": "green", "late": "yellow", "offline": "red"}
 _MOST_WRONG = 20  # lines; the table has the rest
 
 
-def page(status: Status) -> RenderableType:
-    """Return all of it, what is wrong at the end: there a person looks first."""
-    parts: list[RenderableType] = [_head(status), _devices(status), _ways(status)]
+def page(status: Status, *, cut_below: bool = False) -> RenderableType:
+    """Return all of it, what is wrong at the end: there a person looks first.
+
+    ``cut_below``: the screen may be too short for it, so that the devices come last.
+    """
     found = [Text(plain(translated(line)), "red") for line in wrong(status)]
     if more := found[_MOST_WRONG:]:
         found = [*found[:_MOST_WRONG], Text(tr("and {number} more", number=len(more)))]
-    return Group(*parts, Text(), *(found or [Text(tr("all is well"), "green")]))
+    ending = [Text(), *(found or [Text(tr("all is well"), "green")])]
+    if cut_below:
+        return Group(_head(status), _ways(status), *ending, Text(), _devices(status))
+    return Group(_head(status), _devices(status), _ways(status), *ending)
 
 
 def _head(status: Status) -> Text:
@@ -75,21 +81,33 @@ def _devices(status: Status) -> Table:
                 Text(translated(device.availability), _STYLES.get(device.availability, "")),
                 duration(device.since_s),
                 heard,
-                _values(device),
+                _Values([_value(device, channel) for channel in device.values]),
             )
             if device.problem:
                 table.add_row("", "", "", "", Text(plain(translated(device.problem)), "yellow"))
     return table
 
 
-def _values(device: DeviceStatus) -> Text:
-    said = Text()
-    for channel, value in device.values.items():
-        quality = device.quality.get(channel)
-        text = f"{channel} {formatting.with_unit(value, device.units.get(channel, ''))}"
-        said.append(f"{text} ({quality.grade})" if quality else text, "yellow" if quality else "")
-        said.append("  ")
-    return said
+@dataclass(frozen=True, slots=True)
+class _Values:
+    """Values one after the other, as many in a line as fit; none is broken over two lines."""
+
+    values: list[Text]
+
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        line = Text()
+        for value in self.values:
+            if line and line.cell_len + 2 + value.cell_len > options.max_width:
+                yield line
+                line = Text()
+            line = Text.assemble(line, "  ", value) if line else value
+        yield line
+
+
+def _value(device: DeviceStatus, channel: str) -> Text:
+    quality = device.quality.get(channel)
+    text = f"{channel} {formatting.with_unit(device.values[channel], device.units.get(channel, ''))}"
+    return Text(f"{text} ({quality.grade})", "yellow") if quality else Text(text)
 
 
 def _ways(status: Status) -> Table:

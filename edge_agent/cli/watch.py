@@ -29,7 +29,7 @@ _PASSWORD = "EDGE_AGENT_PASSWORD"  # noqa: S105 - the name of a variable
 
 def watch(  # noqa: PLR0913 - one parameter for each option
     broker: Annotated[
-        str, typer.Option("--broker", metavar="mqtt[s]://HOST:PORT", help=tr("Where to listen."))
+        str, typer.Option("--broker", metavar="mqtt[s]://HOST:PORT", help=tr("The broker to connect to."))
     ],
     *,
     root: Annotated[str, typer.Option(help=tr("The root of the topics."))] = "park/v1",
@@ -38,7 +38,9 @@ def watch(  # noqa: PLR0913 - one parameter for each option
     share: Annotated[
         str, typer.Option(metavar="GROUP", help=tr("Share the readings with a group; gaps are not judged."))
     ] = "",
-    username: Annotated[str, typer.Option(envvar="EDGE_AGENT_USERNAME", help=tr("As whom."))] = "",
+    username: Annotated[
+        str, typer.Option(envvar="EDGE_AGENT_USERNAME", help=tr("User name at the broker."))
+    ] = "",
     password_file: Annotated[
         Path | None,
         typer.Option(
@@ -47,11 +49,14 @@ def watch(  # noqa: PLR0913 - one parameter for each option
     ] = None,
     ca: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", exists=True, dir_okay=False, help=tr("Whom to believe over mqtts.")),
+        typer.Option(metavar="FILE", exists=True, dir_okay=False, help=tr("CA certificates for mqtts.")),
     ] = None,
-    protocol: Annotated[Literal["5", "3.1.1"], typer.Option(help=tr("Of MQTT."))] = "5",
+    protocol: Annotated[Literal["5", "3.1.1"], typer.Option(help=tr("Version of MQTT."))] = "5",
     from_start: Annotated[
-        bool, typer.Option("--from-start", help=tr("Judge each device from its first reading, not from now."))
+        bool,
+        typer.Option(
+            "--from-start", help=tr("Look for gaps from the first reading of each device, not from now.")
+        ),
     ] = False,
     replays: Annotated[
         bool, typer.Option("--replays/--no-replays", help=tr("Ask gateways for what is missing."))
@@ -60,10 +65,10 @@ def watch(  # noqa: PLR0913 - one parameter for each option
         str, typer.Option("--for", metavar="DURATION", help=tr('End by itself, such as "60s"; else Ctrl-C.'))
     ] = "",
     as_json: Annotated[
-        bool, typer.Option("--json", help=tr("Nothing but a JSON object at the end."))
+        bool, typer.Option("--json", help=tr("Print only a JSON object, at the end."))
     ] = False,
 ) -> None:
-    """Listen to gateways: rate, latency, duplicates, gaps, losses, events, and what is offline.
+    """Subscribe as a backend does: show rate, latency, duplicates, gaps, losses, events, and what is offline.
 
     A gap is what the broker has taken and did not hand on. Gateways that take commands are asked for it once
     more; with --no-replays, and in a group, nothing is sent. Ends with 1 if a gap stays open, or when no

@@ -104,6 +104,8 @@ def _worded(kind: str, told: Mapping[str, Any], message: str, place: Path) -> tu
     match kind:
         case "model_type" | "dict_type" | "mapping_type":
             answer = "is not a table", f"write {{ ... }} or give it lines of its own under [{key}]"
+        case "missing" if place == ("config",):
+            answer = "is missing", "write config = 1 in the first line"
         case "missing" if isinstance(key, str):
             table = dotted(place[:-1])
             answer = "is missing", f"add {key} = ..." + (f" to [{table}]" if table else " or its table")

@@ -4,6 +4,9 @@ import asyncio
 import json
 from pathlib import Path
 
+from rich.console import Console
+
+from edge_agent.cli.status_page import page
 from edge_agent.status import as_json, from_json
 from tests.cli.running import AIR, config, port, running, until
 from tests.cli.verb import started, verb
@@ -22,6 +25,15 @@ async def test_all_is_well(port: Path, tmp_path: Path) -> None:
     assert (air["availability"], air["place"], air["bus"]) == ("online", "hall-b", "cabinet")
     assert air["values"] == AIR
     assert air["heard_s"] < 10
+    narrow = Console(width=60, height=10, color_system=None)
+    for cut_below in (False, True):
+        with narrow.capture() as drawn:
+            narrow.print(page(from_json(told), cut_below=cut_below))
+        lines = drawn.get().splitlines()
+        assert max(map(len, lines)) <= 60
+        # no value is broken over two lines, and on a screen that cuts off the end what is wrong comes first
+        assert any("temperature 30.5 °C" in line for line in lines)
+        assert (lines.index("all is well") < len(lines) - 1) is cut_below
     again = as_json(from_json(told | {"of_a_newer_agent": 1}))
     assert json.loads(json.dumps(again)) == told
 
