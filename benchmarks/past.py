@@ -19,7 +19,7 @@ from pathlib import Path
 from benchmarks import measure
 from benchmarks.meter import NAMES, samples
 from edge_agent.clock import SystemClock
-from edge_agent.control.past import LENGTHS_MS, MOST, WITHIN_S
+from edge_agent.control.plot import LENGTHS_MS, MOST, WITHIN_S
 from edge_agent.outbox.outbox import MOST_PER_COMMIT, Outbox
 from edge_agent.outbox.past import past
 from edge_agent.outbox.rows import Identity, Policy

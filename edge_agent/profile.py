@@ -22,8 +22,8 @@ from pydantic import BaseModel, ValidationError
 
 from edge_agent.driver_kit.text_pattern import form
 from edge_agent.settings.error import Problem
-from edge_agent.settings.lines import element_lines, line_of, locate
-from edge_agent.settings.wording import dotted, findings
+from edge_agent.settings.line_numbers import element_lines, line_of, locate
+from edge_agent.settings.validation_errors import dotted, findings
 from edge_agent.text.suggestion import did_you_mean
 
 GROUP = "edge_agent.profiles"

@@ -16,9 +16,9 @@ from edge_agent.agent.agent import Agent
 from edge_agent.agent.systemd import keep_told, notify, ready
 from edge_agent.backoff import Backoff
 from edge_agent.console import run as console
+from edge_agent.control.protocol import socket_paths
 from edge_agent.control.server import serving
 from edge_agent.control.verbs import verbs
-from edge_agent.control.wire import places
 from edge_agent.metrics.server import exposing
 from edge_agent.outbox.store import DamagedError, DiskError, OutboxError, ReadOnlyError
 from edge_agent.settings.error import SettingsError
@@ -58,7 +58,7 @@ def serve(config: Path, place: Path | None = None, *, strict: bool = False) -> i
     try:
         agent = Agent(loaded.config, on_ready=lambda: ready(agent.status()), source=source)
         backoff = Backoff()
-        while not asyncio.run(_run(agent, place or places()[-1], backoff.next())):
+        while not asyncio.run(_run(agent, place or socket_paths()[-1], backoff.next())):
             log.warning("starting again, with what waits in memory")
             agent = agent.successor()
         if agent.left:

@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 
 from edge_agent.settings import units
 from edge_agent.settings.model import Config
-from edge_agent.settings.wording import table_in
+from edge_agent.settings.validation_errors import table_in
 
 ROOT = Path(__file__).parents[1]
 _LINE = re.compile(

@@ -5,8 +5,8 @@ import math
 
 from edge_agent import driver as contract
 from edge_agent.contract.messages import ChannelMeta, MetaMessage
-from edge_agent.settings.channels import averaged, is_counted, kept
 from edge_agent.settings.device import Device
+from edge_agent.settings.device_channels import averaged, is_counted, kept_channels
 from edge_agent.settings.model import Config
 
 
@@ -16,7 +16,7 @@ def describe(
     """Return a device's description. Its hash changes when anything else in it does."""
     means = {channel.name for channel in averaged(device, channels)}
     described = {}
-    for channel in kept(device, channels):
+    for channel in kept_channels(device, channels):
         own = channel.name.rpartition("_")[0] if channel not in channels else channel.name
         told = device.channel.get(own)
         quantity = channel.quantity

@@ -24,7 +24,7 @@ from edge_agent.profile import profile_note
 from edge_agent.reconfiguration.difference import Difference, between
 from edge_agent.registry import UnknownDriverError
 from edge_agent.row import Moment
-from edge_agent.settings.channels import kept
+from edge_agent.settings.device_channels import kept_channels
 from edge_agent.settings.model import Config
 from edge_agent.status import Availability, DeviceStatus, Status, UplinkStatus
 from edge_agent.uplink.downlink import Downlink
@@ -180,7 +180,7 @@ class Supervisor:
             log.info("%s: its profile is %s", part.id, note)
         plan = plan_for(settings, part.channels, part.driver.over in {Over.STREAM, Over.ADVERTISEMENTS})
         keep = partial(self._outbox.keep, immediate=settings.keep == "immediate")
-        made = Device(part.id, kept(settings, part.channels), plan, self._clock, keep)
+        made = Device(part.id, kept_channels(settings, part.channels), plan, self._clock, keep)
         made.expect_s = settings.expect or settings.interval
         made.on_availability = self._availability_changed
         made.ways.keep_now = partial(self._outbox.keep, immediate=True)

@@ -16,7 +16,6 @@ from edge_agent.cli.demo import demo
 from edge_agent.cli.diagnostics import diagnostics
 from edge_agent.cli.doctor import doctor
 from edge_agent.cli.drivers import drivers
-from edge_agent.cli.ending import unprinted
 from edge_agent.cli.healthy import healthy
 from edge_agent.cli.init import init
 from edge_agent.cli.listen import listen
@@ -33,6 +32,7 @@ from edge_agent.cli.restore import restore
 from edge_agent.cli.run import run
 from edge_agent.cli.scan import scan
 from edge_agent.cli.status import status
+from edge_agent.cli.verb_exit import unprinted
 from edge_agent.cli.version import version
 from edge_agent.cli.watch import watch
 from edge_agent.text.language import tr

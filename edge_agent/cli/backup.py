@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge_agent import __version__
-from edge_agent.cli.ending import stop
 from edge_agent.cli.options import CONFIG, ConfigFile, loaded
 from edge_agent.cli.say import say
+from edge_agent.cli.verb_exit import stop
 from edge_agent.text.language import tr
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_agent.cli.ending import stop
 from edge_agent.cli.options import CONFIG, ConfigFile
 from edge_agent.cli.say import say, tell
+from edge_agent.cli.verb_exit import stop
 from edge_agent.text.language import plural, tr
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _certificates(loaded: "Loaded") -> "Iterator[Problem]":
     }
     if not with_tls:
         return
-    from edge_agent.settings.wording import said  # noqa: PLC0415 - as above
+    from edge_agent.settings.validation_errors import finding_of  # noqa: PLC0415 - as above
     from edge_agent.uplink.tls import context  # noqa: PLC0415 - OpenSSL only where it is used
 
     for name, uplink in with_tls.items():
@@ -73,4 +73,4 @@ def _certificates(loaded: "Loaded") -> "Iterator[Problem]":
             context(uplink)
         except OSError as error:
             key = str(error).split(maxsplit=1)[0]  # ca, cert or key
-            yield loaded.problem(said(("uplink", name, key), error))
+            yield loaded.problem(finding_of(("uplink", name, key), error))

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from edge_agent.cli.ending import stop
 from edge_agent.cli.options import CONFIG, ConfigFile, loaded
 from edge_agent.cli.say import say
+from edge_agent.cli.verb_exit import stop
 from edge_agent.text.language import tr
 
 console = typer.Typer(no_args_is_help=True, help=tr("The operators' web page."))

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from edge_agent.cli.ending import stop
 from edge_agent.cli.say import say
+from edge_agent.cli.verb_exit import stop
 from edge_agent.text.language import tr
 
 contract = typer.Typer(no_args_is_help=True, help=tr("The MQTT contract, for the teams that build on it."))

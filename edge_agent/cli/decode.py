@@ -12,9 +12,9 @@ from edge_agent.bus.advertisement import hex_bytes, uuid, written
 from edge_agent.bus.framing import Framer
 from edge_agent.bus.modbus import answer_cut, parse, read_request
 from edge_agent.cli.completion import driver_names
-from edge_agent.cli.ending import stop
 from edge_agent.cli.say import tell
-from edge_agent.cli.setting import UsageError, pairs, settings_of, split
+from edge_agent.cli.set_option import UsageError, pairs, settings_of, split
+from edge_agent.cli.verb_exit import stop
 from edge_agent.driver import (
     Advertisement,
     Answerer,
@@ -119,7 +119,7 @@ def _profile(driver: str, name: object) -> str:
 
 
 def _decode_capture(file: Path, name: str, settings: list[str]) -> NoReturn:
-    from edge_agent.cli.frames import meanings  # noqa: PLC0415 - which is made of the functions here
+    from edge_agent.cli.capture_meanings import meanings  # noqa: PLC0415 - which is made of the functions here
     from edge_agent.onsite.capture import load  # noqa: PLC0415 - only for this
 
     decoded = 0

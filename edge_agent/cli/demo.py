@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from edge_agent.cli.ending import duration_option, stop
+from edge_agent.cli.options import duration_option
+from edge_agent.cli.verb_exit import stop
 from edge_agent.text.language import tr
 
 

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from edge_agent.cli.ending import stop
 from edge_agent.cli.options import CONFIG, ConfigFile
 from edge_agent.cli.say import say
+from edge_agent.cli.verb_exit import stop
 from edge_agent.text.language import tr
 
 

@@ -9,10 +9,10 @@ import typer
 
 from edge_agent import registry
 from edge_agent.cli.completion import driver_names
-from edge_agent.cli.devices import devices_page
-from edge_agent.cli.ending import stop
-from edge_agent.cli.page import page, sample_settings
+from edge_agent.cli.devices_page import devices_page
+from edge_agent.cli.driver_page import page, sample_settings
 from edge_agent.cli.say import say
+from edge_agent.cli.verb_exit import stop
 from edge_agent.driver import ProfileError, find_profiles
 from edge_agent.profile import ProfileFile, profile_text
 from edge_agent.text.language import tr

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge_agent.cli.ending import INTERRUPTED, duration_option, stop, until_stopped
+from edge_agent.cli.options import duration_option
 from edge_agent.cli.say import say
 from edge_agent.cli.status import Socket
+from edge_agent.cli.verb_exit import INTERRUPTED, stop, until_stopped
 from edge_agent.text.language import tr
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class _Looks:
 
     async def _look(self) -> str:
         from edge_agent.control.client import NoAgentError, ask  # noqa: PLC0415 - not for --help
-        from edge_agent.control.wire import RefusedError  # noqa: PLC0415 - as above
+        from edge_agent.control.protocol import RefusedError  # noqa: PLC0415 - as above
         from edge_agent.doctor.upgrade import unwell  # noqa: PLC0415 - as above
 
         try:

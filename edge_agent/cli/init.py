@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_agent.cli.asking import Dialog, keep_secret
-from edge_agent.cli.ending import stop
+from edge_agent.cli.dialog import Dialog, keep_secret
 from edge_agent.cli.options import CONFIG, ConfigFile, Yes
 from edge_agent.cli.say import say
+from edge_agent.cli.verb_exit import stop
 from edge_agent.text.language import tr
 from edge_agent.text.translation import translated
 
@@ -79,7 +79,7 @@ def init(  # noqa: PLR0913 - one parameter for each option
     Example: edge-agent init --site east-park --broker mqtts://broker.example --username gw-01 --yes
     """
     # not for --help
-    from edge_agent.cli.finding_devices import Where, check_id, choose, found_devices  # noqa: PLC0415
+    from edge_agent.cli.init_devices import Where, check_id, choose, found_devices  # noqa: PLC0415
     from edge_agent.onsite.compose import Answers, compose  # noqa: PLC0415 - as above
 
     _check_target(config, force=force)
@@ -140,7 +140,7 @@ def _path(file: Path | None) -> str:
 def _check_broker(text: str) -> None:
     from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 - as above
 
-    from edge_agent.settings.fields import OneServer  # noqa: PLC0415 - as above
+    from edge_agent.settings.field_types import OneServer  # noqa: PLC0415 - as above
 
     if text:
         try:
@@ -224,7 +224,7 @@ def _settings(answers: "Answers", password: str) -> "Uplink":
     from pydantic import ValidationError  # noqa: PLC0415 - as above
 
     from edge_agent.settings.uplink import Uplink  # noqa: PLC0415 - as above
-    from edge_agent.settings.wording import findings  # noqa: PLC0415 - as above
+    from edge_agent.settings.validation_errors import findings  # noqa: PLC0415 - as above
 
     table = answers.uplink_table() | ({"password": password} if password else {})
     try:
@@ -238,7 +238,7 @@ def _settings(answers: "Answers", password: str) -> "Uplink":
 
 
 def _given(lines: list[str]) -> "list[Wanted]":
-    from edge_agent.cli.finding_devices import check_id  # noqa: PLC0415 - as above
+    from edge_agent.cli.init_devices import check_id  # noqa: PLC0415 - as above
     from edge_agent.onsite.wanted import Wanted  # noqa: PLC0415 - as above
 
     found: dict[str, Wanted] = {}
@@ -255,7 +255,7 @@ def _given(lines: list[str]) -> "list[Wanted]":
 
 
 def _write(config: Path, text: str) -> None:
-    from edge_agent.settings.replace import replace_file  # noqa: PLC0415 - as above
+    from edge_agent.settings.atomic_write import replace_file  # noqa: PLC0415 - as above
 
     try:
         if config.exists():

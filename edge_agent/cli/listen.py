@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge_agent.cli.borrowing import having
+from edge_agent.cli.borrowed_port import with_port
 from edge_agent.cli.completion import ports
-from edge_agent.cli.ending import duration_option, stop, until_stopped
+from edge_agent.cli.options import duration_option
 from edge_agent.cli.say import say, tell
+from edge_agent.cli.verb_exit import stop, until_stopped
 from edge_agent.text.language import tr
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def listen(  # noqa: PLR0913 - one parameter for each option
 
     say(tr("listening to {port} at {form}; Ctrl-C ends it", port=port, form=form), error=True)
     try:
-        until_stopped(having(port, "listen", work), seconds)
+        until_stopped(with_port(port, "listen", work), seconds)
     except BusError as error:
         stop(str(error), as_json=as_json)
     raise typer.Exit(0 if told else 1)
@@ -94,7 +95,7 @@ def listen(  # noqa: PLR0913 - one parameter for each option
 def _known(name: str, settings: list[str], speed: str) -> "tuple[list[Known], SerialFormat]":
     from edge_agent import registry  # noqa: PLC0415 - as above
     from edge_agent.bus.serial import SerialFormat  # noqa: PLC0415 - as above
-    from edge_agent.cli.setting import UsageError, pairs, settings_of  # noqa: PLC0415 - as above
+    from edge_agent.cli.set_option import UsageError, pairs, settings_of  # noqa: PLC0415 - as above
     from edge_agent.driver import Over  # noqa: PLC0415 - as above
     from edge_agent.onsite.dissect import Asked, Modbus, Unasked  # noqa: PLC0415 - as above
     from edge_agent.onsite.plan import candidates, factory  # noqa: PLC0415 - as above

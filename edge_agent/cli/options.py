@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_agent.cli.ending import stop
+from edge_agent.cli.verb_exit import stop
 from edge_agent.text.language import tr
 
 if TYPE_CHECKING:
@@ -31,3 +31,16 @@ def loaded(config: Path, *, as_json: bool = False) -> "Config":
         return load(config)
     except SettingsError as error:
         stop(str(error), as_json=as_json, code=os.EX_CONFIG)
+
+
+def duration_option(option: str, text: str, *, as_json: bool = False) -> float | None:
+    """Read the ``DURATION`` of an option; None where there is none. What is no duration ends the verb."""
+    # with it come the words of all settings, which `edge-agent --help` need not wait for
+    from edge_agent.settings.units import duration  # noqa: PLC0415
+
+    if not text:
+        return None
+    try:
+        return duration(text.strip())
+    except ValueError as error:
+        stop(f"{option} {text!r} {error}", as_json=as_json)

@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from edge_agent.cli.ending import stop
 from edge_agent.cli.options import CONFIG, ConfigFile, loaded
 from edge_agent.cli.say import say, tell
+from edge_agent.cli.verb_exit import stop
 from edge_agent.text.formatting import duration, nobody_reads
 from edge_agent.text.language import plural, tr
 

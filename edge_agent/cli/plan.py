@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from edge_agent.cli.ending import stop
 from edge_agent.cli.options import CONFIG, ConfigFile, loaded
 from edge_agent.cli.say import say, tell
+from edge_agent.cli.verb_exit import stop
 from edge_agent.text.language import plural, tr
 
 _FULL = 0.8  # of a bus's time: above it every late answer makes others late

@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from edge_agent import registry
-from edge_agent.cli.ending import stop
 from edge_agent.cli.say import say, tell
+from edge_agent.cli.verb_exit import stop
 from edge_agent.driver import ProfileError, find_profiles, profile_text
 from edge_agent.text.language import tr
 
@@ -65,7 +65,7 @@ def try_(
 
     Example: edge-agent profile test ./acme_m1.toml
     """
-    from edge_agent.cli.trial import try_profile  # noqa: PLC0415 - `edge-agent --help` need not wait for it
+    from edge_agent.cli.profile_trial import try_profile  # noqa: PLC0415 - `edge-agent --help` need not wait for it
 
     name = str(Path(file).absolute()) if file.endswith(".toml") else file
     try:

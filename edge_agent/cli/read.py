@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge_agent.cli.borrowing import having
+from edge_agent.cli.borrowed_port import with_port
 from edge_agent.cli.completion import device_ids
-from edge_agent.cli.ending import INTERRUPTED, duration_option, stop, until_stopped
-from edge_agent.cli.options import CONFIG, ConfigFile, loaded
+from edge_agent.cli.options import CONFIG, ConfigFile, duration_option, loaded
 from edge_agent.cli.say import say, tell
+from edge_agent.cli.verb_exit import INTERRUPTED, stop, until_stopped
 from edge_agent.text.language import OWN, tr
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def read(
             await session.close()
 
     try:
-        ended = until_stopped(having(session.port, "read", once))
+        ended = until_stopped(with_port(session.port, "read", once))
     except (Fault, BusError) as error:
         kind = type(error).__name__
         if as_json:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edge_agent.bus.tap import Direction
-from edge_agent.cli.borrowing import having
-from edge_agent.cli.ending import duration_option, stop, until_stopped
-from edge_agent.cli.options import CONFIG, ConfigFile, loaded
+from edge_agent.cli.borrowed_port import with_port
+from edge_agent.cli.options import CONFIG, ConfigFile, duration_option, loaded
 from edge_agent.cli.say import say
+from edge_agent.cli.verb_exit import stop, until_stopped
 from edge_agent.text.language import tr
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def record(  # noqa: PLR0913 - one parameter for each option
         recorder = Recorder(written.write, head, most=most)
         say(tr("recording to {file}; Ctrl-C ends it", file=file), error=True)
         try:
-            until_stopped(having(port, "record", partial(_until_full, work, recorder)), seconds)
+            until_stopped(with_port(port, "record", partial(_until_full, work, recorder)), seconds)
         except BusError as error:
             recorder.flush()
             if not recorder.bytes:

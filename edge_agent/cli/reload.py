@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from edge_agent.cli.ending import INTERRUPTED, stop, until_stopped
 from edge_agent.cli.say import say, tell
 from edge_agent.cli.status import Socket
+from edge_agent.cli.verb_exit import INTERRUPTED, stop, until_stopped
 from edge_agent.text.language import tr
 from edge_agent.text.translation import translated
 
@@ -27,7 +27,7 @@ def reload(
     Example: sudo edge-agent reload
     """
     from edge_agent.control.client import NoAgentError, ask  # noqa: PLC0415 - not for --help
-    from edge_agent.control.wire import RefusedError  # noqa: PLC0415 - as above
+    from edge_agent.control.protocol import RefusedError  # noqa: PLC0415 - as above
 
     told: dict[str, Any] = {}
 

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_agent.cli.ending import stop, until_stopped
 from edge_agent.cli.options import CONFIG, ConfigFile, Yes, loaded
 from edge_agent.cli.say import say
+from edge_agent.cli.verb_exit import stop, until_stopped
 from edge_agent.text.language import tr
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ def rename(
     from edge_agent.outbox.rows import Identity  # noqa: PLC0415
     from edge_agent.outbox.store import DamagedError, OutboxError  # noqa: PLC0415
     from edge_agent.settings import document  # noqa: PLC0415
+    from edge_agent.settings.atomic_write import replace_file  # noqa: PLC0415
     from edge_agent.settings.environment import PREFIX  # noqa: PLC0415
-    from edge_agent.settings.replace import replace_file  # noqa: PLC0415
 
     found = loaded(config)
     was = Identity(found.gateway.site, found.gateway.id)
@@ -92,7 +92,7 @@ def _id(option: str, text: str) -> str:
     # with these come the words of all settings
     from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415
 
-    from edge_agent.settings.fields import Id  # noqa: PLC0415
+    from edge_agent.settings.field_types import Id  # noqa: PLC0415
 
     try:
         return str(TypeAdapter(Id).validate_python(text))

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from edge_agent.cli.ending import duration_option, stop, until_stopped
+from edge_agent.cli.options import duration_option
 from edge_agent.cli.say import say
+from edge_agent.cli.verb_exit import stop, until_stopped
 from edge_agent.text.language import tr
 
 

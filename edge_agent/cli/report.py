@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edge_agent.cli.ending import INTERRUPTED, stop, until_stopped
 from edge_agent.cli.options import CONFIG, ConfigFile, loaded
 from edge_agent.cli.say import say
 from edge_agent.cli.status import Socket
+from edge_agent.cli.verb_exit import INTERRUPTED, stop, until_stopped
 from edge_agent.text.language import tr
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def report(
 
 def _asked(socket: Path | None) -> "Status":
     from edge_agent.control.client import NoAgentError, ask  # noqa: PLC0415 - only this verb needs it
-    from edge_agent.control.wire import RefusedError  # noqa: PLC0415 - as above
+    from edge_agent.control.protocol import RefusedError  # noqa: PLC0415 - as above
     from edge_agent.status import from_json  # noqa: PLC0415 - as above
 
     answers: list[dict[str, Any]] = []

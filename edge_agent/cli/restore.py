@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_agent.cli.ending import stop
 from edge_agent.cli.options import CONFIG
 from edge_agent.cli.say import say
+from edge_agent.cli.verb_exit import stop
 from edge_agent.settings.error import SettingsError
 from edge_agent.text.language import tr
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 import typer
 
 from edge_agent.cli import scan_ble
-from edge_agent.cli.borrowing import having
+from edge_agent.cli.borrowed_port import with_port
 from edge_agent.cli.completion import ports
-from edge_agent.cli.ending import INTERRUPTED, duration_option, stop, until_stopped
+from edge_agent.cli.options import duration_option
 from edge_agent.cli.say import say, tell
+from edge_agent.cli.verb_exit import INTERRUPTED, stop, until_stopped
 from edge_agent.text.formatting import plain
 from edge_agent.text.language import tr
 
@@ -104,7 +105,7 @@ def serial(  # noqa: PLR0913 - one parameter for each option
         )
         lost, ended = "", True
         try:
-            ended = until_stopped(having(port, "scan", work.run))
+            ended = until_stopped(with_port(port, "scan", work.run))
         except BusError as error:
             lost = str(error)
     if work.found or not lost:

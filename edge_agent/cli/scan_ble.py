@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_agent.cli.ending import INTERRUPTED, duration_option, stop, until_stopped
+from edge_agent.cli.options import duration_option
 from edge_agent.cli.say import say, tell
+from edge_agent.cli.verb_exit import INTERRUPTED, stop, until_stopped
 from edge_agent.text.formatting import plain
 from edge_agent.text.language import plural, tr
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from edge_agent.cli.ending import INTERRUPTED, stop, until_stopped
 from edge_agent.cli.say import tell
+from edge_agent.cli.verb_exit import INTERRUPTED, stop, until_stopped
 from edge_agent.text.language import tr
 
 Socket = Annotated[
@@ -36,7 +36,7 @@ def status(
     Example: edge-agent status --watch
     """
     from edge_agent.control.client import NoAgentError  # noqa: PLC0415 - not for --help
-    from edge_agent.control.wire import RefusedError  # noqa: PLC0415 - as above
+    from edge_agent.control.protocol import RefusedError  # noqa: PLC0415 - as above
 
     looks: list[dict[str, Any]] = []
     try:

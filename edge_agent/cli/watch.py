@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from edge_agent.cli.ending import duration_option, stop, until_stopped
+from edge_agent.cli.options import duration_option
 from edge_agent.cli.say import say, tell
+from edge_agent.cli.verb_exit import stop, until_stopped
 from edge_agent.text.language import tr
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ def _login(
     from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 - as above
 
     from edge_agent.consume.subscriber import Login  # noqa: PLC0415 - as above
-    from edge_agent.settings.fields import OneServer, Server  # noqa: PLC0415 - as above
+    from edge_agent.settings.field_types import OneServer, Server  # noqa: PLC0415 - as above
 
     try:
         server: Server = TypeAdapter(OneServer).validate_python(broker)

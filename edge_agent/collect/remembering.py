@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import orjson
 
 from edge_agent.event import Event, EventKind
-from edge_agent.processing import alarm, course
+from edge_agent.processing import alarm, pipeline
 from edge_agent.processing.alarm import Change
 from edge_agent.processing.counter import count
 from edge_agent.processing.plan import Memorable, Plan
@@ -31,31 +31,31 @@ class Ways:
 
 
 class Remembering:
-    """A device's counters, limits and averages. ``course`` is what they remember now."""
+    """A device's counters, limits and averages. ``state`` is what they remember now."""
 
     def __init__(self, device: str, plan: Plan, steps: Memorable, ways: Ways) -> None:
         self._device, self._plan, self._steps, self._ways = device, plan, steps, ways
-        self.course = course.Course()
-        self._told = course.lasting(self.course)
+        self.state = pipeline.PipelineState()
+        self._told = pipeline.lasting(self.state)
 
     def recall(self, body: bytes, now_ms: int) -> None:
         """Go on with what an earlier run remembered. An alarm whose limit is gone is cleared."""
         self._told = orjson.loads(body)
-        self.course, gone = course.recalled(self._steps, self._told)
+        self.state, gone = pipeline.recalled(self._steps, self._told)
         for key in gone:
             channel, _, name = key.partition(".")
             detail = "its limit was removed from the configuration"
             self._ways.tell(Event("alarm_cleared", self._device, now_ms, detail, channel, name))
         for limit in self._steps.limits:
-            kind: EventKind = "alarm" if limit.key in self.course.standing else "alarm_cleared"
+            kind: EventKind = "alarm" if limit.key in self.state.standing else "alarm_cleared"
             detail = "told late: it was so before the agent was started"
             self._ways.stands(Event(kind, self._device, now_ms, detail, limit.channel, limit.name))
         self._remember()
 
     def take(self, reading: Reading) -> Reading:
         """Take a reading through all steps; return what it says, as it was heard."""
-        taken = course.take(self._plan, self._steps, self.course, reading)
-        self.course = taken.course
+        taken = pipeline.take(self._plan, self._steps, self.state, reading)
+        self.state = taken.state
         keep = self._ways.keep_now if taken.changes else self._ways.keep
         for made in taken.readings:
             keep(made)
@@ -67,22 +67,22 @@ class Remembering:
 
     def counted(self, reading: Reading) -> Reading:
         """Return a reading with totals, and remember nothing of it."""
-        return count(self._steps.counters, self.course.counts, reading)[1]
+        return count(self._steps.counters, self.state.counts, reading)[1]
 
     def same(self, now_ms: int) -> None:
         """Take note that the device was heard, and says the same."""
-        self.course, changes = course.same(self._steps, self.course, now_ms)
+        self.state, changes = pipeline.same(self._steps, self.state, now_ms)
         if changes:
             self._tell(changes, now_ms)
             self._remember()
 
     def silent(self) -> None:
         """Take note that the device is silent."""
-        self.course = course.silent(self.course)
+        self.state = pipeline.silent(self.state)
 
     def look(self, now_ms: int) -> int | None:
         """End a window that is over. Returns the milliseconds until the open one is, None without one."""
-        window = self.course.window
+        window = self.state.window
         if window is None:
             return None
         if now_ms < window.end_ms:
@@ -92,7 +92,7 @@ class Remembering:
 
     def cut(self, now_ms: int) -> None:
         """End the open window now."""
-        self.course, readings = course.cut(self._steps, self.course, self._device, now_ms)
+        self.state, readings = pipeline.cut(self._steps, self.state, self._device, now_ms)
         for made in readings:
             self._ways.keep(made)
 
@@ -109,7 +109,7 @@ class Remembering:
 
     def _remember(self) -> None:
         """Have what is to outlive a restart written with what was kept just now, where it changed."""
-        lasting = course.lasting(self.course)
+        lasting = pipeline.lasting(self.state)
         if lasting != self._told:
             self._told = lasting
             self._ways.remember(orjson.dumps(lasting))

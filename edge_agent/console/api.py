@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from edge_agent.console.sessions import Session
-from edge_agent.settings.fields import ID_PATTERN, Id
+from edge_agent.settings.field_types import ID_PATTERN, Id
 
 DeviceId = Annotated[Id, WithJsonSchema({"type": "string", "pattern": f"^{ID_PATTERN}$"})]
 

@@ -13,7 +13,7 @@ from edge_agent.console.filled import blamed, filled, given, put
 from edge_agent.console.form import read_form
 from edge_agent.console.known import Known, known
 from edge_agent.console.sessions import Session
-from edge_agent.settings.wording import dotted
+from edge_agent.settings.validation_errors import dotted
 
 
 class BusForm:

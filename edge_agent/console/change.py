@@ -13,7 +13,7 @@ from edge_agent.console.known import Known, Place, known
 from edge_agent.console.overview import Ask
 from edge_agent.console.page import Pages
 from edge_agent.console.sessions import Session
-from edge_agent.settings.written import CONF_D
+from edge_agent.settings.files import CONF_D
 
 _OWN_FIELDS = {"csrf", "apply", "again", "mark"}
 _MOST_CHANGES = 100

@@ -17,7 +17,7 @@ from edge_agent.console.live import Live
 from edge_agent.console.preview import channels_of, raw_of
 from edge_agent.console.sessions import Session
 from edge_agent.driver import Channel
-from edge_agent.settings.wording import dotted
+from edge_agent.settings.validation_errors import dotted
 
 _ALARM_ID = "alarm_id"
 

@@ -19,10 +19,10 @@ from edge_agent.console.known import Known, known
 from edge_agent.console.live import Live
 from edge_agent.console.preview import channels_of, multiplied
 from edge_agent.console.sessions import Session
-from edge_agent.control.wire import RefusedError
+from edge_agent.control.protocol import RefusedError
 from edge_agent.registry import UnknownDriverError
-from edge_agent.settings import wording
-from edge_agent.settings.wording import dotted
+from edge_agent.settings import validation_errors
+from edge_agent.settings.validation_errors import dotted
 
 _FIRST = ("bus", "name", "place", "interval")
 
@@ -172,7 +172,7 @@ async def _fields(driver: str, now: Known) -> list[Field]:
 
 def taken(*path: str) -> dict[str, Any]:
     """Return the problem that there is one of this id, which stands in a field with this path."""
-    found = wording.taken(path)
+    found = validation_errors.taken_id(path)
     return {
         "file": "",
         "line": 0,

@@ -14,7 +14,7 @@ from edge_agent.console.live import Live, now_of
 from edge_agent.console.overview import Ask
 from edge_agent.console.page import Pages
 from edge_agent.console.sessions import Session
-from edge_agent.control.wire import RefusedError
+from edge_agent.control.protocol import RefusedError
 from edge_agent.registry import UnknownDriverError
 from edge_agent.status import DeviceStatus
 

@@ -13,9 +13,9 @@ from edge_agent import registry
 from edge_agent.driver import ProfileError, Quantity, find_profiles, profile_text
 from edge_agent.settings import units
 from edge_agent.settings.channel import Alarm, Channel
-from edge_agent.settings.channels import meaningless
 from edge_agent.settings.device import Bus, Device
-from edge_agent.settings.wording import table_in
+from edge_agent.settings.device_channels import meaningless
+from edge_agent.settings.validation_errors import table_in
 
 Kind = Literal["text", "duration", "number", "choice", "list", "lines", "secret", "pair", "points", "any"]
 

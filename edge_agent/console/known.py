@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from edge_agent.console.overview import Ask
-from edge_agent.settings import taken_over
+from edge_agent.settings import overrides
 from edge_agent.settings.edit import with_table, without_table
 
 
@@ -67,7 +67,7 @@ class Known:
     def with_one(self, kind: str, id_: str, values: Mapping[str, Any], base: str = "") -> str:
         """Return the console's text with a table that says this, made from the one with the mark ``base``."""
         mark = base or self.base(kind, id_)
-        return with_table(self.text, (kind, id_), {**({taken_over.REPLACES: mark} if mark else {}), **values})
+        return with_table(self.text, (kind, id_), {**({overrides.REPLACES: mark} if mark else {}), **values})
 
     def but(self, text: str) -> "Known":
         """Return the same with another text of the console's file."""
@@ -76,7 +76,7 @@ class Known:
     def without(self, kind: str, id_: str) -> str:
         """Return the text in which something is no more, wherever it stands."""
         if mark := self.base(kind, id_):
-            return with_table(self.text, (kind, id_), taken_over.removal(mark))
+            return with_table(self.text, (kind, id_), overrides.removal(mark))
         return without_table(self.text, (kind, id_))
 
     def as_elsewhere(self, kind: str, id_: str) -> str:

@@ -17,7 +17,7 @@ from edge_agent.console.overview import Ask, overview, row, signature
 from edge_agent.console.page import Pages
 from edge_agent.console.sparks import Spark, sparks
 from edge_agent.console.trouble import on_air, remedy
-from edge_agent.control.wire import RefusedError
+from edge_agent.control.protocol import RefusedError
 from edge_agent.status import DeviceStatus, Status, from_json
 
 _EVERY_S = 1.0

@@ -14,7 +14,7 @@ from edge_agent.console.form import read_form
 from edge_agent.console.login import Door
 from edge_agent.console.page import Pages
 from edge_agent.console.sessions import Session
-from edge_agent.control.wire import RefusedError
+from edge_agent.control.protocol import RefusedError
 
 log = logging.getLogger(__name__)
 

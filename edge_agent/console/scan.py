@@ -18,7 +18,7 @@ from edge_agent.console.known import Known, known
 from edge_agent.console.overview import Ask
 from edge_agent.console.page import Pages
 from edge_agent.console.sessions import Session
-from edge_agent.control.wire import RefusedError
+from edge_agent.control.protocol import RefusedError
 from edge_agent.onsite.toml_text import id_of
 from edge_agent.text import formatting
 

@@ -12,7 +12,7 @@ from typing import Literal
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
-from edge_agent.settings.replace import replace_file
+from edge_agent.settings.atomic_write import replace_file
 
 Role = Literal["viewer", "operator"]
 ROLES: tuple[Role, ...] = ("viewer", "operator")

@@ -15,7 +15,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge_agent.settings.fields import Server
+from edge_agent.settings.field_types import Server
 
 Protocol = Literal["5", "3.1.1"]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from edge_agent.control.wire import GROUP, LONGEST_ANSWER, VERSION, RefusedError, places
+from edge_agent.control.protocol import GROUP, LONGEST_ANSWER, VERSION, RefusedError, socket_paths
 
 _CONNECT_S = 5.0
 
@@ -40,7 +40,7 @@ async def ask(
         NoAgentError: none runs, this user may not ask it, or it went away.
         RefusedError: it will not do that.
     """
-    async with _connected([at] if at else places()) as (reader, writer):
+    async with _connected([at] if at else socket_paths()) as (reader, writer):
         request = {"v": VERSION, "id": "1", "verb": verb, "args": dict(args or {})}
         writer.write(orjson.dumps(request, option=orjson.OPT_APPEND_NEWLINE))
         while True:

@@ -12,11 +12,11 @@ from edge_agent.agent.agent import Agent
 from edge_agent.agent.layout import Part
 from edge_agent.agent.supervisor import Supervisor
 from edge_agent.contract.commands import NoArgs
-from edge_agent.control.frames import running_with
+from edge_agent.control.last_frames import running_with
+from edge_agent.control.protocol import RefusedError
 from edge_agent.control.server import Tell
-from edge_agent.control.wire import RefusedError
 from edge_agent.onsite.capture import without_secrets
-from edge_agent.settings.fields import Id
+from edge_agent.settings.field_types import Id
 
 
 class IdentifyArgs(BaseModel):

@@ -12,7 +12,7 @@ from typing import Any
 
 from edge_agent.bus.serial import BusError
 from edge_agent.control.client import NoAgentError, ask
-from edge_agent.control.wire import LEASE_S, RefusedError
+from edge_agent.control.protocol import LEASE_S, RefusedError
 
 _BEFORE_S = 60.0  # until the exchange that is under way has ended
 _EARLIER_S = 5.0  # than the agent takes it back

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from edge_agent.control.wire import LONGEST_REQUEST, VERSION, RefusedError, Request
+from edge_agent.control.protocol import LONGEST_REQUEST, VERSION, RefusedError, Request
 
 log = logging.getLogger(__name__)
 

@@ -10,13 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from edge_agent.agent.agent import Agent
 from edge_agent.bus.serial import BusError
 from edge_agent.contract.commands import ReadArgs
-from edge_agent.control.frames import OfDeviceArgs, tell_frames
-from edge_agent.control.hour import tell_hour
 from edge_agent.control.identify import IdentifyArgs, identify
-from edge_agent.control.past import PastArgs, tell_past
-from edge_agent.control.scanning import ScanAirArgs, ScanArgs, scan_air, scan_port
+from edge_agent.control.last_frames import OfDeviceArgs, tell_frames
+from edge_agent.control.plot import PastArgs, tell_past
+from edge_agent.control.protocol import LEASE_S, RefusedError
+from edge_agent.control.scan import ScanAirArgs, ScanArgs, scan_air, scan_port
 from edge_agent.control.server import Carry, Tell
-from edge_agent.control.wire import LEASE_S, RefusedError
+from edge_agent.control.sparklines import tell_hour
 from edge_agent.reconfiguration.editable import EditableConfig, Place
 from edge_agent.reconfiguration.editor import ConfigEditor, EditResult
 from edge_agent.settings.console_file import LARGEST
@@ -112,7 +112,7 @@ async def _configuration(agent: Agent, _args: NoArgs, _tell: Tell) -> Mapping[st
         "mark": found.mark,
         "problems": [asdict(problem) for problem in found.problems],
         "places": [_place(found, place) for place in found.places],
-        "removed": [_place(found, place) for place in found.taken_over if place not in found.places],
+        "removed": [_place(found, place) for place in found.overridden if place not in found.places],
         "changes": [
             {"number": one.number, "ts": one.ts, "by": one.by, "words": one.words, "outcome": one.outcome}
             | {"can_undo": one.outcome == "applied" and one.before is not None}
@@ -123,7 +123,7 @@ async def _configuration(agent: Agent, _args: NoArgs, _tell: Tell) -> Mapping[st
 
 def _place(found: EditableConfig, place: Place) -> dict[str, Any]:
     """Tell of one bus or device: where it stands, what it says, and what it stands in the place of."""
-    other = found.taken_over.get(place)
+    other = found.overridden.get(place)
     file, line = found.places.get(place) or other or ("", 0)
     return {
         "table": place[0],

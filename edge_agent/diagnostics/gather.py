@@ -21,9 +21,9 @@ from edge_agent.doctor.configuration import secret_names
 from edge_agent.doctor.examine import examine
 from edge_agent.settings import secret
 from edge_agent.settings.error import SettingsError
+from edge_agent.settings.files import text_of
 from edge_agent.settings.load import load_what_runs
 from edge_agent.settings.model import Config
-from edge_agent.settings.written import text_of
 
 MOST_BYTES = 2_000_000
 """Of each piece."""

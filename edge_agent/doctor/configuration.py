@@ -34,7 +34,7 @@ def whole(file: Path, loaded: Loaded, user: User) -> Iterator[Finding]:
         yield _GROUP.fail(
             str(file), f"{user.name} may not read it", f"`chgrp {user.name} {file}`, and chmod g+r"
         )
-    for name in sorted(set(secret_names(loaded.written.raw))):
+    for name in sorted(set(secret_names(loaded.files.raw))):
         yield _secret(secret.FOLDER / name, user)
     for name, uplink in config.uplink.items():
         open_ = [str(server) for server in uplink.servers if not (server.tls or _is_loopback(server.host))]

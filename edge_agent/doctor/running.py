@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from edge_agent.bus.remedy import holders
 from edge_agent.control.client import NoAgentError, NotAllowedError, ask
-from edge_agent.control.wire import RefusedError
+from edge_agent.control.protocol import RefusedError
 from edge_agent.doctor.finding import Finding, Group
 from edge_agent.settings.model import Config
 from edge_agent.status import Status, from_json, wrong

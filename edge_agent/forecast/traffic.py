@@ -9,7 +9,7 @@ from edge_agent.contract.messages import DataMessage, ReadingItem, StateMessage
 from edge_agent.driver import Channel
 from edge_agent.forecast import measured
 from edge_agent.reading import Value
-from edge_agent.settings.channels import kept
+from edge_agent.settings.device_channels import kept_channels
 from edge_agent.settings.model import Config
 from edge_agent.settings.resolve import channels, opened
 from edge_agent.settings.uplink import Uplink
@@ -42,7 +42,7 @@ def sources(config: Config) -> list[Source]:
         Source(
             name,
             1 / (device.average or device.interval),
-            kept(device, channels(*opened(device))),
+            kept_channels(device, channels(*opened(device))),
             dict(device.labels),
         )
         for name, device in config.device.items()

@@ -5,7 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
-from edge_agent.settings.listen import split
+from edge_agent.settings.listen_address import split
 from edge_agent.status import Status
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from edge_agent.processing.number import plain
+from edge_agent.processing.rounding import rounded
 from edge_agent.reading import Grade, Quality, Reading, Value
 
 PARTIAL = Quality(Grade.SUSPECT, "partial")
@@ -91,7 +91,7 @@ def ended(rule: Averaging, window: Window, device: str, at_ms: int) -> list[Read
             if sum_.unknown is not None:
                 quality.update(dict.fromkeys(names, sum_.unknown))
             continue
-        mean = min(max(plain(sum_.mean), sum_.low), sum_.high)
+        mean = min(max(rounded(sum_.mean), sum_.low), sum_.high)
         values.update(zip(names, (mean, sum_.low, sum_.high), strict=True))
         why = sum_.quality or (PARTIAL if sum_.unknown is not None or not whole else None)
         if why is not None:

@@ -9,7 +9,7 @@ is in no reading, and in no total.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from edge_agent.processing.number import plain
+from edge_agent.processing.rounding import rounded
 from edge_agent.reading import Grade, Quality, Reading
 
 CONFIRMED_MS = 60_000
@@ -64,7 +64,7 @@ def count(
         if why is FELL:
             del values[name]
         elif after[name].added:
-            values[name] = plain(number + after[name].added)
+            values[name] = rounded(number + after[name].added)
         if why is not None and (why is FELL or name not in quality):
             quality[name] = why
         if note:
@@ -91,11 +91,11 @@ def _decided(rule: Counting, before: Count, fell: float, number: float) -> tuple
     top = rule.rollover
     if top is not None and (1 - _EDGE) * top <= before.last <= top and 0 <= fell <= _EDGE * top:
         return (
-            Count(number, plain(before.added + top)),
+            Count(number, rounded(before.added + top)),
             None,
             f"fell from {before.last:.12g} to {fell:.12g}: it rolled over, and {top:.12g} is added",
         )
-    added = plain(before.added + before.last - fell) if rule.goes_on else 0.0
+    added = rounded(before.added + before.last - fell) if rule.goes_on else 0.0
     went = f"{before.last - fell:.12g} is added" if rule.goes_on else "it goes on from there"
     note = f"fell from {before.last:.12g} to {fell:.12g}: the meter was replaced or reset, and {went}"
     return Count(number, added), REPLACED, note

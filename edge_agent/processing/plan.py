@@ -11,11 +11,11 @@ from edge_agent.driver import Channel, Quantity
 from edge_agent.processing.alarm import Limit
 from edge_agent.processing.average import Averaging
 from edge_agent.processing.counter import Counting
-from edge_agent.processing.number import plain
+from edge_agent.processing.rounding import rounded
 from edge_agent.settings.channel import Alarm, Calibrate, Report
 from edge_agent.settings.channel import Channel as Told
-from edge_agent.settings.channels import EXTREMES, averaged
 from edge_agent.settings.device import Device
+from edge_agent.settings.device_channels import EXTREMES, averaged
 
 # Goes to and fro between still and both while somebody fidgets; whether there is anybody, occupancy tells.
 _RESTLESS = {Quantity.TARGET_STATE}
@@ -180,7 +180,7 @@ def _curve(calibrate: Calibrate | None) -> Curve | None:
     scale, offset = calibrate.scale, calibrate.offset
     if (scale, offset) == (1, 0):
         return None
-    return lambda value: plain(value * scale + offset)
+    return lambda value: rounded(value * scale + offset)
 
 
 def _through(points: tuple[tuple[float, float], ...]) -> Curve:
@@ -193,6 +193,6 @@ def _through(points: tuple[tuple[float, float], ...]) -> Curve:
 
     def curve(value: float) -> float:
         left, true, slope = segments[bisect_right(inner, value)]
-        return plain(true + (value - left) * slope)
+        return rounded(true + (value - left) * slope)
 
     return curve

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from edge_agent.agent.layout import Layout, Part
 from edge_agent.settings.channel import Channel
 from edge_agent.settings.model import Config
-from edge_agent.settings.wording import Finding
+from edge_agent.settings.validation_errors import Finding
 
 _BY_ID = ("uplink", "bus", "device")
 _LIVE = (

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge_agent.settings import console_file, taken_over, written
+from edge_agent.settings import console_file, files, overrides
 from edge_agent.settings.environment import PREFIX
 from edge_agent.settings.error import Problem, SettingsError
-from edge_agent.settings.written import CONF_D, read_files
+from edge_agent.settings.files import CONF_D, read_files
 
 Place = tuple[str, str]
 """A table's kind, bus or device, and its id."""
@@ -21,7 +21,7 @@ class EditableConfig:
     """The console's file, with what stands in the others.
 
     ``tables`` are all buses and devices as they hold, ``places`` the file and line of each. ``marks`` tell
-    what those say that stand in other files; ``taken_over`` is where those stand that do not hold, because
+    what those say that stand in other files; ``overridden`` is where those stand that do not hold, because
     something of the console's file is in their place. One in ``secret`` has a secret in clear: its table is
     not told. Of files that cannot be used there is as much as may be shown, with the ``problems``.
     """
@@ -32,7 +32,7 @@ class EditableConfig:
     tables: Mapping[Place, Mapping[str, Any]] = field(default_factory=dict)
     places: Mapping[Place, tuple[str, int]] = field(default_factory=dict)
     marks: Mapping[Place, str] = field(default_factory=dict)
-    taken_over: Mapping[Place, tuple[str, int]] = field(default_factory=dict)
+    overridden: Mapping[Place, tuple[str, int]] = field(default_factory=dict)
     secret: frozenset[Place] = frozenset()
     problems: tuple[Problem, ...] = ()
 
@@ -40,10 +40,10 @@ class EditableConfig:
 def read(config: Path) -> EditableConfig:
     """Read what stands around an agent.toml."""
     file, text, problems = str(console_file.place(config)), "", tuple[Problem, ...]()
-    found: written.Written | None = None
+    found: files.ConfigFiles | None = None
     try:
         text = console_file.read(config)
-        found = console_file.judged_with(config, text).written
+        found = console_file.judged_with(config, text).files
     except SettingsError as error:
         problems = error.problems
         with suppress(SettingsError):  # they can be read, and do not fit together
@@ -63,7 +63,7 @@ def read(config: Path) -> EditableConfig:
     places = {place: found.place(place) for place in tables}
     bare = read_files(config, {}) if any(name.startswith(PREFIX) for name in os.environ) else found
     marks = {
-        (kind, id_): taken_over.mark_of(table)
+        (kind, id_): overrides.mark_of(table)
         for kind in CONF_D
         for id_, table in _tables(bare.raw.get(kind))
         if bare.place((kind, id_))[0] != file
@@ -74,8 +74,8 @@ def read(config: Path) -> EditableConfig:
         mark,
         {place: table for place, table in tables.items() if place not in secret},
         places,
-        marks | {place: other.mark for place, other in found.taken_over.items()},
-        {place: (other.file, other.line) for place, other in found.taken_over.items()},
+        marks | {place: other.mark for place, other in found.overridden.items()},
+        {place: (other.file, other.line) for place, other in found.overridden.items()},
         secret,
         problems,
     )

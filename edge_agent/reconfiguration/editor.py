@@ -12,10 +12,10 @@ from edge_agent.reconfiguration.editable import EditableConfig
 from edge_agent.reconfiguration.history import Change, History
 from edge_agent.reconfiguration.reload_result import ReloadResult
 from edge_agent.settings import console_file
-from edge_agent.settings.compared import side_by_side
 from edge_agent.settings.error import Problem, SettingsError
 from edge_agent.settings.load import Loaded
-from edge_agent.settings.taken_over import REPLACES
+from edge_agent.settings.overrides import REPLACES
+from edge_agent.settings.side_by_side import side_by_side
 
 log = logging.getLogger(__name__)
 
@@ -81,8 +81,8 @@ class ConfigEditor:
         except SettingsError as error:
             by_hand = any(problem.key.endswith(f".{REPLACES}") for problem in error.problems)
             return before, replace(told, problems=error.problems, outdated=was is not None and by_hand)
-        held = set(was.written.taken_over) if was else set()
-        now = loaded.written.taken_over.items()
+        held = set(was.files.overridden) if was else set()
+        now = loaded.files.overridden.items()
         instead = tuple(f"{other.file}:{other.line}" for place, other in now if place not in held)
         running = self._agent.running
         restarts = running.would_restart(loaded.config) if running else ()

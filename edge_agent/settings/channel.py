@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, StrictBool, StrictInt, StrictStr, field_validator, model_validator
 
-from edge_agent.settings.fields import Above, Bound, Duration, Id, Number, Text
+from edge_agent.settings.field_types import Above, Bound, Duration, Id, Number, Text
 from edge_agent.settings.table import Table
 from edge_agent.settings.units import Within
 

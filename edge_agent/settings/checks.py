@@ -12,10 +12,10 @@ from edge_agent import registry
 from edge_agent.bus.address import Address
 from edge_agent.driver import Over, ProfileError
 from edge_agent.registry import UnknownDriverError
-from edge_agent.settings.channels import check_channels
 from edge_agent.settings.device import Bus, Device
+from edge_agent.settings.device_channels import check_channels
 from edge_agent.settings.resolve import channels, chosen, format_of, opened
-from edge_agent.settings.wording import Finding, findings, near, said
+from edge_agent.settings.validation_errors import Finding, finding_of, findings, near
 
 _ON_THE_AIR = {Over.ADVERTISEMENTS, Over.GATT}
 _AGENT = "gateway"
@@ -76,16 +76,16 @@ def _device(name: str, device: Device) -> Generator[Finding, None, _Fit | None]:
         driver, made = opened(device)
         _, settings = chosen(device)
     except UnknownDriverError as error:
-        yield said((*place, "driver"), error)
+        yield finding_of((*place, "driver"), error)
         return None
     except ValidationError as error:
         yield from findings(error, registry.load(device.driver).settings, (*place, "settings"))
         return None
     except ProfileError as error:
-        yield said((*place, "settings", *_meant(device, str(error))), error)._replace(alone=name)
+        yield finding_of((*place, "settings", *_meant(device, str(error))), error)._replace(alone=name)
         return None
     except ValueError as error:
-        yield said((*place, "settings", *_meant(device, str(error))), error)
+        yield finding_of((*place, "settings", *_meant(device, str(error))), error)
         return None
     yield from check_channels(name, device, channels(driver, made))
     return _Fit(name, device, driver.over, getattr(settings, "address", None))
@@ -153,4 +153,4 @@ def _shared(name: str, bus: Bus, fits: list[_Fit]) -> Iterator[Finding]:
         try:
             format_of(bus, [fit.device for fit in fits])
         except ValueError as error:
-            yield said(("bus", name, "serial"), error)
+            yield finding_of(("bus", name, "serial"), error)

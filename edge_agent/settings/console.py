@@ -4,8 +4,8 @@ from typing import Self
 
 from pydantic import model_validator
 
-from edge_agent.settings.fields import ReadableFile
-from edge_agent.settings.listen import Listen, is_local, split
+from edge_agent.settings.field_types import ReadableFile
+from edge_agent.settings.listen_address import Listen, is_local, split
 from edge_agent.settings.table import Table
 
 

@@ -10,13 +10,13 @@ from pydantic import SecretStr
 
 from edge_agent import registry
 from edge_agent.registry import UnknownDriverError
+from edge_agent.settings.atomic_write import replace_file
 from edge_agent.settings.error import Problem, SettingsError
+from edge_agent.settings.files import CONF_D, text_of
 from edge_agent.settings.last_good import in_clear
 from edge_agent.settings.load import Loaded, load_what_runs
-from edge_agent.settings.replace import replace_file
-from edge_agent.settings.taken_over import is_one, is_removal
-from edge_agent.settings.wording import dotted
-from edge_agent.settings.written import CONF_D, text_of
+from edge_agent.settings.overrides import is_override, is_removal
+from edge_agent.settings.validation_errors import dotted
 
 NAME = "50-console.toml"
 
@@ -68,7 +68,7 @@ def judged_with(config: Path, text: str) -> Loaded:
     """
     file = place(config)
     loaded = load_what_runs(config, {file: text})
-    own = [problem for problem in loaded.left_out if loaded.written.place(_device(problem))[0] == str(file)]
+    own = [problem for problem in loaded.left_out if loaded.files.place(_device(problem))[0] == str(file)]
     problems = [*own, *_secrets(loaded, file)]
     if problems:
         raise SettingsError(problems)
@@ -82,7 +82,7 @@ def _device(problem: Problem) -> tuple[str, ...]:
 def _secrets(loaded: Loaded, file: Path) -> Iterator[Problem]:
     """Find secrets in clear: the page shows this file."""
     for found in in_clear(loaded):
-        at, line = loaded.written.place(found)
+        at, line = loaded.files.place(found)
         if at == str(file):
             wrong = "is a secret in clear, and the console shows this file"
             remedy = 'put it into a file in the secrets folder, and write { secret = "its name" }'
@@ -118,10 +118,10 @@ def _how(was: object, will: object) -> str:
     if is_removal(will):
         return "removed"
     if will is None:
-        return "back" if is_one(was) else "removed"
+        return "back" if is_override(was) else "removed"
     if is_removal(was):
         return "added"
-    return "changed" if was is not None or is_one(will) else "added"
+    return "changed" if was is not None or is_override(will) else "added"
 
 
 def holds_secret(device: object) -> bool:

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 from edge_agent.bus.address import Address
 from edge_agent.bus.serial import Direction
 from edge_agent.settings.channel import Channel, Report
-from edge_agent.settings.fields import Duration, Gap, Id, Interval, PortName, SerialText, Text
+from edge_agent.settings.field_types import Duration, Gap, Id, Interval, PortName, SerialText, Text
 from edge_agent.settings.table import Table
 from edge_agent.settings.units import Within
 

@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Mapping
 from typing import Any
 
-from edge_agent.settings.lines import statements
+from edge_agent.settings.line_numbers import statements
 
 
 def with_table(text: str, place: tuple[str, str], values: Mapping[str, Any]) -> str:

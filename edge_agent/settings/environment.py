@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from edge_agent.settings.error import Problem
-from edge_agent.settings.wording import Path
+from edge_agent.settings.validation_errors import KeyPath
 
 PREFIX = "EDGE_AGENT__"
 SINGLE, BY_ID = ("gateway", "outbox", "clock", "log"), ("uplink", "bus")
@@ -13,7 +13,7 @@ SINGLE, BY_ID = ("gateway", "outbox", "clock", "log"), ("uplink", "bus")
 
 
 def override(
-    raw: dict[str, Any], places: dict[Path, tuple[str, int]], variables: Mapping[str, str]
+    raw: dict[str, Any], places: dict[KeyPath, tuple[str, int]], variables: Mapping[str, str]
 ) -> Iterator[Problem]:
     """Put what the variables say into a parsed file, and return what is wrong with their names."""
     for name in sorted(variables):

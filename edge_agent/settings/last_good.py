@@ -17,11 +17,11 @@ from pydantic import SecretStr
 
 from edge_agent.settings.environment import override
 from edge_agent.settings.error import Problem, SettingsError
-from edge_agent.settings.lines import locate
+from edge_agent.settings.files import ConfigFiles, read_files
+from edge_agent.settings.line_numbers import locate
 from edge_agent.settings.load import Loaded, judged
 from edge_agent.settings.model import Outbox
 from edge_agent.settings.resolve import chosen
-from edge_agent.settings.written import Written, read_files
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def keep(path: Path, loaded: Loaded) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    raw = json.loads(json.dumps(loaded.written.raw, default=str))  # dates have a text of their own
+    raw = json.loads(json.dumps(loaded.files.raw, default=str))  # dates have a text of their own
     for place in in_clear(loaded):
         _put(raw, place, _IN_CLEAR)
     text = json.dumps({"of": str(path.absolute()), "config": raw}, indent=1)
@@ -92,8 +92,8 @@ def _judged(path: Path, file: Path, raw: dict[str, Any]) -> Loaded:
         else:
             log.error("%s", problem)
             _drop(raw, place)
-    loaded = judged(Written(str(file), raw))
-    return Loaded(loaded.config, (*lacking, *loaded.left_out), loaded.written)
+    loaded = judged(ConfigFiles(str(file), raw))
+    return Loaded(loaded.config, (*lacking, *loaded.left_out), loaded.files)
 
 
 def _outboxes(path: Path) -> Iterator[Path]:
@@ -112,7 +112,7 @@ def _outboxes(path: Path) -> Iterator[Path]:
 
 def in_clear(loaded: Loaded) -> Iterator[tuple[str, ...]]:
     """Return where secrets are written in clear."""
-    raw = loaded.written.raw
+    raw = loaded.files.raw
     for name, uplink in loaded.config.uplink.items():
         for key in type(uplink).model_fields:
             place = ("uplink", name, key)

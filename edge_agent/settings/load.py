@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from edge_agent.settings import checks, wording
+from edge_agent.settings import checks, validation_errors
 from edge_agent.settings.device import Bus, Device
 from edge_agent.settings.error import Problem, SettingsError
+from edge_agent.settings.files import ConfigFiles, read_files
 from edge_agent.settings.model import Config
-from edge_agent.settings.written import Written, read_files
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -38,11 +38,11 @@ class Loaded:
 
     config: Config
     left_out: tuple[Problem, ...]
-    written: Written
+    files: ConfigFiles
 
-    def problem(self, finding: wording.Finding) -> Problem:
+    def problem(self, finding: validation_errors.Finding) -> Problem:
         """Say where something stands that is wrong for another reason."""
-        return self.written.problem(finding)
+        return self.files.problem(finding)
 
 
 def load_what_runs(path: Path, instead: Mapping[Path, str] = MappingProxyType({})) -> Loaded:
@@ -58,29 +58,29 @@ def load_what_runs(path: Path, instead: Mapping[Path, str] = MappingProxyType({}
     return judged(read_files(path, os.environ, instead))
 
 
-def judged(written: Written) -> Loaded:
+def judged(files: ConfigFiles) -> Loaded:
     """Check what is written, all of it. Raises as ``load_what_runs``."""
-    raw = copy.deepcopy(written.raw)
+    raw = copy.deepcopy(files.raw)
     named = set(_table(raw, "bus"))
-    found: list[wording.Finding] = []
+    found: list[validation_errors.Finding] = []
     try:
         config = Config.model_validate(raw)
         buses, devices = config.bus, config.device
     except ValidationError as error:
-        found += wording.findings(error, Config)
+        found += validation_errors.findings(error, Config)
         _prune(raw, error)
         buses, devices = _sound(Bus, _table(raw, "bus")), _sound(Device, _table(raw, "device"))
-    found += [*written.findings, *checks.check(buses, devices, named)]
+    found += [*files.findings, *checks.check(buses, devices, named)]
     problems = sorted(
-        map(written.problem, found),
-        key=lambda problem: (problem.file != written.file, problem.file, problem.line),
+        map(files.problem, found),
+        key=lambda problem: (problem.file != files.file, problem.file, problem.line),
     )
     if not all(finding.alone for finding in found):
         raise SettingsError(problems)
     broken = {finding.alone for finding in found}
     kept = {name: device for name, device in config.device.items() if name not in broken}
     runs = config.model_copy(update={"device": kept}) if broken else config
-    return Loaded(runs, tuple(problems), written)
+    return Loaded(runs, tuple(problems), files)
 
 
 def _table(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:

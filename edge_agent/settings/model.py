@@ -17,7 +17,7 @@ from pydantic import (
 
 from edge_agent.settings.console import Console
 from edge_agent.settings.device import Bus, Device
-from edge_agent.settings.fields import (
+from edge_agent.settings.field_types import (
     Count,
     Duration,
     Id,
@@ -26,7 +26,7 @@ from edge_agent.settings.fields import (
     Text,
     Timezone,
 )
-from edge_agent.settings.listen import Listen, is_local
+from edge_agent.settings.listen_address import Listen, is_local
 from edge_agent.settings.table import Table
 from edge_agent.settings.units import Within
 from edge_agent.settings.uplink import Uplink

@@ -9,7 +9,7 @@ from pydantic import (
     model_validator,
 )
 
-from edge_agent.settings.fields import (
+from edge_agent.settings.field_types import (
     CommandNames,
     Duration,
     Id,

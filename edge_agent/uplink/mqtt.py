@@ -17,7 +17,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from edge_agent.settings.fields import Server
+from edge_agent.settings.field_types import Server
 from edge_agent.settings.uplink import Uplink
 from edge_agent.uplink import properties, tls
 from edge_agent.uplink.ends import SessionError, closed, refused

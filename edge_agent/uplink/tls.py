@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 from edge_agent import clock
-from edge_agent.settings.fields import Server
+from edge_agent.settings.field_types import Server
 from edge_agent.settings.uplink import Uplink
 from edge_agent.uplink.ends import SessionError, unreachable
 

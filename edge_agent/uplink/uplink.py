@@ -7,7 +7,7 @@ from typing import Any
 
 from edge_agent.backoff import Backoff
 from edge_agent.contract.commands import ReplayArgs, RepublishArgs
-from edge_agent.settings.fields import Server
+from edge_agent.settings.field_types import Server
 from edge_agent.settings.uplink import Uplink as Settings
 from edge_agent.status import UplinkStatus
 from edge_agent.uplink.downlink import CannotError, Carry, Downlink

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from edge_agent.bus.serial import BusError
-from edge_agent.cli.borrowing import having
+from edge_agent.cli.borrowed_port import with_port
 from edge_agent.control import client, lease
 from edge_agent.control.client import ask
 from edge_agent.control.lease import borrowed
@@ -109,7 +109,7 @@ async def test_a_lease_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     async with sensor(tmp_path) as port, running(config(tmp_path, port)) as place:
         await until(place, 0)
         with pytest.raises(BusError, match="which are over; begin again"):
-            await having(str(port), "test", partial(asyncio.sleep, 30))
+            await with_port(str(port), "test", partial(asyncio.sleep, 30))
         await goes_on(place)
 
 

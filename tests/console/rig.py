@@ -12,7 +12,7 @@ from tests.console.browser import Browser
 from tests.faults.broker import free_port
 
 PASSWORD = "a park in the rain"
-PATIENT = "from edge_agent.control import scanning; scanning._WITHIN = 2.0"
+PATIENT = "from edge_agent.control import scan; scan._WITHIN = 2.0"
 """A scan that finds the sensor of a busy machine, too: it is played by the process of the test."""
 
 

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from edge_agent.console import server, site, users
 from edge_agent.console.overview import Ask
-from edge_agent.control.wire import RefusedError
+from edge_agent.control.protocol import RefusedError
 from edge_agent.settings.console import Console
 from edge_agent.status import Status, as_json
 from tests.console.rig import PASSWORD

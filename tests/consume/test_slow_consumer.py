@@ -23,7 +23,7 @@ from edge_agent.consume.consumer import Consumer, Scope
 from edge_agent.consume.subscriber import Login
 from edge_agent.contract.follow import Follower, Heard
 from edge_agent.contract.stream import MOST_ASKED
-from edge_agent.settings.fields import OneServer
+from edge_agent.settings.field_types import OneServer
 from tests.cli.verb import finished, started
 from tests.contract.told import NOW
 from tests.faults.broker import running as broker_running

@@ -15,8 +15,8 @@ import pytest
 
 from edge_agent.control import server
 from edge_agent.control.client import NoAgentError, NotAllowedError, ask
+from edge_agent.control.protocol import RefusedError, socket_paths
 from edge_agent.control.server import Tell, serving
-from edge_agent.control.wire import RefusedError, places
 
 
 class Asked:
@@ -204,11 +204,11 @@ async def test_whoever_may_not_ask_is_told_what_to_do(asked: Asked, tmp_path: Pa
 
 def test_where_an_agent_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDGE_AGENT_SOCKET", "/run/mine.sock")
-    assert places() == [Path("/run/mine.sock")]
+    assert socket_paths() == [Path("/run/mine.sock")]
     monkeypatch.delenv("EDGE_AGENT_SOCKET")
     monkeypatch.setenv("RUNTIME_DIRECTORY", "/run/one:/run/two")
-    assert places() == [Path("/run/one/control.sock")]
+    assert socket_paths() == [Path("/run/one/control.sock")]
     monkeypatch.delenv("RUNTIME_DIRECTORY")
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/1000")
     monkeypatch.setattr("os.geteuid", lambda: 1000)
-    assert places()[-1] == Path("/run/user/1000/edge-agent/control.sock")
+    assert socket_paths()[-1] == Path("/run/user/1000/edge-agent/control.sock")

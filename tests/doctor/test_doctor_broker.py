@@ -12,7 +12,7 @@ from edge_agent.contract.follow import Follower
 from edge_agent.contract.topics import TOPICS
 from edge_agent.doctor.broker import brokers
 from edge_agent.doctor.finding import Finding
-from edge_agent.settings.fields import Server
+from edge_agent.settings.field_types import Server
 from edge_agent.settings.model import Config
 from tests.faults.broker import Broker
 from tests.faults.broker import running as broker_running

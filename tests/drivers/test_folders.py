@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from edge_agent import registry
-from edge_agent.cli.devices import devices_page
-from edge_agent.cli.page import page
+from edge_agent.cli.devices_page import devices_page
+from edge_agent.cli.driver_page import page
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = sorted(

@@ -9,7 +9,7 @@ from aio_ld2410.protocol import CommandFrame, Report, ReportFrame
 
 from drivers.ld24xx.orders import Order, command
 from edge_agent import registry
-from edge_agent.cli.page import vectors
+from edge_agent.cli.driver_page import vectors
 from edge_agent.demo import radar
 from edge_agent.demo.wire import Wire
 

@@ -20,7 +20,7 @@ PAGE = " ".join((ROOT / "docs" / "security.md").read_text("utf-8").split())
         ("control/server.py", "_MODE = 0o660", "`/run/edge-agent/control.sock` (mode 0660,"),
         ("control/server.py", "_MOST_CLIENTS = 16", "16 programs at once"),
         ("control/server.py", "_IDLE_S = 60.0", "a minute of silence ends one"),
-        ("control/wire.py", "LEASE_S = 600", "lent for at most 10 min"),
+        ("control/protocol.py", "LEASE_S = 600", "lent for at most 10 min"),
         ("console/users.py", "SHORTEST = 10", "passwords of 10 letters and more"),
         ("console/users.py", "0o600", "`console.json` beside the outbox (mode 0600)"),
         (

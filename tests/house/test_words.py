@@ -18,9 +18,9 @@ _TOLD = {"say": 0, "confirm": 0, "prompt": 0, "text": 1, "agreed": 0, "secret": 
 
 _WORDS = re.compile(r"[a-z]{3,}|[a-z]+ [a-z]+")
 _UNTOLD = {
-    "edge_agent/cli/page.py": "makes the drivers' pages, which are in English",
-    "edge_agent/cli/devices.py": "makes docs/devices.md",
-    "edge_agent/cli/trial.py": "is for those who write profiles, and goes to JSON as it is",
+    "edge_agent/cli/driver_page.py": "makes the drivers' pages, which are in English",
+    "edge_agent/cli/devices_page.py": "makes docs/devices.md",
+    "edge_agent/cli/profile_trial.py": "is for those who write profiles, and goes to JSON as it is",
 }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from edge_agent.consume.subscriber import Login, Subscriber
 from edge_agent.contract.follow import Follower
 from edge_agent.demo import child
-from edge_agent.settings.fields import Server
+from edge_agent.settings.field_types import Server
 from tests.peers.npm import node
 
 _SCRIPT = Path(__file__).with_name("consumer.js")

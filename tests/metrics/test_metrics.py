@@ -15,7 +15,7 @@ from edge_agent.board import Board
 from edge_agent.metrics.exposition import exposed
 from edge_agent.metrics.server import exposing
 from edge_agent.settings.error import SettingsError
-from edge_agent.settings.listen import split
+from edge_agent.settings.listen_address import split
 from edge_agent.settings.load import load
 from edge_agent.status import BusStatus, DeviceStatus, Status, UplinkStatus
 from tests.cli.running import config, running, sensor, until

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edge_agent.driver import Over
 from edge_agent.settings.error import SettingsError
-from edge_agent.settings.fields import Server
+from edge_agent.settings.field_types import Server
 from edge_agent.settings.load import load
 from edge_agent.settings.model import Config
 from edge_agent.settings.resolve import format_of, opened

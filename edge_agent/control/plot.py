@@ -9,11 +9,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from edge_agent.agent.agent import Agent
+from edge_agent.control.protocol import RefusedError
 from edge_agent.control.server import Tell
-from edge_agent.control.wire import RefusedError
 from edge_agent.outbox.past import Past, past
 from edge_agent.outbox.store import DamagedError, OutboxError
-from edge_agent.settings.fields import Id
+from edge_agent.settings.field_types import Id
 
 LENGTHS_MS = {"1h": 3_600_000, "24h": 86_400_000, "7d": 7 * 86_400_000}
 MOST = 240  # spans of a channel

@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from edge_agent.bus.address import Address
 from edge_agent.bus.serial import BusError, SerialFormat
+from edge_agent.control.protocol import LEASE_S, RefusedError
 from edge_agent.control.server import Tell
-from edge_agent.control.wire import LEASE_S, RefusedError
 
 _WITHIN = 0.2  # seconds that a device may take to answer
 _TOLD_EACH_S = 0.5

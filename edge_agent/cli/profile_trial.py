@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from edge_agent.cli.page import sample_settings
+from edge_agent.cli.driver_page import sample_settings
 from edge_agent.contract.messages import RESERVED_CHANNELS
 from edge_agent.driver import (
     Answerer,

@@ -8,7 +8,7 @@ import pytest
 from edge_agent.settings.console_file import words
 from edge_agent.settings.error import SettingsError
 from edge_agent.settings.load import load, load_what_runs
-from edge_agent.settings.taken_over import mark_of
+from edge_agent.settings.overrides import mark_of
 
 BUS = '[bus.a]\nport = "/dev/ttyUSB0"\n'
 METER = """[device.meter]
@@ -43,10 +43,10 @@ def test_it_holds_in_its_place_and_knows_where_the_other_stands(file: Path) -> N
     loaded = load_what_runs(file)
     assert list(loaded.config.device) == ["meter", "other"], "and in its order"
     assert loaded.config.device["meter"].settings["address"] == 9
-    assert loaded.written.place(("device", "meter", "settings"))[0].endswith("50-console.toml")
-    other = loaded.written.taken_over["device", "meter"]
+    assert loaded.files.place(("device", "meter", "settings"))[0].endswith("50-console.toml")
+    other = loaded.files.overridden["device", "meter"]
     assert (other.line, other.table["settings"]["address"]) == (7, 7)
-    assert "replaces" not in json.dumps(loaded.written.raw)
+    assert "replaces" not in json.dumps(loaded.files.raw)
 
 
 def test_it_may_leave_its_place_empty(file: Path) -> None:

@@ -14,12 +14,12 @@ from edge_agent.bus import mbap, modbus
 from edge_agent.bus.address import Address
 from edge_agent.bus.recent_frames import LONGEST, Exchanged
 from edge_agent.bus.redaction import in_hex
+from edge_agent.control.protocol import RefusedError
 from edge_agent.control.server import Tell
-from edge_agent.control.wire import RefusedError
 from edge_agent.driver import Advertisement, Fault, NotMine, Over, Sample
 from edge_agent.driver_kit.ble_address import service
 from edge_agent.fault import fault_text
-from edge_agent.settings.fields import Id
+from edge_agent.settings.field_types import Id
 
 _USUAL = service(0)[8:]  # the end of a UUID that has a short form
 

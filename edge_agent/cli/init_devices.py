@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_agent.cli.asking import Dialog, keep_secret
-from edge_agent.cli.ending import stop, until_stopped
+from edge_agent.cli.dialog import Dialog, keep_secret
 from edge_agent.cli.say import say
 from edge_agent.cli.scan import Shown, read_addresses, read_formats
+from edge_agent.cli.verb_exit import stop, until_stopped
 from edge_agent.onsite.wanted import Wanted, from_air, from_line
 from edge_agent.text.language import tr
 
@@ -183,7 +183,7 @@ def check_id(text: str) -> None:
     """Raise ValueError for what is no id."""
     from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 - as above
 
-    from edge_agent.settings.fields import Id  # noqa: PLC0415 - as above
+    from edge_agent.settings.field_types import Id  # noqa: PLC0415 - as above
 
     try:
         TypeAdapter(Id).validate_python(text)

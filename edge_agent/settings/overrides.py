@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edge_agent.settings.wording import Finding, Path
+from edge_agent.settings.validation_errors import Finding, KeyPath
 
 REPLACES, REMOVED = "replaces", "removed"
 
 
 @dataclass(frozen=True, slots=True)
-class TakenOver:
+class Overridden:
     """What stands elsewhere and does not hold: its file and line, what it says, and a mark of that."""
 
     file: str
@@ -31,7 +31,7 @@ def mark_of(table: object) -> str:
     return hashlib.sha256(json.dumps(table, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
-def is_one(table: object) -> bool:
+def is_override(table: object) -> bool:
     """Say whether a table is meant to take another's place."""
     return isinstance(table, dict) and REPLACES in table
 
@@ -46,7 +46,7 @@ def removal(mark: str) -> dict[str, Any]:
     return {REPLACES: mark, REMOVED: True}
 
 
-def wrong(place: Path, table: Mapping[str, Any], other: TakenOver | None) -> Iterator[Finding]:
+def wrong(place: KeyPath, table: Mapping[str, Any], other: Overridden | None) -> Iterator[Finding]:
     """Find why a table cannot simply take the place of the other one; None: there is none."""
     key = (*place, REPLACES)
     if other is None:

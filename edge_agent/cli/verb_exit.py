@@ -1,4 +1,4 @@
-"""How a verb that takes its time ends: by itself, after a time, or by Ctrl-C with what there is so far."""
+"""How a verb ends: by itself, after a time, by Ctrl-C with what there is so far, or with what is wrong."""
 
 import asyncio
 import errno
@@ -78,16 +78,3 @@ def unprinted(error: Exception) -> int:
             error=True,
         )
     return os.EX_IOERR
-
-
-def duration_option(option: str, text: str, *, as_json: bool = False) -> float | None:
-    """Read the ``DURATION`` of an option; None where there is none. What is no duration ends the verb."""
-    # with it come the words of all settings, which `edge-agent --help` need not wait for
-    from edge_agent.settings.units import duration  # noqa: PLC0415
-
-    if not text:
-        return None
-    try:
-        return duration(text.strip())
-    except ValueError as error:
-        stop(f"{option} {text!r} {error}", as_json=as_json)

@@ -7,7 +7,7 @@ from edge_agent.driver import Channel, Quantity
 from edge_agent.settings.channel import Alarm
 from edge_agent.settings.channel import Channel as Told
 from edge_agent.settings.device import Device
-from edge_agent.settings.wording import Finding, Path, near
+from edge_agent.settings.validation_errors import Finding, KeyPath, near
 
 EXTREMES = (("min", "lowest"), ("max", "highest"))
 """What an average adds: the suffix of the channel's name, and what it is called."""
@@ -32,7 +32,7 @@ def is_counted(device: Device, channel: str) -> bool:
     return channel in device.channel and device.channel[channel].counter is not None
 
 
-def kept(device: Device, channels: Iterable[Channel]) -> tuple[Channel, ...]:
+def kept_channels(device: Device, channels: Iterable[Channel]) -> tuple[Channel, ...]:
     """Return all channels that the readings of a device may have: its own, and what an average adds."""
     own = tuple(channels)
     added = [
@@ -84,7 +84,7 @@ def meaningless(quantity: Quantity) -> frozenset[str]:
     )
 
 
-def _steps(place: Path, told: Told, quantity: Quantity) -> Iterator[Finding]:
+def _steps(place: KeyPath, told: Told, quantity: Quantity) -> Iterator[Finding]:
     foreign = meaningless(quantity)
     if told.calibrate is not None and "calibrate" in foreign:
         yield Finding((*place, "calibrate"), "is for measured numbers, and this is a state", "remove it")
@@ -98,7 +98,7 @@ def _steps(place: Path, told: Told, quantity: Quantity) -> Iterator[Finding]:
         yield from _alarm((*place, "alarm", alarm), limit, quantity)
 
 
-def _alarm(place: Path, limit: Alarm, quantity: Quantity) -> Iterator[Finding]:
+def _alarm(place: KeyPath, limit: Alarm, quantity: Quantity) -> Iterator[Finding]:
     if limit.equals is None and quantity.kind == "state":
         wrong = f"is a limit for numbers, and {quantity} is a state"
         yield Finding(place, wrong, "write equals = true, or the state that is meant")

@@ -8,8 +8,8 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 
-Path = tuple[str | int, ...]
-Lines = Mapping[Path, int]
+KeyPath = tuple[str | int, ...]
+Lines = Mapping[KeyPath, int]
 
 _SPACE = re.compile(r"[ \t\r]*")
 _KEY = re.compile(r'"(?:[^"\\\n]|\\.)*"|\'[^\'\n]*\'|[A-Za-z0-9_-]+')
@@ -23,7 +23,7 @@ _PIECE = re.compile(
 
 def locate(text: str) -> Lines:
     """Return the line, from 1, of every key path. Keys in an inline table share the line of its key."""
-    found: dict[Path, int] = {}
+    found: dict[KeyPath, int] = {}
     for whole, line, header in statements(text):
         for size in range(1, len(whole) + 1):
             found.setdefault(whole[:size], line)
@@ -58,9 +58,9 @@ def _inline_tables(text: str, line: int) -> Iterator[int]:
             return
 
 
-def statement_at(text: str, line: int) -> Path:
+def statement_at(text: str, line: int) -> KeyPath:
     """Return the key path of the statement that a line belongs to."""
-    found: Path = ()
+    found: KeyPath = ()
     for whole, begins, _ in statements(text):
         if begins > line:
             break
@@ -68,9 +68,9 @@ def statement_at(text: str, line: int) -> Path:
     return found
 
 
-def statements(text: str) -> Iterator[tuple[Path, int, bool]]:
+def statements(text: str) -> Iterator[tuple[KeyPath, int, bool]]:
     """Return every statement's whole key path, the line it begins on, and whether it heads a table."""
-    table: Path = ()
+    table: KeyPath = ()
     at, line = 0, 1
     while at < len(text):
         at = _after(_SPACE, text, at)
@@ -91,7 +91,7 @@ def _after(pattern: re.Pattern[str], text: str, at: int) -> int:
     return found.end() if found else at
 
 
-def _key_path(text: str, at: int) -> tuple[Path, int]:
+def _key_path(text: str, at: int) -> tuple[KeyPath, int]:
     """Read ``a."b c".d`` and return its parts, and where it ends."""
     parts: list[str] = []
     while found := _KEY.match(text, _after(_SPACE, text, at)):

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from edge_agent.cli.ending import stop
 from edge_agent.cli.say import say
+from edge_agent.cli.verb_exit import stop
 from edge_agent.text.language import tr
 from edge_agent.text.translation import translated
 

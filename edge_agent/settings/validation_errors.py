@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from edge_agent.text.suggestion import did_you_mean
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 
 
 class Finding(NamedTuple):
@@ -18,19 +18,19 @@ class Finding(NamedTuple):
     ``alone`` is the device that cannot run because of it, where all others can.
     """
 
-    path: Path
+    path: KeyPath
     wrong: str
     remedy: str
     alone: str = ""
 
 
-def said(path: Path, message: object, remedy: str = "correct it") -> Finding:
+def finding_of(path: KeyPath, message: object, remedy: str = "correct it") -> Finding:
     """Make a finding of an error message in which a semicolon stands before the remedy."""
     wrong, _, told = str(message).partition("; ")
     return Finding(path, wrong, told or remedy)
 
 
-def taken(path: Path) -> Finding:
+def taken_id(path: KeyPath) -> Finding:
     """Make the finding that an id is not free."""
     return Finding(path, "is taken: another one has this id", "write another one")
 
@@ -45,7 +45,7 @@ _LONGEST = 100
 """Letters of a key that are shown: what is wrong stands in the log and on MQTT, too."""
 
 
-def dotted(path: Path) -> str:
+def dotted(path: KeyPath) -> str:
     """Write a key path as it is written in TOML; of a key that is too long, its beginning."""
     text = ""
     for step in path:
@@ -60,7 +60,7 @@ def dotted(path: Path) -> str:
     return text
 
 
-def findings(error: ValidationError, model: type[BaseModel], above: Path = ()) -> Iterator[Finding]:
+def findings(error: ValidationError, model: type[BaseModel], above: KeyPath = ()) -> Iterator[Finding]:
     """Word all that a model found wrong with the table at ``above``. No value of the file is shown."""
     errors = error.errors(include_url=False, include_input=False)
     places = [found["loc"] for found in errors]
@@ -73,7 +73,7 @@ def findings(error: ValidationError, model: type[BaseModel], above: Path = ()) -
         kind, told = found["type"], found.get("ctx", {})
         if kind == "value_error":
             path = tuple(step for step in place if step != "[key]")
-            yield said(above + path, told["error"])
+            yield finding_of(above + path, told["error"])
         elif kind == "extra_forbidden":
             known = _keys(model, place[:-1])
             yield Finding(above + place, "is not a known key", near(str(place[-1]), known, "known here"))
@@ -97,7 +97,7 @@ _TYPES = {
 }
 
 
-def _worded(kind: str, told: Mapping[str, Any], message: str, place: Path) -> tuple[str, str]:
+def _worded(kind: str, told: Mapping[str, Any], message: str, place: KeyPath) -> tuple[str, str]:
     if kind in _TYPES:
         return _TYPES[kind]
     key = place[-1] if place else ""
@@ -120,7 +120,7 @@ def _worded(kind: str, told: Mapping[str, Any], message: str, place: Path) -> tu
     return answer
 
 
-def _keys(model: type[BaseModel], path: Path) -> list[str]:
+def _keys(model: type[BaseModel], path: KeyPath) -> list[str]:
     """Return the keys that a table inside a model may have; none if the path leads nowhere."""
     table: type[BaseModel] | None = model
     steps = iter(path)

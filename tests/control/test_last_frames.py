@@ -11,8 +11,8 @@ import pytest
 from edge_agent.agent.layout import lay_out
 from edge_agent.bus.recent_frames import RecentFrames
 from edge_agent.control.client import ask
-from edge_agent.control.frames import _told
-from edge_agent.control.wire import RefusedError
+from edge_agent.control.last_frames import _told
+from edge_agent.control.protocol import RefusedError
 from edge_agent.driver import Advertisement
 from edge_agent.settings.load import load
 from tests.cli.running import config, running, sensor

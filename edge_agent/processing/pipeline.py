@@ -13,7 +13,7 @@ from edge_agent.reading import Reading
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class PipelineState:
     """All that a device's steps remember. Counters and raised alarms outlive a restart, the rest does not."""
 
     passed: Memory = field(default_factory=Memory)
@@ -25,16 +25,16 @@ class Course:
 class Taken(NamedTuple):
     """What came of a reading. ``heard`` is what it says now; ``readings`` are to be kept, in this order."""
 
-    course: Course
+    state: PipelineState
     heard: Reading
     readings: Sequence[Reading]
     changes: Sequence[Change] = ()
     notes: Sequence[str] = ()
 
 
-def take(plan: Plan, steps: Memorable, course: Course, reading: Reading) -> Taken:
+def take(plan: Plan, steps: Memorable, state: PipelineState, reading: Reading) -> Taken:
     """Take a reading through all steps. What changes an alarm is passed on, unless it is averaged."""
-    counts, standing = course.counts, course.standing
+    counts, standing = state.counts, state.standing
     notes: list[str] = []
     changes: list[Change] = []
     if steps.counters:
@@ -43,43 +43,45 @@ def take(plan: Plan, steps: Memorable, course: Course, reading: Reading) -> Take
     if steps.limits:
         standing, changes = judge(steps.limits, standing, reading)
     if steps.average is not None:
-        window, out = add(steps.average, course.window, reading)
-        return Taken(Course(course.passed, counts, standing, window), reading, out, changes, notes)
-    passed, kept = pass_on(plan, course.passed, reading, anyway=bool(changes))
+        window, out = add(steps.average, state.window, reading)
+        return Taken(PipelineState(state.passed, counts, standing, window), reading, out, changes, notes)
+    passed, kept = pass_on(plan, state.passed, reading, anyway=bool(changes))
     out = [] if kept is None else [kept]
-    return Taken(Course(passed, counts, standing), reading, out, changes, notes)
+    return Taken(PipelineState(passed, counts, standing), reading, out, changes, notes)
 
 
-def same(steps: Memorable, course: Course, now_ms: int) -> tuple[Course, list[Change]]:
+def same(steps: Memorable, state: PipelineState, now_ms: int) -> tuple[PipelineState, list[Change]]:
     """Take note that the device was heard and says the same as before."""
-    standing, changes = same_again(steps.limits, course.standing, now_ms)
-    return (replace(course, standing=standing), changes) if changes else (course, [])
+    standing, changes = same_again(steps.limits, state.standing, now_ms)
+    return (replace(state, standing=standing), changes) if changes else (state, [])
 
 
-def silent(course: Course) -> Course:
+def silent(state: PipelineState) -> PipelineState:
     """Take note that the device is silent: what was only beyond a limit is not known to be so any more."""
-    return replace(course, standing=raised_only(course.standing))
+    return replace(state, standing=raised_only(state.standing))
 
 
-def cut(steps: Memorable, course: Course, device: str, now_ms: int) -> tuple[Course, list[Reading]]:
+def cut(
+    steps: Memorable, state: PipelineState, device: str, now_ms: int
+) -> tuple[PipelineState, list[Reading]]:
     """End the open window now, before its time if need be."""
-    if steps.average is None or course.window is None:
-        return course, []
-    window = course.window
+    if steps.average is None or state.window is None:
+        return state, []
+    window = state.window
     at = min(now_ms, window.end_ms)
-    return replace(course, window=None), ended(steps.average, window, device, at)
+    return replace(state, window=None), ended(steps.average, window, device, at)
 
 
-def lasting(course: Course) -> dict[str, Any]:
+def lasting(state: PipelineState) -> dict[str, Any]:
     """Return what outlives a restart, as JSON can hold it."""
-    raised = sorted(key for key, beyond in course.standing.items() if beyond.raised)
+    raised = sorted(key for key, beyond in state.standing.items() if beyond.raised)
     counts = {
-        name: [one.last, one.added, one.earlier, one.fell] for name, one in sorted(course.counts.items())
+        name: [one.last, one.added, one.earlier, one.fell] for name, one in sorted(state.counts.items())
     }
     return {"alarms": raised, "counters": counts}
 
 
-def recalled(steps: Memorable, told: Mapping[str, Any]) -> tuple[Course, list[str]]:
+def recalled(steps: Memorable, told: Mapping[str, Any]) -> tuple[PipelineState, list[str]]:
     """Begin with what an earlier run remembered; return also the alarms whose limits are gone."""
     limits: dict[str, Limit] = {limit.key: limit for limit in steps.limits}
     raised = told.get("alarms", [])
@@ -87,4 +89,4 @@ def recalled(steps: Memorable, told: Mapping[str, Any]) -> tuple[Course, list[st
         name: Count(*numbers) for name, numbers in told.get("counters", {}).items() if name in steps.counters
     }
     standing = {key: Beyond(raised=True, since_ms=0, value=0) for key in raised if key in limits}
-    return Course(counts=counts, standing=standing), [key for key in raised if key not in limits]
+    return PipelineState(counts=counts, standing=standing), [key for key in raised if key not in limits]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from edge_agent.settings.console_file import holds_secret, tables
 from edge_agent.settings.edit import with_table
 from edge_agent.settings.load import Loaded
-from edge_agent.settings.taken_over import REPLACES, is_one
+from edge_agent.settings.overrides import REPLACES, is_override
 
 
 def side_by_side(before: str, after: str, loaded: Loaded) -> tuple[str, str]:
@@ -16,10 +16,10 @@ def side_by_side(before: str, after: str, loaded: Loaded) -> tuple[str, str]:
     was, will = tables(before), tables(after)
     for place in sorted(was.keys() ^ will.keys()):
         one = was[place] if place in was else will[place]
-        if not is_one(one):
+        if not is_override(one):
             continue
-        other = loaded.written.taken_over.get(place)
-        table = other.table if other else loaded.written.raw.get(place[0], {}).get(place[1])
+        other = loaded.files.overridden.get(place)
+        table = other.table if other else loaded.files.raw.get(place[0], {}).get(place[1])
         if not isinstance(table, Mapping) or holds_secret(table):
             continue
         mark = {REPLACES: one[REPLACES]}

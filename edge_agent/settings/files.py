@@ -13,10 +13,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NoReturn
 
-from edge_agent.settings import environment, taken_over, wording
+from edge_agent.settings import environment, overrides
 from edge_agent.settings.error import Problem, SettingsError
-from edge_agent.settings.lines import locate, statement_at
-from edge_agent.settings.taken_over import TakenOver
+from edge_agent.settings.line_numbers import locate, statement_at
+from edge_agent.settings.overrides import Overridden
+from edge_agent.settings.validation_errors import Finding, KeyPath, dotted
 
 _LARGEST = 1_000_000  # bytes; 500 devices take about half of it
 _MOST_FILES = 100
@@ -26,7 +27,7 @@ _TWICE = re.compile(
     r"Cannot (?:overwrite|declare|mutate)|Duplicate inline table key '(.*?)'"
 )  # tomllib's words
 
-Lines = Mapping[wording.Path, tuple[str, int]]
+Lines = Mapping[KeyPath, tuple[str, int]]
 """File and line of each key."""
 
 _Instead = tuple[tuple[str, str], dict[str, Any], Lines]
@@ -37,31 +38,31 @@ CONF_D = ("bus", "device")
 
 
 @dataclass(slots=True)
-class Written:
+class ConfigFiles:
     """All of it as one: ``raw`` as it would stand in one file, and where each key of it is: file and line.
 
-    ``taken_over`` are tables in whose place others stand; ``findings`` is what is wrong with that.
+    ``overridden`` are tables in whose place others stand; ``findings`` is what is wrong with that.
     """
 
     file: str
     raw: dict[str, Any]
-    places: dict[wording.Path, tuple[str, int]] = field(default_factory=dict)
-    taken_over: dict[tuple[str, str], TakenOver] = field(default_factory=dict)
-    findings: list[wording.Finding] = field(default_factory=list)
+    places: dict[KeyPath, tuple[str, int]] = field(default_factory=dict)
+    overridden: dict[tuple[str, str], Overridden] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
 
-    def place(self, path: wording.Path) -> tuple[str, int]:
+    def place(self, path: KeyPath) -> tuple[str, int]:
         """Return where a key stands, or the nearest table around it; else line 1 of the file."""
         found = (self.places.get(path[:size]) for size in range(len(path), 0, -1))
         return next((place for place in found if place is not None), (self.file, 1))
 
-    def problem(self, finding: wording.Finding) -> Problem:
+    def problem(self, finding: Finding) -> Problem:
         """Say where it is that something is wrong."""
-        return Problem(*self.place(finding.path), wording.dotted(finding.path), finding.wrong, finding.remedy)
+        return Problem(*self.place(finding.path), dotted(finding.path), finding.wrong, finding.remedy)
 
 
 def read_files(
     path: Path, variables: Mapping[str, str], instead: Mapping[Path, str] = MappingProxyType({})
-) -> Written:
+) -> ConfigFiles:
     """Read agent.toml, what is beside it in conf.d, and the variables that override it.
 
     ``instead`` are texts of files of conf.d that stand for what is there.
@@ -70,7 +71,7 @@ def read_files(
         SettingsError: one cannot be read, or they do not make one. The error holds every problem.
     """
     problems: list[Problem] = []
-    written = Written(str(path), {})
+    files = ConfigFiles(str(path), {})
     in_place: list[_Instead] = []
     for file in (path, *sorted({*_beside(path), *instead})):
         try:
@@ -81,16 +82,16 @@ def read_files(
             continue
         lines = {place: (str(file), line) for place, line in locate(text).items()}
         if file is path:
-            written.raw, written.places = raw, lines
+            files.raw, files.places = raw, lines
         else:
             in_place += _apart(raw, lines)
-            problems += _add(written, raw, lines)
+            problems += _add(files, raw, lines)
     if in_place:
-        _take_over(written, in_place)
-    problems += environment.override(written.raw, written.places, variables)
+        _take_over(files, in_place)
+    problems += environment.override(files.raw, files.places, variables)
     if problems:
         raise SettingsError(problems)
-    return written
+    return files
 
 
 def _beside(path: Path) -> list[Path]:
@@ -119,51 +120,51 @@ def _apart(raw: dict[str, Any], lines: Lines) -> Iterator[_Instead]:
         if not isinstance(content, dict):
             continue
         for id_, one in list(content.items()):
-            if taken_over.is_one(one):
+            if overrides.is_override(one):
                 yield (kind, id_), content.pop(id_), lines
 
 
-def _take_over(written: Written, instead: Sequence[_Instead]) -> None:
+def _take_over(files: ConfigFiles, instead: Sequence[_Instead]) -> None:
     for place, one, _ in instead:
-        known = written.raw.setdefault(place[0], {})
+        known = files.raw.setdefault(place[0], {})
         if not isinstance(known, dict):
             return  # the model says what is wrong with it
         other = None
         if place[1] in known:
             table = known[place[1]]
-            other = TakenOver(*written.place(place), table, taken_over.mark_of(table))
-            written.taken_over[place] = other
-        written.findings += taken_over.wrong(place, one, other)
-        if taken_over.is_removal(one):
+            other = Overridden(*files.place(place), table, overrides.mark_of(table))
+            files.overridden[place] = other
+        files.findings += overrides.wrong(place, one, other)
+        if overrides.is_removal(one):
             known.pop(place[1], None)
         else:
-            known[place[1]] = {key: value for key, value in one.items() if key != taken_over.REPLACES}
+            known[place[1]] = {key: value for key, value in one.items() if key != overrides.REPLACES}
     gone = {place for place, _, _ in instead}
-    written.places = {key: at for key, at in written.places.items() if key[:2] not in gone}
+    files.places = {key: at for key, at in files.places.items() if key[:2] not in gone}
     for place, _, lines in instead:
-        written.places |= {key: at for key, at in lines.items() if key[:2] == place}
+        files.places |= {key: at for key, at in lines.items() if key[:2] == place}
 
 
-def _add(written: Written, raw: Mapping[str, Any], lines: Lines) -> list[Problem]:
+def _add(files: ConfigFiles, raw: Mapping[str, Any], lines: Lines) -> list[Problem]:
     """Add the tables of a file of conf.d; return what may not be added."""
     problems = []
     for table, content in raw.items():
         if table not in CONF_D or not isinstance(content, dict):
             wrong = "may not stand in conf.d, which the service can write"
-            problems.append(Problem(*lines[table,], table, wrong, f"move it to {written.file}"))
+            problems.append(Problem(*lines[table,], table, wrong, f"move it to {files.file}"))
             continue
-        known = written.raw.setdefault(table, {})
+        known = files.raw.setdefault(table, {})
         for id_, one in content.items():
             place = table, id_
             if not isinstance(known, dict):
                 break  # the model says what is wrong with it
             if id_ in known:
-                there = "{}:{}".format(*written.place(place))
-                key = wording.dotted(place)
+                there = "{}:{}".format(*files.place(place))
+                key = dotted(place)
                 problems.append(Problem(*lines[place], key, f"stands in {there} too", "remove one"))
             else:
                 known[id_] = one
-                written.places |= {key: at for key, at in lines.items() if key[:2] == place}
+                files.places |= {key: at for key, at in lines.items() if key[:2] == place}
     return problems
 
 
@@ -205,7 +206,7 @@ def _parsed(path: Path, text: str) -> dict[str, Any]:
         line = (int(place[1]) if place[1] else text.rstrip().count("\n") + 1) if place else 0
         if line and (twice := _TWICE.match(message)):
             key = (*statement_at(text, line), *([twice[1]] if twice[1] else []))
-            _refuse(path, line, "stands in this file twice", "remove one", wording.dotted(key))
+            _refuse(path, line, "stands in this file twice", "remove one", dotted(key))
         wrong = "is not TOML: " + _PLACE.sub("", message)
         _refuse(path, line, wrong, 'correct this line, which should look like key = "text"')
 

@@ -37,7 +37,7 @@ class RefusedError(Exception):
     """What was asked for cannot be done. The message says why, and what to do instead."""
 
 
-def places() -> list[Path]:
+def socket_paths() -> list[Path]:
     """Return where an agent's socket may be: the service's, then that of an agent which this user started.
 
     ``$EDGE_AGENT_SOCKET`` names another place, for agents and those who ask them.

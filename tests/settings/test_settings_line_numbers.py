@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_agent.settings.lines import line_of, locate
+from edge_agent.settings.line_numbers import line_of, locate
 
 TEXT = '''\
 # a comment = with an equals sign

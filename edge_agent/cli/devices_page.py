@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from edge_agent import registry
-from edge_agent.cli.page import every_channel, sample_settings, table
+from edge_agent.cli.driver_page import every_channel, sample_settings, table
 from edge_agent.driver import Channel, Driver, Over, ProfileError, find_profiles, profile_text
 
 _OVER = {

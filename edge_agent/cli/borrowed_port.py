@@ -6,7 +6,7 @@ from edge_agent.cli.say import say
 from edge_agent.text.language import tr
 
 
-async def having(port: str, by: str, work: Callable[[], Awaitable[None]]) -> None:
+async def with_port(port: str, by: str, work: Callable[[], Awaitable[None]]) -> None:
     """Do the work with a port that an agent may have.
 
     Raises:
