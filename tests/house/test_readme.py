@@ -49,8 +49,20 @@ def test_the_commands_of_the_demo_are_its_own() -> None:
 
 
 def test_the_tree_is_as_shown() -> None:
-    (tree,) = blocks("text")
+    page = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    (tree,) = [text for found, text in _BLOCK.findall(page) if found == "text"]
     assert [line for line in tree.splitlines() if not (ROOT / line.split()[0]).is_dir()] == []
+
+
+@pytest.mark.parametrize(("heading", "page"), [("Promise", "reliability"), ("What it costs", "performance")])
+def test_the_figures_are_those_of_the_pages_with_the_measurements(heading: str, page: str) -> None:
+    part = TEXT.partition("## Promised and measured")[2].partition(heading)[2].partition("\n\n**")[0]
+    if page == "reliability":
+        part = "".join(line.split("|")[2] for line in part.partition("\n\n")[0].splitlines()[2:])
+    measured = (ROOT / "docs" / f"{page}.md").read_text("utf-8")
+    figures = [figure for figure in re.findall(r"\d[\d,.]*\d", part) if "%" not in figure]
+    assert len(figures) > 6
+    assert [figure for figure in figures if figure not in measured] == []
 
 
 @asynccontextmanager
