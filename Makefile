@@ -56,11 +56,14 @@ interop: $(VENV)/.dev ## Run the journey over RabbitMQ, ejabberd, NATS and mosqu
 
 new-driver: $(VENV)/.dev ## Begin a driver: make new-driver NAME=foo
 	@$(BIN)/python scripts/new_driver.py "$(NAME)"
-	@$(MAKE) --no-print-directory install
-	@$(MAKE) --no-print-directory pages
+	@$(BIN)/pip install -q --no-deps -e .  # what it needs is there: only the entry point is new
+	@touch $(VENV)/.dev $(VENV)/.demo
+	@$(MAKE) --no-print-directory pages PAGES='drivers/$(NAME)/vectors.toml'
+	@echo "now: $(BIN)/pytest tests/drivers -k $(NAME), and docs/driver.md"
 
+PAGES ?= drivers/*/vectors.toml drivers/*/*/vectors.toml
 pages: $(VENV)/.dev ## Write the generated parts of the drivers' pages, docs/devices.md, docs/reference.md and docs/api
-	@for driver in drivers/*/vectors.toml drivers/*/*/vectors.toml; do \
+	@for driver in $(PAGES); do \
 		folder=$${driver%/*}; \
 		$(BIN)/edge-agent drivers page "$${folder##*/}" > "$$folder/page.new" || exit 1; \
 		mv "$$folder/page.new" "$$folder/README.md"; \

@@ -1,7 +1,7 @@
-"""Write docs/reference.md: every key of the configuration, from the models and from config/agent.toml.
+"""Write docs/reference.md: every key of the configuration, and every quantity with its unit.
 
-The models have types and which keys are required; the file has what a key means and its default, and a test
-holds one against the other. ``python scripts/reference.py > docs/reference.md``.
+The models have types and which keys are required; config/agent.toml has what a key means and its default, and
+a test holds one against the other. ``python scripts/reference.py > docs/reference.md``.
 """
 
 import re
@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from edge_agent.quantity import Quantity
 from edge_agent.settings import units
 from edge_agent.settings.model import Config
 from edge_agent.settings.validation_errors import table_in
@@ -37,8 +38,18 @@ _PLAIN: Mapping[Any, str] = {
 }
 _BY_ID = ("uplink", "bus", "device")
 
+_QUANTITIES = """
+## Quantities
+
+What a channel can measure, and the one unit of each, as a UCUM code. A profile's `scale` and a driver's
+`decode` bring what a device says to it; beyond its bounds a value is marked `suspect`.
+
+| quantity | unit | means | bounds | kind |
+| --- | --- | --- | --- | --- |
+"""
+
 _HEAD = """\
-# Every key of the configuration
+# Every key of the configuration, and every quantity
 
 Written from the models and from [config/agent.toml](../config/agent.toml) by `make pages`.
 [configure.md](configure.md) says where the files are and how they are applied. `*` stands for an id, which is
@@ -85,7 +96,13 @@ def page() -> str:
         default = f"`{key.default}`" if key.default not in {"", "required"} else key.default
         cells = (f"`{key.path}`", key.kind, default, key.said)
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n" + _QUANTITIES + "".join(map(_row, Quantity))
+
+
+def _row(quantity: Quantity) -> str:
+    low, high = ("" if bound is None else f"{bound:,.10g}" for bound in (quantity.low, quantity.high))
+    bounds = f"{low or 'any'} to {high or 'any'}" if low or high else ""
+    return f"| `{quantity}` | {quantity.unit} | {quantity.label} | {bounds} | {quantity.kind} |\n"
 
 
 def _shown(text: str) -> Iterator[tuple[str, tuple[str, str]]]:

@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from textwrap import wrap
 from typing import Any, cast
 
 from edge_agent.cli.driver_page import sample_settings
@@ -20,17 +21,24 @@ from edge_agent.driver import (
     profile_text,
 )
 from edge_agent.onsite.bench import Memory, Poll, Script, poll_of
+from edge_agent.reading import Value
+from edge_agent.text import formatting
 from edge_agent.text.language import plural, tr
 from edge_agent.text.translation import translated
 
 _USUAL_SERIAL = "9600 8N1"  # where the profile has none
+_WIDTH, _INDENT = 100, " " * 9
 _ADDRESS = 7  # the device's in a vector, where requests are written out
 _NAME = re.compile(r"[a-z0-9]+(_[a-z0-9]+)+")
 
 
 @dataclass(slots=True)
 class Trial:
-    """What was found. ``vectors`` has what is wrong with each, ``remarks`` what a person should look at."""
+    """What was found. ``vectors`` has what is wrong with each, ``remarks`` what a person should look at.
+
+    ``values`` has what each vector says, in the units that the broker is told: a scale that is wrong by a
+    thousand is seen there, for a vector that was computed with it agrees.
+    """
 
     driver: str
     name: str
@@ -39,6 +47,7 @@ class Trial:
     problems: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     vectors: dict[str, list[str]] = field(default_factory=dict)
+    values: dict[str, dict[str, str]] = field(default_factory=dict)
     poll: Poll | None = None
 
     @property
@@ -63,6 +72,8 @@ class Trial:
                 yield tr("  WRONG  {problem}", problem=problem)
             else:
                 yield tr("  ok     {vector}", vector=vector)
+                said = ", ".join(f"{name} {value}" for name, value in self.values[vector].items())
+                yield from wrap(said, _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT)
         yield from (tr("  look   {remark}", remark=translated(remark)) for remark in self.remarks)
         if poll := self.poll:
             yield plural(
@@ -103,20 +114,32 @@ def try_profile(name: str, record: Driver[Any], profile: str) -> Trial:
         trial.problems.append("there is no [[vector]]; add what a device answered, and what it means")
     for vector in vectors or [{"expect": {}}]:
         bench = (Script if record.over is Over.LINE else Memory)(vector)
-        wrong = list(_wrong(vector, device, bench))
+        told, fault = _polled(device, bench)
+        wrong = [fault] if fault else list(_wrong(vector, device, told, bench))
         trial.poll = trial.poll or poll_of(record.serial(settings) or _USUAL_SERIAL, bench.requests())
         if vectors:
             trial.vectors[vector["name"]] = wrong
+            trial.values[vector["name"]] = {
+                channel.name: formatting.with_unit(told.get(channel.name), channel.quantity.unit)
+                for channel in device.channels
+            }
     return trial
 
 
-def _wrong(vector: Mapping[str, Any], device: Answerer[Any, Any], bench: Memory | Script) -> Iterator[str]:
+def _polled(device: Answerer[Any, Any], bench: Memory | Script) -> tuple[dict[str, Value | None], str]:
+    """Return what a device says by channel, or why it says nothing."""
     try:
-        samples = asyncio.run(device.poll(bench))
+        return {sample.channel: sample.value for sample in asyncio.run(device.poll(bench))}, ""
     except Fault as fault:
-        yield str(fault)
-        return
-    told = {sample.channel: sample.value for sample in samples}
+        return {}, str(fault)
+
+
+def _wrong(
+    vector: Mapping[str, Any],
+    device: Answerer[Any, Any],
+    told: Mapping[str, Value | None],
+    bench: Memory | Script,
+) -> Iterator[str]:
     wanted = vector["expect"] | dict.fromkeys(vector.get("unknown", []))
     for channel in device.channels:
         value, quantity = told.get(channel.name), channel.quantity

@@ -107,8 +107,7 @@ def _worded(kind: str, told: Mapping[str, Any], message: str, place: KeyPath) ->
         case "missing" if place == ("config",):
             answer = "is missing", "write config = 1 in the first line"
         case "missing" if isinstance(key, str):
-            table = dotted(place[:-1])
-            answer = "is missing", f"add {key} = ..." + (f" to [{table}]" if table else " or its table")
+            answer = "is missing", _added(key, place[:-1])
         case "literal_error" | "enum":
             answer = "is not one of the choices", f"write {told['expected']}"
         case "too_long" | "string_too_long":
@@ -120,11 +119,22 @@ def _worded(kind: str, told: Mapping[str, Any], message: str, place: KeyPath) ->
     return answer
 
 
+def _added(key: str, table: KeyPath) -> str:
+    """Say where a key is to be added; the elements of a list have no heading of their own."""
+    if not table:
+        return f"add {key} = ... or its table"
+    if any(isinstance(step, int) for step in table):
+        return f"add {key} = ... to {dotted(table)}"
+    return f"add {key} = ... to [{dotted(table)}]"
+
+
 def _keys(model: type[BaseModel], path: KeyPath) -> list[str]:
     """Return the keys that a table inside a model may have; none if the path leads nowhere."""
     table: type[BaseModel] | None = model
     steps = iter(path)
     for step in steps:
+        if isinstance(step, int):  # an element of a list: the field before it told of what
+            continue
         field = table.model_fields.get(str(step)) if table else None
         if field is None:
             return []

@@ -89,6 +89,12 @@ def test_a_good_one_is_told_with_its_cost(good: Path) -> None:
             "chanels = [",
             "acme_m1.toml:4: chanels: is not a known key; did you mean channels or",
         ),
+        (
+            "at = 0x0010",
+            "register = 0x0010",
+            "acme_m1.toml:7: channels[2].register: is not a known key; known here: at, bit, bits, enum,",
+        ),
+        ("at = 0x0010,", "", "acme_m1.toml:7: channels[2].at: is missing; add at = ... to channels[2]\n"),
         ('label = "Voltage"', "label = Voltage", "acme_m1.toml:5: is not TOML"),
         ('"voltage", quantity', '"ts", quantity', "channel 'ts' has a name that is reserved in MQTT"),
         ("scale = 0.01", "scale = -0.01", "energy_import is -1234.56, expected 1234.56"),

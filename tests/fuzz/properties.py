@@ -63,8 +63,9 @@ def noise(frames: list[bytes]) -> st.SearchStrategy[bytes]:
 
 def check(samples: Any, channels: Any) -> None:
     names = [sample.channel for sample in samples]
-    assert len(set(names)) == len(names)
-    assert set(names) <= {channel.name for channel in channels}
+    assert len(set(names)) == len(names), f"a channel is there twice: {names}"
+    unknown = set(names) - {channel.name for channel in channels}
+    assert not unknown, f"decode returns {unknown}, which `channels` does not have"
     assert all(isinstance(sample, Sample) for sample in samples)
     json.dumps(samples, allow_nan=False)
 
@@ -85,9 +86,14 @@ def cut_always_moves_on(driver: Driver[Any]) -> Property:
 def check_move(cut: Cut, heard: bytes) -> None:
     match cut(heard):
         case Need(size):
-            assert len(heard) < size <= 4096
-        case Frame(size) | Skip(size):
-            assert 0 < size <= len(heard)
+            told = (
+                f"the cut says Need({size}) of {len(heard)} bytes; it counts those too, and is at most 4096"
+            )
+            assert len(heard) < size <= 4096, told
+        case Frame(size) | Skip(size) as move:
+            assert 0 < size <= len(heard), (
+                f"the cut says {move} of {len(heard)} bytes; that is 1 to all of them"
+            )
 
 
 def frame_gives_samples_or_a_fault(driver: Driver[Any]) -> Property:
