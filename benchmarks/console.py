@@ -10,7 +10,6 @@ sent to as many sockets. A turn is what the event loop does before it looks at a
 import asyncio
 import gc
 import json
-import os
 import socket
 import sys
 import tempfile
@@ -191,7 +190,6 @@ async def log_in(port: int) -> str:
 
 
 def main() -> None:
-    os.environ.update(measure.set_by_systemd())
     table = measure.Table(
         "overviews open", "ms CPU/s", "of it for pages", "floor", "longest turn, ms CPU", "kB/s to each",
         "first page, ms", "a page, ms", "its kB", "longest turn for one", "RSS, MB",

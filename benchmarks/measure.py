@@ -41,9 +41,12 @@ def tell(told: Told) -> None:
 
 
 def ask(module: str, *arguments: object) -> Told:
-    """Run a benchmark's case in a process of its own."""
+    """Run a benchmark's case in a process of its own, started with the service's variables."""
     command = [sys.executable, "-m", module, *map(str, arguments)]
-    said = subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=_WITHIN_S).stdout
+    variables = os.environ | set_by_systemd()
+    said = subprocess.run(
+        command, env=variables, check=True, stdout=subprocess.PIPE, timeout=_WITHIN_S
+    ).stdout
     told: Told = json.loads(said.splitlines()[-1])
     return told
 

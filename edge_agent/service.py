@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,8 @@ from edge_agent.agent.agent import Agent
 from edge_agent.agent.systemd import keep_told, notify, ready
 from edge_agent.backoff import Backoff
 from edge_agent.console import run as console
-from edge_agent.control.protocol import socket_paths
-from edge_agent.control.server import serving
-from edge_agent.control.verbs import verbs
+from edge_agent.control.protocol import RefusedError, socket_paths
+from edge_agent.control.server import Carry, Tell, serving
 from edge_agent.metrics.server import exposing
 from edge_agent.outbox.store import DamagedError, DiskError, OutboxError, ReadOnlyError
 from edge_agent.settings.error import SettingsError
@@ -92,6 +91,7 @@ async def _run(agent: Agent, place: Path, pause: float) -> bool:
             bugs.append(context["exception"])
             running.cancel()
 
+    carry = carry_out(agent)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     hung_up = asyncio.Event()
@@ -99,10 +99,10 @@ async def _run(agent: Agent, place: Path, pause: float) -> bool:
     loop.set_exception_handler(fell)
     try:
         async with (
-            serving(place, verbs(agent)),
+            serving(place, carry),
             _beside(keep_told(agent), "systemd"),
             _beside(reload_when(hung_up, agent), "reload"),
-            _beside(console.run(agent.config.console, agent.config.outbox.path, verbs(agent)), "console"),
+            _beside(console.run(agent.config.console, agent.config.outbox.path, carry), "console"),
             exposing(agent.config.metrics.listen, agent.status),
         ):
             try:
@@ -125,6 +125,19 @@ async def _run(agent: Agent, place: Path, pause: float) -> bool:
     else:
         return True
     return stopped.is_set()
+
+
+def carry_out(agent: Agent) -> Carry:
+    """Return what carries out the verbs for an agent. They are loaded once somebody asks for one."""
+
+    async def carry(name: str, args: Mapping[str, Any], tell: Tell) -> Mapping[str, Any]:
+        try:
+            from edge_agent.control.verbs import verbs  # noqa: PLC0415 - most agents are asked by nobody
+        except (ImportError, OSError) as error:  # the agent itself runs on
+            raise RefusedError(f"{name} cannot be loaded ({error}); check the card, and replace it") from None
+        return await verbs(agent)(name, args, tell)
+
+    return carry
 
 
 def _begin_log(level: str) -> None:

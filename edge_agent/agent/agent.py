@@ -5,8 +5,9 @@ import logging
 import os
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edge_agent import __version__, board
 from edge_agent.agent import startup_status
@@ -21,7 +22,6 @@ from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.rows import Identity, Policy
 from edge_agent.outbox.store import DiskError
 from edge_agent.reconfiguration.difference import refused
-from edge_agent.reconfiguration.editor import ConfigEditor, EditResult
 from edge_agent.reconfiguration.reload_result import ReloadResult
 from edge_agent.registry import UnknownDriverError
 from edge_agent.settings import model
@@ -30,6 +30,9 @@ from edge_agent.settings.load import Loaded
 from edge_agent.settings.source import Source
 from edge_agent.status import Status
 from edge_agent.uplink.protocol import Acknowledged
+
+if TYPE_CHECKING:
+    from edge_agent.reconfiguration.editor import ConfigEditor, EditResult  # loaded where somebody asks
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +78,14 @@ class Agent:
         self._carried = Carried()
         self._remembered: Mapping[str, bytes] = {}  # what devices did in an outbox that fell
         self._volatile = False
-        self.config_editor = ConfigEditor(source.path, config.outbox.path, self) if source else None
+
+    @cached_property
+    def config_editor(self) -> "ConfigEditor | None":
+        """What changes the configuration's files; None where the agent was started without them."""
+        from edge_agent.reconfiguration.editor import ConfigEditor  # noqa: PLC0415 - few gateways are asked
+
+        source = self._source
+        return ConfigEditor(source.path, self._config.outbox.path, self) if source else None
 
     @property
     def config(self) -> model.Config:
@@ -245,9 +255,11 @@ class Agent:
             return reloaded
 
     async def configure(
-        self, change: Callable[[ConfigEditor], Coroutine[Any, Any, EditResult]]
-    ) -> EditResult:
+        self, change: "Callable[[ConfigEditor], Coroutine[Any, Any, EditResult]]"
+    ) -> "EditResult":
         """Change the configuration's files, and go on with them. It goes on when its caller does not."""
+        from edge_agent.reconfiguration.editor import EditResult  # noqa: PLC0415 - as above
+
         if self.running is None or not self.started.is_set() or self._stopping.is_set():
             return EditResult(problems=_CANNOT_NOW.problems)
         if self.config_editor is None:

@@ -7,11 +7,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from edge_agent.bus.address import Address
-from edge_agent.bus.contact import open_contact, open_gpio
-from edge_agent.bus.rfc2217 import open_rfc2217
 from edge_agent.bus.serial import BusError, Direction, SerialFormat, open_tty
 from edge_agent.bus.tap import Tap
-from edge_agent.bus.tcp import open_socket
 
 WRITE_LIMIT = 2.0  # seconds beyond what the bytes take on the wire
 MOST_HELD = 16_384  # bytes that nobody has read yet; then the oldest go
@@ -235,13 +232,22 @@ async def open_stream(
     match address.kind:
         case "tty":
             medium = await open_tty(address.text, serial_format, direction)
+        # the others are loaded where a bus needs them
         case "rfc2217":
+            from edge_agent.bus.rfc2217 import open_rfc2217  # noqa: PLC0415 - as said
+
             medium = await open_rfc2217(address, serial_format)
         case "socket" | "modbus-tcp":
+            from edge_agent.bus.tcp import open_socket  # noqa: PLC0415 - as said
+
             medium = await open_socket(address)
         case "contact":
+            from edge_agent.bus.contact import open_contact  # noqa: PLC0415 - as said
+
             medium = await open_contact(address)
         case "gpio":
+            from edge_agent.bus.contact import open_gpio  # noqa: PLC0415 - as said
+
             medium = await open_gpio(address)
     paced = None if address.kind == "modbus-tcp" or address.is_contact else serial_format
     return ByteStream(address.text, medium, paced, on_lost)

@@ -4,7 +4,6 @@ MQTT 5 says so in the user property ``content-encoding``, and the payload by its
 bytes of gzip (RFC 1952, 2.3.1), with which no JSON begins. So nothing is lost where properties are dropped.
 """
 
-import gzip
 import zlib
 from typing import Literal
 
@@ -19,7 +18,7 @@ _WBITS_GZIP = 31
 
 def pack(payload: bytes) -> bytes:
     """Return a payload packed."""
-    return gzip.compress(payload, _LEVEL, mtime=0)
+    return zlib.compress(payload, _LEVEL, _WBITS_GZIP)
 
 
 def unpack(payload: bytes) -> bytes:

@@ -6,14 +6,14 @@ Nothing blinks: the agent writes to no device.
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from edge_agent.agent.agent import Agent
 from edge_agent.agent.layout import Part
 from edge_agent.agent.supervisor import Supervisor
 from edge_agent.contract.commands import NoArgs
 from edge_agent.control.last_frames import running_with
-from edge_agent.control.protocol import RefusedError
+from edge_agent.control.protocol import STRICT, RefusedError
 from edge_agent.control.server import Tell
 from edge_agent.onsite.capture import without_secrets
 from edge_agent.settings.field_types import Id
@@ -22,7 +22,7 @@ from edge_agent.settings.field_types import Id
 class IdentifyArgs(BaseModel):
     """Which device; without one, the gateway itself."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = STRICT
 
     device: Id | None = None
 

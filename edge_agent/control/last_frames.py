@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from edge_agent.agent.agent import Agent
 from edge_agent.agent.layout import Part
@@ -14,7 +14,7 @@ from edge_agent.bus import mbap, modbus
 from edge_agent.bus.address import Address
 from edge_agent.bus.recent_frames import LONGEST, Exchanged
 from edge_agent.bus.redaction import in_hex
-from edge_agent.control.protocol import RefusedError
+from edge_agent.control.protocol import STRICT, RefusedError
 from edge_agent.control.server import Tell
 from edge_agent.driver import Advertisement, Fault, NotMine, Over, Sample
 from edge_agent.driver_kit.ble_address import service
@@ -27,7 +27,7 @@ _USUAL = service(0)[8:]  # the end of a UUID that has a short form
 class OfDeviceArgs(BaseModel):
     """Of which device."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = STRICT
 
     device: Id
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from edge_agent.agent.agent import Agent
-from edge_agent.control.protocol import RefusedError
+from edge_agent.control.protocol import STRICT, RefusedError
 from edge_agent.control.server import Tell
 from edge_agent.outbox.past import Past, past
 from edge_agent.outbox.store import DamagedError, OutboxError
@@ -28,7 +28,7 @@ _one_at_a_time = threading.Lock()  # each reads the disk for up to 3 s
 class PastArgs(BaseModel):
     """Whose past, and how much of it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = STRICT
 
     device: Id
     length: Literal["1h", "24h", "7d"] = "1h"

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from edge_agent.driver_kit.text_pattern import form
+
 VERSION = 1
 LONGEST_REQUEST = 65_536  # bytes of a line
 LONGEST_ANSWER = 16_000_000  # 500 devices with 40 channels each take 2 MB
@@ -19,13 +21,21 @@ GROUP = "edge-agent"
 LEASE_S = 600.0
 """The longest that a port is lent."""
 
+STRICT = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+"""Of a request, and of the arguments of each verb. Deferred: most agents are asked few of them."""
+
+Person = Annotated[
+    str, Field(max_length=100), form(r"[\w. -]+", "is no name; write letters, digits, dots, spaces and -")
+]
+"""Who asks for something. It stands in the log."""
+
 _NAME = "control.sock"
 
 
 class Request(BaseModel):
     """What is asked. ``args`` are the verb's own."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = STRICT
 
     v: Literal[1]
     id: Annotated[str, Field(max_length=64)] = ""

@@ -9,36 +9,36 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from edge_agent.bus.address import Address
 from edge_agent.bus.serial import BusError, SerialFormat
-from edge_agent.control.protocol import LEASE_S, RefusedError
+from edge_agent.control.protocol import LEASE_S, STRICT, Person, RefusedError
 from edge_agent.control.server import Tell
+from edge_agent.settings.field_types import Adapter
 
 _WITHIN = 0.2  # seconds that a device may take to answer
 _TOLD_EACH_S = 0.5
 _LATE_S = 30.0  # for a process to begin and to end
-_BY = Field(max_length=100, pattern=r"^[\w. -]+$")  # it stands in the log
 
 
 class ScanArgs(BaseModel):
     """A port, which Modbus addresses to ask, and serial formats; without any, those that drivers name."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = STRICT
 
     port: Annotated[str, Field(max_length=1000)]
     addresses: Annotated[tuple[Annotated[int, Field(ge=1, le=247)], ...], Field(min_length=1, max_length=247)]
     speeds: Annotated[tuple[str, ...], Field(max_length=16)] = ()
-    by: Annotated[str, _BY]
+    by: Person
 
 
 class ScanAirArgs(BaseModel):
     """An adapter, and for how many seconds it is listened to."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = STRICT
 
-    adapter: Annotated[str, Field(pattern=r"^hci[0-9]{1,2}$")] = "hci0"
+    adapter: Annotated[Adapter, Field(min_length=1)] = "hci0"
     seconds: Annotated[int, Field(ge=1, le=300)] = 30
 
 

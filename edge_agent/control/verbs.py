@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import asdict
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from edge_agent.agent.agent import Agent
 from edge_agent.bus.serial import BusError
@@ -13,10 +13,11 @@ from edge_agent.contract.commands import ReadArgs
 from edge_agent.control.identify import IdentifyArgs, identify
 from edge_agent.control.last_frames import OfDeviceArgs, tell_frames
 from edge_agent.control.plot import PastArgs, tell_past
-from edge_agent.control.protocol import LEASE_S, RefusedError
+from edge_agent.control.protocol import LEASE_S, STRICT, Person, RefusedError
 from edge_agent.control.scan import ScanAirArgs, ScanArgs, scan_air, scan_port
 from edge_agent.control.server import Carry, Tell
 from edge_agent.control.sparklines import tell_hour
+from edge_agent.driver_kit.text_pattern import form
 from edge_agent.reconfiguration.editable import EditableConfig, Place
 from edge_agent.reconfiguration.editor import ConfigEditor, EditResult
 from edge_agent.settings.console_file import LARGEST
@@ -27,7 +28,7 @@ from edge_agent.uplink.downlink import CannotError
 class NoArgs(BaseModel):
     """A verb that takes nothing."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = STRICT
 
 
 class Verb(NamedTuple):
@@ -53,10 +54,10 @@ async def _reload(agent: Agent, _args: NoArgs, _tell: Tell) -> Mapping[str, Any]
 class LendArgs(BaseModel):
     """Which port is wanted, and who wants it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = STRICT
 
     port: Annotated[str, Field(max_length=1000)]
-    by: Annotated[str, Field(max_length=100, pattern=r"^[\x20-\x7e]+$")]  # it stands in the log
+    by: Annotated[str, Field(max_length=100), form(r"[ -~]+", "is no name; write it in ASCII")]  # for the log
 
 
 async def _lend(agent: Agent, args: LendArgs, tell: Tell) -> Mapping[str, Any]:
@@ -74,10 +75,10 @@ async def _lend(agent: Agent, args: LendArgs, tell: Tell) -> Mapping[str, Any]:
 class ChangeArgs(BaseModel):
     """Who changes the console's file, and from which text of it; without ``apply`` it is only judged."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = STRICT
 
     made_from: Annotated[str, Field(max_length=64)]
-    by: Annotated[str, Field(max_length=100, pattern=r"^[\w. -]+$")]  # it stands in the log
+    by: Person
     apply: bool = False
 
 
@@ -97,7 +98,7 @@ class UndoArgs(ChangeArgs):
 class ChangedArgs(BaseModel):
     """Which change, by its number in the history."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = STRICT
 
     number: int
 

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 from edge_agent.bus.address import Address
 from edge_agent.bus.serial import Direction
 from edge_agent.settings.channel import Channel, Report
-from edge_agent.settings.field_types import Duration, Gap, Id, Interval, PortName, SerialText, Text
+from edge_agent.settings.field_types import Adapter, Duration, Gap, Id, Interval, PortName, SerialText, Text
 from edge_agent.settings.table import Table
 from edge_agent.settings.units import Within
 
@@ -41,7 +41,7 @@ class Bus(Table):
         title="Who turns the line",
         description="auto: the adapter itself. rts: its RTS pin, where an RS-485 adapter needs that.",
     )
-    ble: Annotated[str, Field(pattern=r"^(hci[0-9]{1,2})?$")] = Field(
+    ble: Adapter = Field(
         default="", title="Bluetooth adapter", description="In place of a port, such as hci0."
     )
     scan: Literal["passive", "active"] = Field(

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Pl
 from edge_agent.bus.address import Address
 from edge_agent.bus.serial import SerialFormat
 from edge_agent.contract.commands import COMMANDS
+from edge_agent.driver_kit.text_pattern import form
 from edge_agent.settings import secret, units
 from edge_agent.text.suggestion import did_you_mean
 
@@ -155,6 +156,13 @@ Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Bound = Annotated[float, Field(strict=True)]
 Above = Annotated[Number, AfterValidator(units.Within(1e-12, 1e300, "a number above 0"))]
 Text = Annotated[str, Field(max_length=200)]
+Adapter = Annotated[Text, form(r"|hci[0-9]{1,2}", "is no adapter; write one such as hci0")]
+HostName = Annotated[
+    Text, form(r"[A-Za-z0-9][A-Za-z0-9.-]*", "is no host name; write letters, digits, dots and -")
+]
+Alpn = Annotated[  # RFC 7301, 3.1: a name of 1 to 255 bytes
+    str, Field(max_length=255), form(r"[!-~]+", "is no protocol's name; write letters, digits and signs")
+]
 Wildcards = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=200)], ...], Field(max_length=100)]
 OneServer = Annotated[Server, PlainValidator(_server), PlainSerializer(str)]
 Password = Annotated[SecretStr, BeforeValidator(secret.text_or_secret)]

@@ -10,8 +10,10 @@ from pydantic import (
 )
 
 from edge_agent.settings.field_types import (
+    Alpn,
     CommandNames,
     Duration,
+    HostName,
     Id,
     OneServer,
     Packet,
@@ -24,9 +26,6 @@ from edge_agent.settings.field_types import (
 )
 from edge_agent.settings.table import Table
 from edge_agent.settings.units import Within
-
-_HOST = r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,252})$"
-Alpn = Annotated[str, Field(pattern=r"^[!-~]{1,255}$")]  # RFC 7301, 3.1: a name of 1 to 255 bytes
 
 
 class Send(Table):
@@ -70,7 +69,7 @@ class Uplink(Table):
     ca: ReadableFile | None = None
     cert: ReadableFile | None = None
     key: ReadableFile | None = None
-    server_name: Annotated[str, Field(pattern=_HOST)] | None = None
+    server_name: HostName | None = None
     alpn: Annotated[tuple[Alpn, ...], Field(max_length=10)] = ()
     client_id: Annotated[str, Field(max_length=200)] = ""
     ack_timeout: Annotated[Duration, AfterValidator(Within(1, 3600, '"1s" to "1h"'))] = 20.0

@@ -70,7 +70,7 @@ Refused = Callable[[str], list[str]]
             "[bus.a]\nport = '/dev/x'\nscan = 'active'",
             "1: bus.a: has scan, which is for a BLE adapter; remove it",
         ),
-        ("[bus.a]\nble = 'bluetooth0'", "2: bus.a.ble: is not accepted"),
+        ("[bus.a]\nble = 'bluetooth0'", "2: bus.a.ble: 'bluetooth0' is no adapter; write one such as hci0"),
         ("[bus.a]\nport = '/dev/x'\nserial = '9600'", "3: bus.a.serial: '9600' is no serial format; write"),
         (
             "[bus.a]\nport = '/dev/x'\n[bus.b]\nport = '/dev/../dev/x'",

@@ -1,0 +1,56 @@
+"""What an agent holds in memory that few of them use: nothing of it before it is used."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edge_agent import service
+from edge_agent.agent.agent import Agent
+from edge_agent.control.protocol import RefusedError
+from edge_agent.settings.model import Config
+
+_UNIT = Path(__file__).parents[2] / "systemd" / "edge-agent.service"
+_SAID = "import sys, edge_agent.service; print(*sys.modules)"
+
+
+@pytest.mark.parametrize(
+    "unused",
+    [
+        "typer", "rich", "starlette", "uvicorn", "bleak", "gpiod", "tomlkit", "gzip",
+        "edge_agent.control.verbs", "edge_agent.reconfiguration.editor", "edge_agent.outbox.looking",
+        "edge_agent.bus.contact", "edge_agent.bus.rfc2217", "edge_agent.bus.tcp",
+    ],
+)  # fmt: skip
+def test_it_is_loaded_where_it_is_used(loaded: set[str], unused: str) -> None:
+    assert unused not in loaded
+
+
+def test_the_service_is_told_where_the_time_zones_are(loaded: set[str]) -> None:
+    """Python asks how it was built otherwise, and keeps all of the answer."""
+    assert "zoneinfo" in loaded
+    assert not {name for name in loaded if name.startswith("_sysconfigdata")}
+
+
+@pytest.fixture(scope="module")
+def loaded() -> set[str]:
+    """Return the modules of an agent that was started as systemd does, and asked by nobody."""
+    variables = dict(re.findall(r"^Environment=(\w+)=(\S+)$", _UNIT.read_text("utf-8"), re.MULTILINE))
+    command = [sys.executable, "-c", _SAID]
+    said = subprocess.run(command, env=os.environ | variables, timeout=60, check=True, capture_output=True)
+    return set(said.stdout.decode().split())
+
+
+async def test_verbs_that_cannot_be_read_from_a_dying_card_end_no_agent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    agent = Agent(Config.model_validate({"config": 1, "gateway": {"site": "s", "id": "g"}}))
+    monkeypatch.setitem(sys.modules, "edge_agent.control.verbs", None)
+    with pytest.raises(RefusedError, match="status cannot be loaded .*; check the card"):
+        await service.carry_out(agent)("status", {}, _nobody)
+
+
+async def _nobody(_progress: object) -> None: ...
