@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from http.cookiejar import CookieJar
 from typing import Any
 
-_WITHIN = 20
+_WITHIN = 60
 
 
 @dataclass(frozen=True, slots=True)

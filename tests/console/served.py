@@ -19,7 +19,7 @@ from tests.faults.broker import free_port
 from tests.uplink import keys
 
 FORM = "Content-Type: application/x-www-form-urlencoded"
-SOON = 30.0  # seconds
+SOON = 60.0  # seconds
 
 
 async def no_agent(_verb: str, _args: Mapping[str, Any], *_tell: object) -> NoReturn:

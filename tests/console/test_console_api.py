@@ -56,7 +56,7 @@ async def schemathesis(
     cookie = "; ".join(f"{one.name}={one.value}" for one in browser.cookies)
     asked = await asyncio.create_subprocess_exec(
         program, "run", file, f"--url={browser.base}", f"--header=Cookie: {cookie}", "--checks=all",
-        "--generation-deterministic", "--max-examples=8", "--request-timeout=20", "--no-color",
+        "--generation-deterministic", "--max-examples=8", "--request-timeout=60", "--no-color",
         "--warnings=off", *words, cwd=folder,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip

@@ -68,7 +68,7 @@ async def test_who_hangs_up_in_the_middle_fills_no_log(
 async def test_half_a_second_request_holds_no_connection(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "_REQUEST_S", 0.3)
+    monkeypatch.setattr(server, "_REQUEST_S", 1.0)
     async with serving(tmp_path) as console, console.open() as (reader, writer):
         writer.write(f"GET /login HTTP/1.1\r\nHost: 127.0.0.1:{console.port}\r\n\r\n".encode())
         assert (await reader.readuntil(b"</html>")).startswith(b"HTTP/1.1 200")

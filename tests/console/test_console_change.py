@@ -258,7 +258,7 @@ async def test_a_device_that_a_scan_found_fills_the_form(tmp_path: Path) -> None
         removing = form(await browser.get("/change"), table="device", id="air")
         await confirmed(browser, "/change/restore", await browser.post("/change/restore", removing), removing)
         await runs(browser, "air")
-        async with asyncio.timeout(30):  # the bus is given back
+        async with asyncio.timeout(60):  # the bus is given back
             while (await browser.get("/api/status")).json["devices"][0]["problem"]:  # noqa: ASYNC110 - another process does
                 await asyncio.sleep(0.2)
 

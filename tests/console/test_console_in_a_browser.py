@@ -21,7 +21,6 @@ from tests.console.screen import PHONE, chromium, findings, is_wider_than_its_wi
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("chromium")]
 
-SOON_MS = 30_000
 QUICK = """\
 from edge_agent.collect import device, schedule
 device._LATE_AT_LEAST_MS, device._OFFLINE_AT_LEAST_MS, schedule._LONGEST_PAUSE = 2000, 4000, 0.5
@@ -61,9 +60,9 @@ async def park(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Park]:
 async def test_the_overview_is_live(park: Park) -> None:
     async with logged_in(park.browser, park.base) as page:
         row = page.locator("#device-air")
-        await expect(row).to_contain_text("30.5 °C", timeout=SOON_MS)
+        await expect(row).to_contain_text("30.5 °C")
         park.air["temperature"] = 12.5
-        await expect(row).to_contain_text("12.5 °C", timeout=SOON_MS)
+        await expect(row).to_contain_text("12.5 °C")
         await expect(page.locator("#summary")).to_contain_text("1 device online")
         assert await findings(page) == []
 
@@ -71,9 +70,9 @@ async def test_the_overview_is_live(park: Park) -> None:
 async def test_a_device_goes_offline_and_comes_back(park: Park) -> None:
     async with logged_in(park.browser, park.base) as page:
         row, summary = page.locator("#device-air"), page.locator("#summary")
-        await expect(row).to_contain_text("online", timeout=SOON_MS)
+        await expect(row).to_contain_text("online")
         park.unplug()
-        await expect(row.locator(".state")).to_have_text("offline", timeout=SOON_MS)
+        await expect(row.locator(".state")).to_have_text("offline")
         await expect(summary).to_contain_text("1 offline")
         trouble = summary.locator(".troubles li")
         await expect(trouble.get_by_role("link", name="air")).to_have_attribute("href", "/device/air")
@@ -82,16 +81,14 @@ async def test_a_device_goes_offline_and_comes_back(park: Park) -> None:
         await expect(page.locator("#place-0")).to_contain_text("1 offline")
         assert await findings(page) == []
         park.plug()
-        await expect(row.locator(".state")).to_have_text("online", timeout=SOON_MS)
+        await expect(row.locator(".state")).to_have_text("online")
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 async def test_on_a_phone_in_chinese(park: Park, *, dark: bool) -> None:
     async with logged_in(park.browser, park.base, language="zh-CN", phone=True, dark=dark) as page:
         assert await page.get_attribute("html", "lang") == "zh-CN"
-        await expect(page.locator("#device-air .state")).to_have_text(
-            words("zh_CN").tr("online"), timeout=SOON_MS
-        )
+        await expect(page.locator("#device-air .state")).to_have_text(words("zh_CN").tr("online"))
         assert not await is_wider_than_its_window(page)
         assert await findings(page) == []
         await page.get_by_role("button", name="English").click()
@@ -99,7 +96,7 @@ async def test_on_a_phone_in_chinese(park: Park, *, dark: bool) -> None:
 
 
 async def something_kept(page: Page) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not (await (await page.request.get("/api/device/air/past")).json())["channels"]:  # noqa: ASYNC110 - another process keeps it
             await asyncio.sleep(0.2)
 
@@ -109,19 +106,19 @@ async def test_the_page_of_a_device(park: Park) -> None:
         await something_kept(page)
         await page.goto("/device/air")
         now = page.locator("#now-air")
-        await expect(now).to_contain_text("online", timeout=SOON_MS)
+        await expect(now).to_contain_text("online")
         plot = page.get_by_role("slider", name="temperature")
         await expect(plot).to_be_visible()
-        assert await page.locator(".plot .line").count() >= 2
+        await expect(page.locator(".plot .line").nth(1)).to_be_attached()
         await plot.focus()
         await page.keyboard.press("Home")
         read = page.locator("#figure-temperature .at")
         await expect(read).to_contain_text("°C")
-        assert (await plot.get_attribute("aria-valuetext")) == await read.text_content()
+        await expect(plot).to_have_attribute("aria-valuetext", await read.text_content() or "nothing")
         await page.locator("#plot-humidity").hover()
         await expect(page.locator("#figure-humidity .at")).to_contain_text("%")
         park.air["humidity"] = 71.5
-        await expect(now).to_contain_text("71.5 %", timeout=SOON_MS)
+        await expect(now).to_contain_text("71.5 %")
         park.air["humidity"] = 22.5
         await page.get_by_role("button", name="Read now").click()
         await expect(page.get_by_role("status")).to_contain_text("22.5 %")
@@ -134,26 +131,26 @@ async def test_the_page_of_a_device(park: Park) -> None:
         await page.go_back()
         await page.set_viewport_size(PHONE)
         assert not await is_wider_than_its_window(page)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while (lowest := await _lowest(page)) != 22.5:
                 assert lowest == 48.6, "until the last one is kept"
                 await asyncio.sleep(0.2)
 
 
 async def _lowest(page: Page) -> float:
-    """Return the lowest humidity of the newest step of a day; its highest is what was there before."""
+    """Return the lowest humidity of the day; its highest is what was there before."""
     told = await (await page.request.get("/api/device/air/past?length=24h")).json()
     assert told["channels"]["humidity"]["unit"] == "%"
-    _, _, lowest, highest = told["channels"]["humidity"]["spans"][-1][:4]
-    assert highest >= 48.6
-    return float(lowest)
+    spans = told["channels"]["humidity"]["spans"]
+    assert max(highest for _, _, _, highest, *_ in spans) >= 48.6
+    return float(min(lowest for _, _, lowest, *_ in spans))
 
 
 async def test_by_keyboard_alone(park: Park) -> None:
     async with logged_in(park.browser, park.base) as page:
         await page.keyboard.press("Tab")
         await expect(page.locator(":focus")).to_have_text("To the content")
-        for _ in range(20):
+        for _ in range(60):
             await page.keyboard.press("Tab")
             if await page.locator(":focus").get_attribute("href") == "/device/air":
                 break
@@ -167,9 +164,9 @@ async def test_a_plot_follows_by_itself(park: Park) -> None:
         await something_kept(page)
         await page.route("**/device/air", quickly)
         await page.goto("/device/air")
-        await page.locator("#past").scroll_into_view_if_needed()
+        await page.evaluate("document.getElementById('past').scrollIntoView()")  # in one step: it is replaced
         park.air["temperature"] = 61.5
-        await expect(page.locator("#figure-temperature .range")).to_contain_text("61.5", timeout=SOON_MS)
+        await expect(page.locator("#figure-temperature .range")).to_contain_text("61.5")
         park.air["temperature"] = 30.5
 
 
@@ -185,7 +182,7 @@ async def test_frames_what_it_is_and_its_driver(park: Park) -> None:
         await something_kept(page)
         await page.goto("/device/air")
         frames = page.locator("#frames li")
-        await expect(frames.first).to_contain_text("07 04 00 01 00 02 20 6D", timeout=SOON_MS)
+        await expect(frames.first).to_contain_text("07 04 00 01 00 02 20 6D")
         await expect(page.locator("#frames")).to_contain_text("temperature 30.5 °C")
         await expect(page.locator("#what")).to_contain_text("9600 8N1")
         await page.get_by_text("Wiring").click()
@@ -198,7 +195,7 @@ async def test_frames_what_it_is_and_its_driver(park: Park) -> None:
 async def test_find_a_device(park: Park) -> None:
     async with logged_in(park.browser, park.base) as page:
         row = page.locator("#device-air")
-        await expect(row).to_contain_text("online", timeout=SOON_MS)
+        await expect(row).to_contain_text("online")
         await page.keyboard.press("/")
         await page.keyboard.type("nobody")
         await expect(row).to_be_hidden()

@@ -4,8 +4,9 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, suppress
+from itertools import cycle, islice
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,30 @@ from edge_agent.demo import mosquitto
 from edge_agent.demo.login import Login
 
 
+def _ports() -> Iterator[int]:
+    """Go round the ports of this process of the tests, from anywhere.
+
+    No connection is made from those below 32768, the demo looks for its own from 20000 on, and no other
+    process of this run is given the same: one that is free now stays free, also while its broker is down.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _WORKERS
+    each = len(_PORTS) // _WORKERS
+    mine = _PORTS[worker * each : (worker + 1) * each]
+    begin = secrets.randbelow(each)
+    yield from cycle([*mine[begin:], *mine[:begin]])
+
+
+_PORTS = range(10_000, 20_000)
+_WORKERS = 10
+_next_ports = _ports()
+
+
 def free_port() -> int:
-    """Return a port that stays free while a broker is down: no connection is made from those below 32768."""
-    for _ in range(100):
+    """Return a port that nobody listens at, and that nobody else is given."""
+    for port in islice(_next_ports, len(_PORTS) // _WORKERS):
         with socket.socket() as sock, suppress(OSError):
-            sock.bind(("127.0.0.1", 20_000 + secrets.randbelow(12_000)))
-            return int(sock.getsockname()[1])
+            sock.bind(("127.0.0.1", port))
+            return port
     raise AssertionError("there is no free port")
 
 
@@ -37,7 +56,7 @@ class Broker:
 
     async def subscribed(self, client: str, count: int = 1) -> None:
         """Wait until clients whose id begins so have subscribed as often. It needs ``log_type all``."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while self.log.read_text("utf-8", "replace").count(f"Sending SUBACK to {client}") < count:  # noqa: ASYNC110 - the log tells, nothing else does
                 await asyncio.sleep(0.05)
 

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.faults import wire
+from tests.faults.broker import free_port
 
 _SMALL_BUFFER = 16 * 1024  # so that what a slow link does not take stays with the sender
 _PIECE = 4096
@@ -36,7 +37,7 @@ class Proxy:
         self.up = 0  # bytes forwarded from the agent
         self.acks = 0  # PUBACKs forwarded to it
         self.acks_kept_back = 0
-        self.port = 0
+        self.port = free_port()
         self._upstream = upstream
         self._flowing = asyncio.Event()
         self._flowing.set()
@@ -72,7 +73,6 @@ class Proxy:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SMALL_BUFFER)
         sock.bind(("127.0.0.1", self.port))
-        self.port = sock.getsockname()[1]
         self._server = await asyncio.start_server(self._accepted, sock=sock, limit=2 * _PIECE)
 
     async def refuse(self) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -14,6 +15,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from tests.uplink.rig import BASE
+
+_WITHIN = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +68,15 @@ class Asker:
         self, topic: str, payload: bytes, properties: Properties | None = None, *, retain: bool = False
     ) -> None:
         """Publish anything below the gateway's topics; return once the broker has it."""
-        self.client.publish(f"{self.base}/{topic}", payload, 1, retain, properties).wait_for_publish(20)
+        self.client.publish(f"{self.base}/{topic}", payload, 1, retain, properties).wait_for_publish(_WITHIN)
 
     async def online(self) -> None:
         """Wait until the gateway says that it is here: by then it has subscribed."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(_WITHIN):
             while self.states[-1:] != ["online"]:  # noqa: ASYNC110 - paho's thread has no event for it
                 await asyncio.sleep(0.01)
 
-    async def until(self, count: int, within: float = 30) -> list[Answer]:
+    async def until(self, count: int, within: float = _WITHIN) -> list[Answer]:
         """Wait for so many answers."""
         try:
             async with asyncio.timeout(within):
@@ -83,7 +86,7 @@ class Asker:
             raise AssertionError(f"{count} answers, not {self.answers}") from None
         return self.answers
 
-    async def answer(self, id_: str, within: float = 30) -> Answer:
+    async def answer(self, id_: str, within: float = _WITHIN) -> Answer:
         """Wait for the first answer to a command."""
         try:
             async with asyncio.timeout(within):
@@ -98,7 +101,10 @@ class Asker:
 
 @asynccontextmanager
 async def asking(port: int, *also: str, base: str = BASE) -> AsyncIterator[Asker]:
-    """Connect; hear the answers on ``reply/#`` and on the topics ``also``."""
+    """Connect; hear the answers on ``reply/#`` and on the topics ``also``.
+
+    The session outlives the connection: what comes while nobody asks is heard by the next who does.
+    """
     client = paho.Client(CallbackAPIVersion.VERSION2, client_id="asker", protocol=paho.MQTTv5)
     asker, loop, ready = Asker(client, base), asyncio.get_running_loop(), asyncio.Event()
 
@@ -124,10 +130,13 @@ async def asking(port: int, *also: str, base: str = BASE) -> AsyncIterator[Asker
         loop.call_soon_threadsafe(ready.set)
 
     client.on_message, client.on_connect, client.on_subscribe = heard, connected, subscribed
-    await asyncio.to_thread(client.connect, "127.0.0.1", port)
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho leaves it untyped
+    properties.SessionExpiryInterval = 3600
+    connect = partial(client.connect, "127.0.0.1", port, clean_start=False, properties=properties)
+    await asyncio.to_thread(connect)
     client.loop_start()
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(_WITHIN):
             await ready.wait()
         yield asker
     finally:

@@ -124,7 +124,7 @@ async def test_a_device_that_was_removed_is_taken_back(
             assert rig.uplink._sending
             said = rig.uplink._sending._said
             await rig.until(lambda: gone in said._retired and not said.urgent)
-            await rig.uplink.stop(2.5)
+            await rig.uplink.stop(30)
             await runs
         async with listening(broker.port, "-i", "late") as late:
             await late.until(lambda: f"{DEVICES[0]}_AT_east-park" in _configs(late.heard))

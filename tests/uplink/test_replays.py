@@ -116,10 +116,13 @@ async def test_a_replay_goes_on_with_the_next_connection(broker: Broker, tmp_pat
         await rig.until(lambda: not rig.uplink._remembered.jobs.waiting)
 
 
-async def test_overlapping_requests_come_once(broker: Broker, tmp_path: Path) -> None:
+async def test_overlapping_requests_come_once(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("random.uniform", lambda _low, high: high)
     async with (
         listening(broker.port) as heard,
-        running(tmp_path, _options(broker.port, spread="3s"), carry_out={}) as rig,
+        running(tmp_path, _options(broker.port, spread="1h"), carry_out={}) as rig,
         asking(broker.port) as asker,
     ):
         await asker.online()
@@ -129,11 +132,16 @@ async def test_overlapping_requests_come_once(broker: Broker, tmp_path: Path) ->
             _ask(asker, rig, f"r{n}", first, last)
         await asker.until(4)
         assert [answer.said["result"]["queued"] for answer in asker.answers] == [300, 201, 251, 111]
+        assert rig.uplink._sending is not None
+        rig.uplink._sending._open_backlog()  # before an hour is over
         await heard.until(lambda: len(_again(heard.of("history"), METER)) >= 500)
         assert _again(heard.of("history"), METER) == list(range(1, 501))
 
 
-async def test_what_is_owed_still_is_pending(broker: Broker, tmp_path: Path) -> None:
+async def test_what_is_owed_still_is_pending(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("random.uniform", lambda _low, high: high)
     async with running(tmp_path, _options(broker.port, spread="1h"), carry_out={}, start=False) as rig:
         rig.keep(20)
         await rig.until(lambda: not rig.outbox.waiting)

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
@@ -53,12 +54,12 @@ async def test_probes_are_few_and_small_and_memory_has_an_end(
         await rig.connected()
         rig.keep(1)
         await rig.until(lambda: "nobody subscribes" in rig.uplink.status().problem)
-        before = len(_sent(broker))
+        before, began = len(_sent(broker)), monotonic()
         for _ in range(30):
             rig.keep(100)
             await asyncio.sleep(0.1)
         probes = _sent(broker)[before:]
-        assert len(probes) <= 4
+        assert len(probes) <= 1 + (monotonic() - began)
         assert all(size < 2_000 for size in probes)
         sending = rig.uplink._sending
         assert sending is not None

@@ -101,7 +101,7 @@ async def test_what_is_retained_of_a_former_device_is_cleared_once_nothing_is_ow
             await rig.drained()
             with watching(served.port) as witness:
                 assert await asyncio.to_thread(witness.wait, lambda heard: topics <= set(heard.retained), 20)
-        async with running(tmp_path, settings(served.port, spread="3s"), start=False) as rig:
+        async with running(tmp_path, settings(served.port, spread="1h"), start=False) as rig:
             rig.keep(3, gone)
             await rig.until(lambda: not rig.outbox.waiting)
             metas = {device: meta for device, meta in rig.gateway.metas.items() if device != gone}
@@ -113,6 +113,7 @@ async def test_what_is_retained_of_a_former_device_is_cleared_once_nothing_is_ow
             said = rig.uplink._sending._said
             said.retire()
             assert not said._retired, "something of it is owed"
+            rig.uplink._sending._open_backlog()  # before an hour is over
             await rig.drained()
             await rig.until(lambda: said._retired == {gone})
             await asyncio.sleep(0.5)

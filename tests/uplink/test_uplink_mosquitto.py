@@ -4,6 +4,7 @@ import asyncio
 import gc
 import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -52,8 +53,8 @@ async def test_a_backend_hears_all_of_the_contract(broker: Broker, tmp_path: Pat
             await heard.until(lambda: any("power" in said.payload for said in heard.of("state")))
             await heard.until(lambda: heard.of("health"))
             assert rig.uplink.status().problem == ""
-            await rig.uplink.stop(2.5)
-        await heard.until(lambda: heard.of("status") and heard.of("status")[-1].payload["state"] == "stopped")
+            await rig.uplink.stop(30)
+        await heard.until(lambda: heard.last_status == ("stopped", 1))
         for said in heard.heard:
             model = _MODELS[said.kind].model_validate(said.payload)
             if isinstance(model, DataMessage):
@@ -72,12 +73,9 @@ async def test_a_backend_hears_all_of_the_contract(broker: Broker, tmp_path: Pat
 
 async def test_who_comes_late_finds_status_descriptions_and_states(broker: Broker, tmp_path: Path) -> None:
     async with running(tmp_path, settings(broker.port)) as rig:
-        rig.keep(1)
-        await rig.drained()
-        await rig.until(
-            lambda: rig.uplink._sending is not None and "states" not in rig.uplink._sending._timers
-        )
-        await asyncio.sleep(0.3)
+        async with listening(broker.port, "-i", "early") as early:
+            rig.keep(1)
+            await early.until(lambda: any("power" in said.payload for said in early.of("state")))
         async with listening(broker.port) as heard:
             await heard.until(lambda: len(heard.heard) >= 1 + 2 * len(DEVICES))
     topics = {said.topic.removeprefix(f"{BASE}/") for said in heard.heard if said.retained}
@@ -96,7 +94,7 @@ async def test_a_state_keeps_its_values_over_a_reconnect(broker: Broker, tmp_pat
         await rig.until(lambda: not rig.uplink.status().connected)
         await broker.start()
         await rig.connected()
-        await heard.until(lambda: heard.of("status")[-1].payload["session"] > 1)
+        await heard.until(lambda: (heard.last_status or ("", 0))[1] > 1)
         await heard.until(lambda: sum(said.payload["device"] == "room-2" for said in heard.of("state")) > 1)
         last = [said.payload for said in heard.of("state") if said.payload["device"] == "meter-7"][-1]
         assert last["power"] == 1
@@ -180,11 +178,11 @@ async def test_a_stop_says_goodbye_each_time(broker: Broker, tmp_path: Path) -> 
                 if session % 3:
                     rig.keep(3)
                     await asyncio.sleep(session / 1000)
-                await rig.uplink.stop(2.5)
+                await rig.uplink.stop(30)
             last = ("stopped", session)
-            await heard.until(lambda: heard.statuses()[-1:] == [last])  # noqa: B023 - used at once
+            await heard.until(lambda: heard.last_status == last)  # noqa: B023 - used at once
         await asyncio.sleep(0.5)
-        assert heard.statuses()[-1] == ("stopped", 20)
+        assert heard.last_status == ("stopped", 20)
         assert {state for state, _ in heard.statuses()} == {"online", "stopped"}
     log = broker.log.read_text("utf-8")
     assert log.count("Client gw-01 disconnected") == 20
@@ -198,9 +196,9 @@ async def test_a_stop_while_readings_wait_for_the_clock_says_goodbye(broker: Bro
             await rig.connected()
             rig.keep(3)
             await rig.until(lambda: rig.outbox.kept == 3)
-            await rig.uplink.stop(1)
+            await rig.uplink.stop(5)
             assert rig.uplink.status().backlog == 3
-        await heard.until(lambda: heard.of("status")[-1].payload["state"] == "stopped")
+        await heard.until(lambda: heard.last_status == ("stopped", 1))
 
 
 async def test_many_reconnects_leave_nothing_behind(broker: Broker, tmp_path: Path) -> None:
@@ -208,6 +206,7 @@ async def test_many_reconnects_leave_nothing_behind(broker: Broker, tmp_path: Pa
         gc.collect()
         return len(list(Path("/proc/self/fd").iterdir())), threading.active_count(), len(asyncio.all_tasks())
 
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))  # else it grows as it likes
     async with running(tmp_path, settings(broker.port), retry=0.02) as rig:
         await rig.connected()
         before = held()
@@ -223,9 +222,7 @@ async def test_many_reconnects_leave_nothing_behind(broker: Broker, tmp_path: Pa
         await broker.start()
         await rig.connected()
         await rig.drained()
-        await asyncio.sleep(0.1)
-        after = held()
-    assert after == before
+        await rig.until(lambda: held() == before)
 
 
 async def test_receive_maximum_is_respected(tmp_path: Path) -> None:

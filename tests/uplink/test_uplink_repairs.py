@@ -104,7 +104,7 @@ async def test_a_session_that_breaks_with_some_on_their_way_leaves_none_out(tmp_
     held = Behaviour(verdict=lambda message: NO_ACK if b'"seq":2,' in message.payload else TAKEN)
     async with (
         Stub(held) as stub,
-        running(tmp_path, settings(stub.port, ack_timeout="1500ms"), clock=clock, clock_wait=0.1) as rig,
+        running(tmp_path, settings(stub.port), clock=clock, clock_wait=0.1) as rig,
     ):
         await rig.connected()
         for count in range(1, 4):
@@ -114,6 +114,8 @@ async def test_a_session_that_breaks_with_some_on_their_way_leaves_none_out(tmp_
         rig.outbox.learn_time()
         rig.uplink.clock_set()
         held.verdict = lambda _message: TAKEN
+        assert rig.uplink._sending is not None
+        rig.uplink._sending._broke("cut by the test")
         await rig.until(lambda: len(set(_readings(stub, "history", "repaired"))) == 3)
         await rig.drained()
         assert sorted(set(_readings(stub, "data", "unsynchronised"))) == [1, 2, 3]
