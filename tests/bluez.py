@@ -42,7 +42,7 @@ def sensor(bluez: FakeBlueZ) -> Peripheral:
 
 
 async def until(holds: Callable[[], object]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not holds():  # noqa: ASYNC110 - the bus has its own loop
             await asyncio.sleep(0.005)
 

@@ -33,7 +33,7 @@ _REQUEST = 8  # bytes of every request this slave can grant
 _MOST_REGISTERS = 125  # in one request; application protocol, 6.3 and 6.4
 _LONGEST = 256  # bytes of any frame
 _TURN_ROUND = 0.005, 0.015  # seconds that a device thinks
-_SILENCE = 0.05  # seconds; generous, so that a busy machine does not cut a request in two
+_SILENCE = 0.05  # seconds, and once more: by then there is what a busy machine held up, and no request is cut
 
 
 def crc16(frame: bytes) -> bytes:
@@ -145,6 +145,9 @@ class Slaves:
         del self._heard[:-_LONGEST]
         if self._silence is not None:
             self._silence.cancel()
+        self._silence = asyncio.get_running_loop().call_later(_SILENCE, self._silent)
+
+    def _silent(self) -> None:
         self._silence = asyncio.get_running_loop().call_later(_SILENCE, self._after_silence)
 
     def _after_silence(self) -> None:

@@ -34,7 +34,7 @@ async def _looked_at_until_it_runs(agent: Agent, keep: int) -> list[Status]:
     looks = [agent.status()]
     task = asyncio.create_task(agent.run())
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not agent.started.is_set() and not task.done():
                 await asyncio.sleep(0)
                 looks.append(agent.status())

@@ -10,6 +10,7 @@ from edge_agent.bus.serial import SerialFormat
 from edge_agent.driver import Read
 
 FORMAT = SerialFormat(9600)
+PATIENT = 20.0  # seconds that an answer may take which comes: however busy the machine is
 PEERS = Path(__file__).parents[1] / "peers"
 QUESTION = Read(2, "input", 1, 2)  # temperature and humidity of an XY-MD02
 ANSWER = bytes.fromhex("00D7 0190")
@@ -31,7 +32,7 @@ async def program(*command: str) -> AsyncIterator[tuple[asyncio.subprocess.Proce
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             said = (await process.stdout.readline()).split()
         assert said[0] == b"up"
         yield process, int(said[1])

@@ -14,7 +14,7 @@ from edge_agent.demo.bluez.daemon import FakeBlueZ
 from edge_agent.driver import NoAnswer, Refused, service
 from tests.bluez import HUMIDITY, MAC, said, until
 
-QUICK = Pace(start=0.5, retry=0.1, longest_retry=1, silence=60, silence_of_nobody=60, off=0.05, bus_retry=0.1)
+QUICK = Pace(start=20, retry=0.1, longest_retry=1, silence=60, silence_of_nobody=60, off=0.05, bus_retry=0.1)
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ import sys
 import termios
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,7 +27,7 @@ from edge_agent.reading import Reading
 from edge_agent.registry import load
 from edge_agent.settings.device import Device as Settings
 
-SOON = 20  # seconds: a limit, not a measure
+SOON = 60  # seconds: a limit, not a measure
 CTS = "contact:///dev/null?line=cts"
 FORMAT = SerialFormat(9600)
 CUT = load("contact").cut
@@ -49,6 +49,10 @@ class Kernel:
             self._bits = self._bits | mask if active else self._bits & ~mask
             self._changes[mask] += 1
             self._changed.notify_all()
+
+    def held(self) -> AbstractContextManager[object]:
+        """Let nobody ask meanwhile."""
+        return self._changed
 
     def unplug(self) -> None:
         with self._changed:
@@ -79,6 +83,7 @@ class Kernel:
 def kernel(monkeypatch: pytest.MonkeyPatch) -> Iterator[Kernel]:
     kernel = Kernel()
     monkeypatch.setattr(contact, "ioctl", kernel.ioctl)
+    monkeypatch.setattr(levels, "BEAT", 1000.0)  # or a level is said again, however long a test takes
     yield kernel
     kernel.unplug()  # so that no thread of a test outlives it
     for thread in threading.enumerate():
@@ -148,10 +153,11 @@ async def test_another_line_is_not_this_one(kernel: Kernel) -> None:
 async def test_a_contact_that_bounces_changes_once(kernel: Kernel) -> None:
     async with heard(CTS) as said:
         await said.until(lambda: said.levels == ["0"])
-        for _ in range(20):
+        with kernel.held():  # so that no pause of this process is taken for rest
+            for _ in range(20):
+                kernel.set(termios.TIOCM_CTS, active=True)
+                kernel.set(termios.TIOCM_CTS, active=False)
             kernel.set(termios.TIOCM_CTS, active=True)
-            kernel.set(termios.TIOCM_CTS, active=False)
-        kernel.set(termios.TIOCM_CTS, active=True)
         await said.until(lambda: len(said.levels) > 1)
         await asyncio.sleep(4 * levels.DEBOUNCE)
     assert said.levels == ["0", "1"]
@@ -160,7 +166,8 @@ async def test_a_contact_that_bounces_changes_once(kernel: Kernel) -> None:
 async def test_a_contact_at_rest_is_heard(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(levels, "BEAT", 0.05)
     async with heard(CTS) as said:
-        await said.until(lambda: said.levels == ["0"] * 5)
+        await said.until(lambda: len(said.levels) >= 5)
+        assert set(said.levels) == {"0"}
         assert kernel.asked >= 5, "the level is read again, and not only said again"
 
 
@@ -200,8 +207,8 @@ async def test_an_adapter_that_is_unplugged_comes_back(kernel: Kernel) -> None:
         kernel.unplug()
         await said.until(lambda: said.problem)
         assert said.problem.startswith(f"{CTS} is gone (")
-        kernel.gone = False
         kernel.set(termios.TIOCM_CTS, active=True)
+        kernel.gone = False
         await said.until(lambda: said.levels == ["0", "1"])
 
 

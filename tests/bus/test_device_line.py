@@ -94,7 +94,7 @@ async def test_a_turn_that_comes_together_with_the_cancelling_is_not_lost() -> N
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await turns.take(2)
 
 

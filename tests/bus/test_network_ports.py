@@ -18,7 +18,8 @@ from edge_agent.bus.serial import BusError
 from edge_agent.bus.stream import open_stream
 from edge_agent.bus.talker import SerialStream
 from edge_agent.driver import Frame, Garbled, NoAnswer, Read, Refused
-from tests.bus.network import ANSWER, FORMAT, QUESTION, listening
+from tests.bus.network import ANSWER, FORMAT, PATIENT, QUESTION, listening
+from tests.faults.broker import free_port
 
 
 @pytest.mark.parametrize(
@@ -50,21 +51,20 @@ def test_what_names_none(text: str) -> None:
 
 async def test_a_serial_server_that_passes_bytes_on(far: Path) -> None:
     """socat joins a TCP port and the tty, as a plain serial server does."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        number = free.getsockname()[1]
+    number = free_port()
     command = ("socat", f"TCP-LISTEN:{number},bind=127.0.0.1,reuseaddr,fork", f"{far},rawer")
     process = await asyncio.create_subprocess_exec(*command)
     line = SerialLine(f"socket://127.0.0.1:{number}", FORMAT)
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 try:
-                    heard = await Rtu(line).read(QUESTION)
+                    heard = await Rtu(line, within=PATIENT).read(QUESTION)
                     break
                 except BusError:  # socat does not say when it listens
                     await asyncio.sleep(line.retry_in)
         assert heard == ANSWER
-        assert [await Rtu(line).read(QUESTION) for _ in range(5)] == [ANSWER] * 5
+        assert [await Rtu(line, within=PATIENT).read(QUESTION) for _ in range(5)] == [ANSWER] * 5
         with pytest.raises(Refused, match="rfc2217:// can change it"):
             await Rtu(line, speed=2400).read(QUESTION)
     finally:
@@ -75,8 +75,7 @@ async def test_a_serial_server_that_passes_bytes_on(far: Path) -> None:
 
 @pytest.mark.parametrize("scheme", ["socket", "rfc2217", "modbus-tcp"])
 async def test_why_there_is_no_connection(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        number = free.getsockname()[1]
+    number = free_port()
     with pytest.raises(BusError, match=rf"{scheme}://127.0.0.1:{number} cannot be reached \(.*refused"):
         await open_stream(Address.parse(f"{scheme}://127.0.0.1:{number}"), FORMAT)
     with pytest.raises(BusError, match=rf"{scheme}://nowhere.invalid:1 cannot be reached"):
@@ -197,14 +196,17 @@ async def test_modbus_tcp_takes_only_the_answer_to_its_question() -> None:
 
     async with listening(Gateway(script).serve) as number:
         line = SerialLine(f"modbus-tcp://127.0.0.1:{number}", FORMAT, lateness=0)
-        device = Mbap(line.place(), within=0.2)
         with pytest.raises(NoAnswer):
-            await device.read(Read(7, "holding", 1, 1))
+            await Mbap(line.place(), within=0.2).read(Read(7, "holding", 1, 1))
+        device = Mbap(line.place(), within=PATIENT)
         assert await device.read(Read(7, "holding", 2, 1)) == b"\0\x02"
         with pytest.raises(Refused, match="got no answer from it"):
             await device.read(Read(7, "holding", 3, 1))
         with pytest.raises(Garbled, match="4 bytes of data, expected 2"):
             await device.read(Read(7, "holding", 4, 1))
-        asked = [Mbap(line.place()).read(Read(unit, "holding", 100 + unit, 1)) for unit in range(1, 20)]
+        asked = [
+            Mbap(line.place(), within=PATIENT).read(Read(unit, "holding", 100 + unit, 1))
+            for unit in range(1, 20)
+        ]
         assert await asyncio.gather(*asked) == [bytes([0, 100 + unit]) for unit in range(1, 20)]
         await line.close()

@@ -2,6 +2,7 @@ import asyncio
 import errno
 import os
 import pty
+import select
 import threading
 import tty
 from collections.abc import Callable, Iterator
@@ -32,6 +33,11 @@ async def until(true: Callable[[], bool]) -> None:
     async with asyncio.timeout(60):
         while not true():  # noqa: ASYNC110 - a thread's end and a kernel's buffer set no event
             await asyncio.sleep(0.01)
+
+
+def arrived(stream: ByteStream) -> None:
+    """Wait until the kernel has passed on what the far end wrote: it has a thread for that."""
+    assert select.select([stream._descriptor], [], [], 60)[0]
 
 
 class Far:
@@ -92,6 +98,7 @@ async def test_bytes_go_both_ways(far: Far) -> None:
     assert await stream.read() == b"\x03\r\n\x13\xff"
     assert await stream.read(until=loop.time() + 0.01) == b""
     os.write(far.descriptor, b"stale")
+    arrived(stream)
     assert stream.take() == b"stale"
     os.write(far.descriptor, b"fresh")
     assert await stream.read() == b"fresh"
@@ -101,6 +108,7 @@ async def test_bytes_go_both_ways(far: Far) -> None:
 async def test_woken_for_bytes_that_were_just_taken_is_no_loss(far: Far) -> None:
     stream = await opened(far.port)
     os.write(far.descriptor, b"stale")
+    arrived(stream)
     assert stream.take() == b"stale"
     stream._hear()
     assert not stream.lost

@@ -67,7 +67,7 @@ def is_open(stream: SerialStream) -> bool:
 
 async def take(stream: SerialStream, count: int) -> list[bytes]:
     found: list[bytes] = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         async for frame in stream.frames():
             found.append(frame)
             if len(found) == count:
@@ -115,7 +115,7 @@ async def test_gone_and_back_without_spinning(tmp_path: Path, monkeypatch: pytes
         radar = Radar(far)
         await until(lambda: stream.reopened == 2)
         await radar.talk(1)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert await listening == REPORT  # the half frame from before is forgotten
         radar.close()
     assert stream.skipped == 0

@@ -64,7 +64,7 @@ async def running(file: Path, before: str = "") -> AsyncIterator[Path]:
         await begun(place)
         yield place
         agent.terminate()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             _, err = await agent.communicate()
         assert agent.returncode == 0, err.decode()
     assert not place.exists()

@@ -50,4 +50,4 @@ def test_a_script_is_printed_for_each_shell(shell: str, check: list[str]) -> Non
     assert "edge-agent" in run.stdout
     if check:
         assert shutil.which(check[0])
-        subprocess.run(check, input=run.stdout, text=True, check=True, timeout=10)
+        subprocess.run(check, input=run.stdout, text=True, check=True, timeout=60)

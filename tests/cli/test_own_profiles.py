@@ -183,7 +183,7 @@ async def test_a_running_agent_says_it(own: Path, config: Path) -> None:
         assert f"{config}:15: device.outdoors.settings.profile: profile 'xy_md02_x100': {own}" in said
         assert "the agent runs without this device" in said
         process.terminate()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             assert await process.wait() == 0
         kept = b"".join(file.read_bytes() for file in config.parent.glob("outbox.db*"))
         assert b"sensor with SHT20 (profile of this site)" in kept, "what meta tells of the device"

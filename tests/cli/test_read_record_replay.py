@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -83,7 +84,7 @@ async def test_a_reading_with_its_quality_and_its_bytes(wire: Wire, tmp_path: Pa
         assert said.code == 0, said.err
         first, *lines = said.out.splitlines()
         assert first.startswith("it: XY-MD02")
-        assert ", 9600 8N1; read 0." in first
+        assert re.search(r", 9600 8N1; read \d+\.\d", first)
         assert [line.split() for line in lines] == [
             ["temperature", "30.5", "°C", "good"],
             ["humidity", "48.6", "%", "good"],
@@ -117,7 +118,7 @@ async def test_a_capture_of_an_answerer_is_read_as_the_device_was(wire: Wire, tm
     live = config(tmp_path, wire.near, "modbus", MODBUS)
     air = dict(AIR)
     async with sensor(wire, air), started("record", str(capture), "--device", "it", "-c", str(live)) as it:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await asked(capture, 2)
             air["temperature"] = -5.5
             await asked(capture, 5)
@@ -149,7 +150,7 @@ async def test_a_capture_of_a_talker_is_read_as_the_device_was(tmp_path: Path) -
     with Wire(tmp_path / "near", tmp_path / "far", radar.BAUD) as wire, radar.Module(wire.far) as module:
         talk = asyncio.create_task(module.watch())
         words = ("record", str(capture), "--port", str(wire.near), "--speed", "256000 8N1")
-        async with started(*words) as recording, asyncio.timeout(30):
+        async with started(*words) as recording, asyncio.timeout(60):
             while not capture.exists() or capture.read_text("utf-8").count("\n") < 12:  # noqa: ASYNC110 - another process's
                 await asyncio.sleep(0.05)
             recording.send_signal(signal.SIGINT)

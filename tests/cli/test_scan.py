@@ -23,6 +23,7 @@ from edge_agent.settings.load import load
 from tests.cli.verb import finished, started, verb
 
 NARROW = ("--speeds", "9600 8N1", "--within", "400ms", "--driver", "modbus")
+PATIENT = ("--speeds", "9600 8N1", "--within", "3s", "--driver", "modbus")  # where somebody is there
 
 
 def device(address: int, profile: str, values: dict[str, float]) -> Unit:
@@ -47,8 +48,8 @@ async def test_three_profiles_on_one_bus(wire: Wire, tmp_path: Path) -> None:
         device(4, "pzem_004t_v3", pzem),
     ]
     with Slaves(wire.far, units):
-        found = await verb("scan", "serial", str(wire.near), *NARROW, "--addresses", "1-4", "--json")
-        snippet = await verb("scan", "serial", str(wire.near), *NARROW, "--addresses", "1,3", "--toml")
+        found = await verb("scan", "serial", str(wire.near), *PATIENT, "--addresses", "1-4", "--json")
+        snippet = await verb("scan", "serial", str(wire.near), *PATIENT, "--addresses", "1,3", "--toml")
     assert found.code == 0, found.err
     said = json.loads(found.out)
     assert said["complete"]
@@ -77,7 +78,7 @@ async def test_a_meter_tells_its_address(wire: Wire) -> None:
     meter = Meter("000012345678", profile_text("dlt645", "dlt645_2007_single"), lambda: world.flat(1000.0))
     with Slaves(wire.far, [device(1, "eastron_sdm120", world.meter(1000.0))], meter.hear):
         said = await verb(
-            *("scan", "serial", str(wire.near), *NARROW, "--driver", "dlt645", "--addresses", "1", "--json")
+            *("scan", "serial", str(wire.near), *PATIENT, "--driver", "dlt645", "--addresses", "1", "--json")
         )
     assert said.code == 0, said.err
     found = json.loads(said.out)["found"]
@@ -88,7 +89,12 @@ async def test_a_meter_tells_its_address(wire: Wire) -> None:
 
 
 async def test_a_unit_behind_modbus_tcp(tmp_path: Path) -> None:
+    answering: set[asyncio.Task[None]] = set()
+
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        answering.add(task)
         while len(asked := await reader.read(12)) == 12:
             unit, function, start, count = asked[6], asked[7], asked[9], asked[11]
             words = bytes([0x01, 0x31, 0x01, 0xE6]) if (function, start, count) == (4, 1, 2) else b""
@@ -99,8 +105,9 @@ async def test_a_unit_behind_modbus_tcp(tmp_path: Path) -> None:
 
     async with await asyncio.start_server(answer, "127.0.0.1") as server:
         port = f"modbus-tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        said = await verb("scan", "serial", port, "--addresses", "2-3", "--json")
-        snippet = await verb("scan", "serial", port, "--addresses", "3", "--toml")
+        said = await verb("scan", "serial", port, *PATIENT[2:], "--addresses", "2-3", "--json")
+        snippet = await verb("scan", "serial", port, *PATIENT[2:], "--addresses", "3", "--toml")
+        await asyncio.wait(answering)
     assert best(json.loads(said.out)) == {"unit 3": "xy_md02"}
     config = tmp_path / "agent.toml"
     config.write_text(snippet.out, "utf-8")
@@ -120,7 +127,7 @@ async def test_the_agent_that_has_the_port_is_named(wire: Wire, tmp_path: Path) 
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             said = await verb(*words)
             while said.code != 2:
                 said = await verb(*words)
@@ -162,13 +169,13 @@ async def test_ctrl_c_shows_what_was_found_so_far(wire: Wire) -> None:
     class Watched(Slaves):
         def _hear(self, arrived: bytes) -> None:
             asked.extend(arrived)
-            if b"\x09\x03\0\0\0\1" in asked:
+            if b"\x03\x03\0\0\0\1" in asked:
                 later.set()
             super()._hear(arrived)
 
     with Watched(wire.far, [device(1, "xy_md02", {"temperature": 30.5, "humidity": 48.6})]):
-        async with started("scan", "serial", str(wire.near), *NARROW, "--addresses", "1-247") as scanning:
-            async with asyncio.timeout(30):
+        async with started("scan", "serial", str(wire.near), *PATIENT, "--addresses", "1-247") as scanning:
+            async with asyncio.timeout(60):
                 await later.wait()
             scanning.send_signal(signal.SIGINT)
             said = await finished(scanning)

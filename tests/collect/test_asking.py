@@ -50,7 +50,7 @@ async def test_a_device_is_read_out_of_turn_and_its_schedule_stays(own: Any, tmp
     place = line.place()
     with ExitStack() as stack:
         wired(stack, tmp_path, climate())
-        async with running(tasks.ask(heard.device, driver, Rtu(place, within=0.1), place, asking)):
+        async with running(tasks.ask(heard.device, driver, Rtu(place, within=20), place, asking)):
             await heard.count(1)
             told = await own(heard, asking).read(ReadArgs(device="climate-1"))
             assert told["device"] == "climate-1"

@@ -13,7 +13,7 @@ from edge_agent.processing.plan import OnChange, Plan
 from edge_agent.reading import Reading
 
 CHANNELS = (Channel("occupancy", Quantity.OCCUPANCY), Channel("distance", Quantity.DISTANCE))
-SOON = 20  # seconds: a limit, not a measure
+SOON = 60  # seconds: a limit, not a measure
 HOLD_MS = 300
 
 

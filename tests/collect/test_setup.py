@@ -21,7 +21,7 @@ from edge_agent.processing.plan import Plan
 from edge_agent.reading import Reading
 from edge_agent.registry import load
 
-SOON = 40  # seconds: a limit, not a measure
+SOON = 60  # seconds: a limit, not a measure
 ENABLE, END, ENGINEERING, BAUD, RESTART = 0xFF, 0xFE, 0x62, 0xA1, 0xA3
 
 

@@ -139,7 +139,7 @@ async def test_it_shows_lines_to_people(logged: Broker) -> None:
         await logged.subscribed("watch-")
         publish(logged.port, [(topic("data"), data([1], 0)), (topic("data"), data([3], 2))])
         assert process.stdout is not None
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while b"missing 1" not in await process.stdout.readline():
                 pass
         process.send_signal(signal.SIGINT)
@@ -156,7 +156,7 @@ def users(tmp_path: Path) -> Path:
         pytest.fail("mosquitto_passwd is missing; run make test as root, or apt-get install mosquitto")
     file = tmp_path / "users"
     made = [program, "-b", "-c", str(file), "ingest", "right"]
-    subprocess.run(made, check=True, capture_output=True, timeout=20)
+    subprocess.run(made, check=True, capture_output=True, timeout=60)
     file.chmod(0o644)
     return file
 
@@ -190,7 +190,7 @@ def own(tmp_path: Path) -> tuple[Path, Path]:
     made = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=test"
     named = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "own.key", "-out", "own.pem"]
     command = [program, *made.split(), *named]
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=30)
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=60)
     return tmp_path / "own.pem", tmp_path / "own.key"
 
 

@@ -130,7 +130,7 @@ async def _consuming(consumer: Consumer, broker: Broker, subscriptions: int) -> 
 
 
 async def _kept(consumer: Consumer, count: int) -> None:
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(60):
         while len(consumer.rows()) != count:  # noqa: ASYNC110 - another process decides
             await asyncio.sleep(0.1)
 
@@ -156,7 +156,7 @@ async def test_a_consumer_keeps_what_an_agent_sends_though_it_is_killed(
 
 
 async def _kept_some(consumer: Consumer) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not consumer.rows():  # noqa: ASYNC110 - another process decides
             await asyncio.sleep(0.05)
 

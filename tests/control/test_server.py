@@ -55,7 +55,7 @@ async def asked(tmp_path: Path) -> AsyncIterator[Asked]:
 async def connected(place: Path) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     reader, writer = await asyncio.open_unix_connection(place)
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             yield reader, writer
     finally:
         writer.transport.abort()
@@ -98,7 +98,7 @@ async def test_who_goes_ends_what_he_asked_for(asked: Asked, tmp_path: Path) -> 
         writer.write(b'{"v": 1, "verb": "wait"}\n')
         await asked.begun.wait()
         assert not asked.ended.is_set()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await asked.ended.wait()
     assert await ask("echo", at=tmp_path / "c.sock") == {}
 
@@ -195,7 +195,7 @@ async def test_whoever_may_not_ask_is_told_what_to_do(asked: Asked, tmp_path: Pa
         "except NotAllowedError as error: print(error)\n"
     )
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         out, _ = await process.communicate()
     assert b"join its group with `sudo usermod -aG edge-agent nobody`" in out
     assert not asked.begun.is_set()

@@ -89,7 +89,7 @@ async def test_a_characteristic_is_read_and_notified(bluez: FakeBlueZ, sensor: P
     async with BleakClient(device, disconnected_callback=lambda _: gone.set()) as client:
         assert await client.read_gatt_char(HUMIDITY) == b"\x88\x13"
         await client.start_notify(HUMIDITY, lambda _, value: told.put_nowait(bytes(value)))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             assert bluez.world.notify(humidity, b"\x10\x27")
             assert await told.get() == b"\x10\x27"
             bluez.world.drop(sensor)

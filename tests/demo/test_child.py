@@ -33,7 +33,7 @@ async def _end_of(pidfd: int) -> None:
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     loop.add_reader(pidfd, ended.set)
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await ended.wait()
     finally:
         loop.remove_reader(pidfd)
@@ -49,7 +49,7 @@ async def test_park_broker_and_bus_die_with_a_demo_that_is_killed(tmp_path: Path
     )
     try:
         assert parent.stdout is not None
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             children = [int(pid) for pid in (await parent.stdout.readline()).split()]
         assert len(children) == 3
         watched = [os.pidfd_open(pid) for pid in children]
@@ -73,7 +73,7 @@ async def test_a_child_whose_parent_is_gone_does_not_start(tmp_path: Path) -> No
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", child.__name__, str(not_its_parent), "touch", str(mark))
     )
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await process.wait()
     assert not mark.exists()
 
@@ -85,7 +85,7 @@ async def test_stop_ends_a_child_that_ignores_sigterm(monkeypatch: pytest.Monkey
     )
     process = await child.start(sys.executable, "-c", stubborn, stdout=asyncio.subprocess.PIPE)
     assert process.stdout is not None
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         await process.stdout.readline()
         await child.stop(process)
     assert process.returncode == -signal.SIGKILL

@@ -85,7 +85,7 @@ async def test_taking_it_away_cuts_those_who_are_connected(served: tuple[broker.
     await asyncio.to_thread(client.connect, login.host, login.port)
     client.loop_start()
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await came.wait()
             await running.stop()
             await went.wait()

@@ -165,7 +165,7 @@ async def _subscriber(login: Login, *arguments: str) -> bytes:
         *arguments,
         stdout=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         heard, _ = await hearing.communicate()
     return heard
 

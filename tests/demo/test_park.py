@@ -32,7 +32,7 @@ async def _mbpoll(directory: Path, *arguments: str) -> str:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         said, _ = await asking.communicate()
     return said.decode()
 
@@ -87,7 +87,7 @@ async def test_the_radar_reports_whole_frames(ttys: Path) -> None:
     try:
         tty.setraw(descriptor)
         loop.add_reader(descriptor, hear)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await enough.wait()
     finally:
         loop.remove_reader(descriptor)

@@ -112,11 +112,11 @@ def test_certificates_tell_their_end(tmp_path: Path) -> None:
         subprocess.run(
             ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", days, "-subj", "/CN=x",
              "-keyout", f"{name}.key", "-out", f"{name}.pem"],
-            cwd=tmp_path, check=True, capture_output=True, timeout=30,
+            cwd=tmp_path, check=True, capture_output=True, timeout=60,
         )  # fmt: skip
     end = subprocess.run(
         ["openssl", "x509", "-enddate", "-noout", "-in", "long.pem"],
-        cwd=tmp_path, check=True, capture_output=True, text=True, timeout=30,
+        cwd=tmp_path, check=True, capture_output=True, text=True, timeout=60,
     ).stdout.strip()  # fmt: skip
     uplink = Uplink.model_validate(
         {"servers": ["mqtts://b"], "ca": tmp_path / "long.pem", "cert": tmp_path / "soon.pem"}

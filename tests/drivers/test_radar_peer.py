@@ -48,7 +48,7 @@ async def test_the_simulated_module_is_one_for_others_too(tmp_path: Path) -> Non
         radar.Module(tmp_path / "far") as module,
     ):
         watching = asyncio.create_task(module.watch())
-        async with asyncio.timeout(30), LD2410(str(tmp_path / "near")) as device:
+        async with asyncio.timeout(60), LD2410(str(tmp_path / "near")) as device:
             async with device.configure():
                 await device.set_engineering_mode(enabled=True)
             assert not module.configuring

@@ -81,7 +81,7 @@ async def _until(database: str, query: str, holds: Callable[[list[tuple[Any, ...
 
 async def _shared(broker: Broker, count: int) -> None:
     """Wait until there were so many subscriptions: the broker's log tells, nothing else does."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while broker.log.read_text("utf-8", "replace").count("Sending SUBACK to ingest-") < count:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 

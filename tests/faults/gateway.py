@@ -214,7 +214,7 @@ class Gateway:
     async def _over(self) -> int:
         assert self.process is not None
         assert self._reader is not None
-        async with asyncio.timeout(50):
+        async with asyncio.timeout(60):
             code = await self.process.wait()
             await self._reader
         self.process = None

@@ -17,7 +17,7 @@ async def test_pubacks_are_lost_with_the_connection(rig: Rig, record: Record) ->
         await agent.until(lambda said: said["uplinks"][0]["in_flight"] == 0, 30)
         rig.link.withhold = True
         before = rig.link.acks_kept_back
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while rig.link.acks_kept_back < before + 3:  # noqa: ASYNC110 - the link has no event for it
                 await asyncio.sleep(0.02)
         await rig.link.cut()

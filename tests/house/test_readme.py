@@ -87,7 +87,7 @@ async def port(tmp_path: Path) -> AsyncIterator[int]:
     port = free_port()
     config = tmp_path / "mosquitto.conf"
     config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n", "utf-8")
-    async with started(program, "-c", str(config)) as broker, asyncio.timeout(20):
+    async with started(program, "-c", str(config)) as broker, asyncio.timeout(60):
         assert broker.stdout is not None
         while b" running" not in await broker.stdout.readline():
             pass

@@ -168,7 +168,7 @@ OPTIONS = re.compile(r"--[a-z]+")
 @each("sh")
 def test_a_shell_knows_what_it_says(sample: Sample, tmp_path: Path) -> None:
     """What ``edge-agent`` itself is told is parsed by test_help."""
-    subprocess.run(["/bin/sh", "-n"], input=sample.text, text=True, check=True, timeout=10)
+    subprocess.run(["/bin/sh", "-n"], input=sample.text, text=True, check=True, timeout=60)
     for line in commands(sample):
         words = shlex.split(line.removeprefix("sudo "))
         match words:

@@ -31,7 +31,7 @@ INDEX = re.compile(
 def files() -> list[str]:
     """Return every file of the project: those git keeps, and new ones that it does not ignore."""
     git = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(git, check=True, capture_output=True, text=True, timeout=30).stdout
+    listed = subprocess.run(git, check=True, capture_output=True, text=True, timeout=60).stdout
     return sorted({name for name in listed.split("\0") if name and (ROOT / name).is_file()})
 
 

@@ -66,7 +66,7 @@ def test_one_at_a_time(script: Path, tmp_path: Path) -> None:
     (root / "run").mkdir(parents=True)
     lock = root / "run/edge-agent-install.lock"
     with subprocess.Popen(["flock", lock, "sleep", "60"]) as other:
-        while subprocess.run(["flock", "-n", lock, "true"], check=False, timeout=10).returncode == 0:
+        while subprocess.run(["flock", "-n", lock, "true"], check=False, timeout=60).returncode == 0:
             pass
         code, said = install(script, "--root", str(root), "--uninstall")
         other.terminate()

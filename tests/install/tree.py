@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 def listed() -> list[str]:
     """Return the files of this tree: those git keeps, and new ones that it does not ignore."""
     git = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(git, check=True, capture_output=True, text=True, timeout=30).stdout.split("\0")
+    names = subprocess.run(git, check=True, capture_output=True, text=True, timeout=60).stdout.split("\0")
     return [name for name in names if name and (ROOT / name).is_file()]
 
 

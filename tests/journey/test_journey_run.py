@@ -59,7 +59,7 @@ async def _agent(folder: Path, port: int, protocol: str = "auto", before: str = 
 
 async def _has_kept(folder: Path, at_least: int) -> None:
     """Wait until so many readings are on disk."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             await asyncio.sleep(0.2)
             if sum(map(len, kept(folder / "outbox.db").values())) >= at_least:

@@ -34,7 +34,7 @@ class Systemd:
 
     async def until(self, holds: Callable[[list[str]], object]) -> None:
         try:
-            async with asyncio.timeout(30), self._news:
+            async with asyncio.timeout(60), self._news:
                 await self._news.wait_for(lambda: holds(self.told))
         except TimeoutError:
             pytest.fail(f"not told within 30 s: {self.told[-20:]}")

@@ -45,14 +45,14 @@ def judged(text: str) -> None:
     if program is None:
         pytest.fail("promtool is missing; run make test as root, or apt-get install prometheus")
     done = subprocess.run(
-        [program, "check", "metrics"], input=text, text=True, capture_output=True, timeout=30, check=False
+        [program, "check", "metrics"], input=text, text=True, capture_output=True, timeout=60, check=False
     )
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 
 async def asked(at: str, request: bytes = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n") -> tuple[str, str]:
     """Return the head and the body of an answer."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         reader, writer = await asyncio.open_connection(*split(at))
         writer.write(request)
         answer = await reader.read()
@@ -113,7 +113,7 @@ async def test_what_else_is_asked_is_refused_and_nobody_holds_it_up() -> None:
         writer.transport.abort()
         for _, one in silent:
             one.transport.abort()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not await answered(at):  # noqa: ASYNC110 - it notices in its own time that they are gone
                 await asyncio.sleep(0.02)
         for request, status in (

@@ -36,11 +36,11 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         pytest.fail("a disk that fills needs root; run make test as root")
     disk = tmp_path / "disk"
     disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", disk], check=True, timeout=30)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", disk], check=True, timeout=60)
     try:
         yield disk
     finally:
-        subprocess.run(["umount", disk], check=True, timeout=30)
+        subprocess.run(["umount", disk], check=True, timeout=60)
 
 
 def fill(disk: Path) -> None:

@@ -63,7 +63,7 @@ async def metered(folder: Path, baud: int) -> AsyncIterator[SerialLine]:
         line = SerialLine(str(wire.near), SerialFormat(baud))
         try:
             assert process.stdout is not None
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 assert await process.stdout.readline() == b"up\n"
             yield line
         finally:

@@ -44,7 +44,7 @@ async def running(*command: str) -> AsyncIterator[None]:
     )
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             said = await process.stdout.readline()
         assert said == b"up\n", f"{command[0]} says {said.decode()}"
         yield

@@ -32,7 +32,7 @@ async def serving(command: list[str]) -> AsyncIterator[int]:
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             said = (await process.stdout.readline()).split()
         assert said[0] == b"up"
         yield int(said[1])
@@ -49,7 +49,7 @@ async def mbpoll(number: int, *options: str) -> list[int]:
         *(*options, "127.0.0.1"),
         stdout=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         said, _ = await process.communicate()
     return [int(value) for value in re.findall(rb"^\[\d+\]:\s+(\d+)", said, re.MULTILINE)]
 

@@ -13,7 +13,7 @@ BROKER_NAME = "broker.park.example"
 def openssl(folder: Path, *arguments: str, offset: str = "+0") -> None:
     """Run it in a folder, by a clock that is wrong by ``offset``."""
     command = ["faketime", "-f", offset, "openssl", *arguments]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=30)
+    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=60)
 
 
 def authority(folder: Path, name: str) -> None:

@@ -249,7 +249,7 @@ class Listener:
         """End it."""
         if self._process is not None and self._reading is not None:
             self._process.terminate()
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 await self._process.wait()
                 await self._reading
 

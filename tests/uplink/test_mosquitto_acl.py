@@ -57,7 +57,7 @@ class Guarded:
 
 
 async def _open(port: int) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -73,7 +73,7 @@ async def _said(*command: str) -> str:
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         said, _ = await process.communicate()
     return said.decode()
 

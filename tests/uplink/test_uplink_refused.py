@@ -38,7 +38,7 @@ async def _nothing_fails_unseen() -> AsyncIterator[None]:
 def _passwords(folder: Path) -> list[str]:
     file = folder / "passwd"
     file.touch(0o600)
-    made = subprocess.run(["mosquitto_passwd", "-b", file, "gw-01", _PASSWORD], check=False, timeout=20)
+    made = subprocess.run(["mosquitto_passwd", "-b", file, "gw-01", _PASSWORD], check=False, timeout=60)
     assert made.returncode == 0
     return ["allow_anonymous false", f"password_file {file}"]
 
