@@ -197,7 +197,8 @@ async def test_it_recovers_with_one_restart(
     private_bus: PrivateBus, bluez: FakeBlueZ, sensor: Peripheral, mode: str, breaks: Breaks
 ) -> None:
     heard = Heard()
-    pace = {hang: replace(QUICK, start=2), stall: replace(QUICK, silence_of_nobody=0.5)}.get(breaks, QUICK)
+    paces: dict[Breaks, Pace] = {hang: replace(QUICK, start=2), stall: replace(QUICK, silence_of_nobody=0.5)}
+    pace = paces.get(breaks, QUICK)
     async with running(radio(heard, active=mode == "active", pace=pace)) as made:
         await hear(bluez, sensor, heard, 20)
         await breaks(bluez, private_bus, made)

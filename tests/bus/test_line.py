@@ -14,12 +14,11 @@ from edge_agent.bus.modbus import Rtu, crc16, read_request, request
 from edge_agent.bus.serial import BusError, SerialFormat
 from edge_agent.demo.wire import Wire
 from edge_agent.driver import Garbled, NoAnswer, Read, Refused
-from tests.bus.network import until
+from tests.bus.network import PATIENT, descriptors, until
 
 FORMAT = SerialFormat(9600)
 UNITS = [1, 2, 3, 17, 200, 247]
 WITHIN, LATENESS = 0.2, 0.45  # where no answer comes, or a late one
-PATIENT = 20.0  # where one comes: however busy the machine is
 Says = list[tuple[float, bytes]]
 
 
@@ -32,10 +31,6 @@ def answer(question: Read) -> bytes:
     registers = range(question.start, question.start + question.count)
     values = b"".join(register.to_bytes(2, "big") for register in registers)
     return sealed(bytes([question.unit, 4, len(values)]) + values)
-
-
-def descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - a Path object would be no simpler
 
 
 def value(question: Read) -> bytes:

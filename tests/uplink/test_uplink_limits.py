@@ -100,7 +100,7 @@ async def test_what_is_retained_of_a_former_device_is_cleared_once_nothing_is_ow
             rig.keep(3, gone)
             await rig.drained()
             with watching(served.port) as witness:
-                assert await asyncio.to_thread(witness.wait, lambda heard: topics <= set(heard.retained), 20)
+                assert await asyncio.to_thread(witness.wait, lambda heard: topics <= set(heard.retained), 60)
         async with running(tmp_path, settings(served.port, spread="1h"), start=False) as rig:
             rig.keep(3, gone)
             await rig.until(lambda: not rig.outbox.waiting)
@@ -121,5 +121,5 @@ async def test_what_is_retained_of_a_former_device_is_cleared_once_nothing_is_ow
             await asyncio.gather(runs, return_exceptions=True)
         with watching(served.port, "park/v1/+/+/meta/#") as late:
             other = f"meta/{DEVICES[0]}"
-            assert await asyncio.to_thread(late.wait, lambda heard: other in heard.retained, 20)
+            assert await asyncio.to_thread(late.wait, lambda heard: other in heard.retained, 60)
             assert not topics & set(late.retained)
