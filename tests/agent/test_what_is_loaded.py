@@ -49,7 +49,7 @@ async def test_verbs_that_cannot_be_read_from_a_dying_card_end_no_agent(
 ) -> None:
     agent = Agent(Config.model_validate({"config": 1, "gateway": {"site": "s", "id": "g"}}))
     monkeypatch.setitem(sys.modules, "edge_agent.control.verbs", None)
-    with pytest.raises(RefusedError, match="status cannot be loaded .*; check the card"):
+    with pytest.raises(RefusedError, match=r"status cannot be loaded .*; check the card"):
         await service.carry_out(agent)("status", {}, _nobody)
 
 
