@@ -13,6 +13,7 @@ from edge_agent.cli.say import say
 from edge_agent.cli.status import Socket
 from edge_agent.cli.verb_exit import INTERRUPTED, stop, until_stopped
 from edge_agent.text.language import tr
+from edge_agent.text.translation import translated
 
 if TYPE_CHECKING:
     from edge_agent.status import Status
@@ -45,7 +46,8 @@ def healthy(
     if not until_stopped(looks.go_on(), limit):
         raise typer.Exit(INTERRUPTED)
     if looks.unwell:
-        say(tr("not healthy after {within}: {unwell}", within=within, unwell=looks.unwell), error=True)
+        why = translated(looks.unwell)
+        say(tr("not healthy after {within}: {unwell}", within=within, unwell=why), error=True)
         raise typer.Exit(1)
     say(tr("healthy"))
 

@@ -84,6 +84,12 @@ async def test_doctor_speaks_chinese(wrong: str) -> None:
 
 
 @pytest.mark.usefixtures("chinese")
+async def test_healthy_says_in_chinese_why_not(tmp_path: Path) -> None:
+    said = await verb("healthy", "--socket", str(tmp_path / "none.sock"), "--within", "1s")
+    assert (said.code, "没有代理" in said.err) == (1, True), said.err
+
+
+@pytest.mark.usefixtures("chinese")
 async def test_status_speaks_chinese(port: Path, tmp_path: Path) -> None:
     async with running(config(tmp_path, port)) as place:
         said = await until(place, 0)
