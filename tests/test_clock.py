@@ -15,7 +15,7 @@ import pytest
 
 from edge_agent.clock import SystemClock, _Timex, on_clock_steps
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 _SET_TICKS = 0x40085400  # TFD_IOC_SET_TICKS, <linux/timerfd.h>
 _ASK_C = """
 #include <stddef.h>

@@ -138,15 +138,15 @@ class Buses:
             BusError: it is lent already.
         """
         wanted = medium(port)
-        of = [id_ for id_ in self._lines if medium(self.layout.config.bus[id_].port) == wanted]
-        for id_ in of:
+        buses = [id_ for id_ in self._lines if medium(self.layout.config.bus[id_].port) == wanted]
+        for id_ in buses:
             if id_ in self._lent:
                 raise BusError(f"bus {id_} is lent to {self._lent[id_]} already; wait until that has ended")
         async with AsyncExitStack() as stack:
-            for id_ in of:
+            for id_ in buses:
                 stack.enter_context(self._told_of(id_, to))
                 await stack.enter_async_context(self._lines[id_].lent())
-            yield ", ".join(of)
+            yield ", ".join(buses)
 
     @contextmanager
     def _told_of(self, id_: str, to: str) -> Iterator[None]:

@@ -63,8 +63,8 @@ class EventLimiter:
 
     def forget(self, device: str) -> None:
         """A device is gone: what waits of it and of its alarms is not told any more."""
-        for of in [of for of in self._sources if of.partition("/")[0] == device]:
-            source = self._sources.pop(of)
+        for about in [about for about in self._sources if about.partition("/")[0] == device]:
+            source = self._sources.pop(about)
             if source.timer is not None:
                 source.timer.cancel()
 

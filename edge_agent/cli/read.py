@@ -128,7 +128,9 @@ def _lines(session: "Session", reading: "Reading") -> list[str]:
         )
     ]
     width = max(map(len, told["channels"]), default=0)
-    labels = {} if OWN.language == "en" else {of.name: OWN.label(of) for of in session.channels}
+    labels = (
+        {} if OWN.language == "en" else {channel.name: OWN.label(channel) for channel in session.channels}
+    )
     for name, said in told["channels"].items():
         value = formatting.with_unit(said["value"], said["unit"])
         quality = ": ".join(filter(None, said["quality"]))

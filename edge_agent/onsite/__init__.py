@@ -1,1 +1,1 @@
-"""What an installer does at a cabinet: scan, read once, listen, record, replay. Only the work, no console."""
+"""What an installer does at a cabinet: scan, read, record, replay, report, back up. No console."""
