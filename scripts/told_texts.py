@@ -17,6 +17,7 @@ _ALL_OF = (
     "text/suggestion.py",
     "cli/profile_trial.py",
     "collect/device.py",
+    "control/happened.py",
     "uplink/refusals.py",
     "uplink/ends.py",
 )

@@ -20,6 +20,7 @@ from edge_agent.text.formatting import duration, nobody_reads
 from edge_agent.text.language import plural, tr
 
 if TYPE_CHECKING:
+    from edge_agent.outbox.happened import Happened
     from edge_agent.outbox.looking import Found, Look, Lost
     from edge_agent.row import Moment
 
@@ -40,6 +41,8 @@ Output = Annotated[
 ]
 
 _MOST_LOSSES = 100  # shown to a person
+_MOST_EVENTS = 100  # the same; and read at once
+_EVENTS_S = 60.0
 _COLUMNS = ("device", "epoch", "seq", "ts", "time", "clock", "channel", "value", "unit", "quality", "reason")
 
 
@@ -114,6 +117,46 @@ def losses(
             say(tr("and {number} older ones; --json has all", number=shown - _MOST_LOSSES))
         if not shown and not as_json:
             say(tr("nothing was lost"))
+
+
+@outbox.command()
+def events(
+    config: ConfigFile = CONFIG,
+    *,
+    file: File = None,
+    device: Annotated[str, typer.Option(metavar="ID", help=tr("Only this device."))] = "",
+    as_json: Annotated[
+        bool, typer.Option("--json", help=tr("For programs: an object per line, all."))
+    ] = False,
+) -> None:
+    """Show what happened, the newest first: devices late, offline and back, alarms, starts of the agent.
+
+    They are kept as long as readings are. The operators' page also has changes of the configuration.
+
+    Example: edge-agent outbox events --device meter-7
+    """
+    from edge_agent.outbox.happened import happened  # noqa: PLC0415 - as above
+    from edge_agent.outbox.looking import NEWEST  # noqa: PLC0415 - as above
+
+    path, zone = _place(config, file, as_json=as_json)
+    shown, below = 0, NEWEST
+    with _looking(path, as_json=as_json) as look:
+        while below and (as_json or shown < _MOST_EVENTS):
+            page = happened(look, below=below, device=device, most=_MOST_EVENTS, within=_EVENTS_S)
+            for one in page.found:
+                if as_json:
+                    told = {key: value for key, value in asdict(one).items() if key not in {"when", "stays"}}
+                    tell({"ts": one.when.ts, "clock": one.when.clock or "synchronised"} | told)
+                else:
+                    say(_event(one, zone))
+            shown += len(page.found)
+            if page.below == below:
+                stop(f"{path}: takes too long to read; copy it to another disk, and give that with --file")
+            below = page.below or 0
+        if below and not as_json:
+            say(tr("there are older ones; --json has all"))
+        elif not shown and not as_json:
+            say(tr("nothing happened"))
 
 
 @outbox.command()
@@ -213,6 +256,13 @@ def _local(when: "Moment", zone: tzinfo) -> str:
     """Write a time for a person."""
     at = datetime.fromtimestamp(when.ts / 1000, zone).isoformat(" ", "seconds")
     return f"{at} ({when.clock})" if when.clock else at
+
+
+def _event(one: "Happened", zone: tzinfo) -> str:
+    how = tr("it goes on") if one.goes_on else "" if one.lasted_s is None else duration(one.lasted_s)
+    what = " ".join(filter(None, (one.device, one.event, one.channel, one.alarm)))
+    value = "" if one.value is None else str(one.value)
+    return "; ".join(filter(None, (f"{_local(one.when, zone)} {what}", value, how, one.detail)))
 
 
 def _loss(loss: "Lost", zone: tzinfo) -> str:

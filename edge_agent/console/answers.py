@@ -1,12 +1,14 @@
 """The shapes of what ``/api`` answers; docs/api/openapi.json is made of them, and nothing else loads them."""
 
 from collections.abc import Mapping
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 from pydantic import BaseModel, create_model
 
 from edge_agent.downsampling import Span
+from edge_agent.event import EventKind
 from edge_agent.reading import Value
+from edge_agent.reconfiguration.history import Outcome
 from edge_agent.status import Status
 
 
@@ -67,11 +69,55 @@ class Frames(BaseModel):
     frames: tuple[Frame, ...]
 
 
+class Happening(BaseModel):
+    """One thing that happened. ``ts`` is in ms since 1970 UTC, None where it is not known; ``detail`` why.
+
+    ``clock`` says how true ``ts`` is. ``device`` is "" where it is of the gateway. With alarms and their end
+    come ``channel``, ``alarm`` (its name) and ``value``. ``lasted_s`` is how long it was so, and of a device
+    that is back or an alarm that was cleared how long it was not; None where that is not known, or while it
+    ``goes_on``. With ``changed``, of the configuration, come ``by``, ``number`` and ``outcome``; with
+    ``lost``, of readings that were given up, how many and when the first was made, None where that is not
+    known; ``ts`` is that of the last.
+    """
+
+    event: Literal[EventKind, "changed", "lost"]
+    ts: int | None
+    clock: Literal["synchronised", "repaired", "unsynchronised"]
+    device: str
+    detail: str
+    channel: str
+    alarm: str
+    value: float | None
+    lasted_s: float | None
+    goes_on: bool
+    by: str
+    outcome: Literal["", Outcome]
+    number: int | None
+    readings: int | None
+    from_ts: int | None
+
+
+class Happened(BaseModel):
+    """A page of what happened, the newest first. ``next`` is the ``before`` of the next one, "" of none.
+
+    It may have fewer than 50, even none, and a ``next``: then that much was looked through.
+    """
+
+    happened: tuple[Happening, ...]
+    next: str
+    timezone: str
+
+
 def _status() -> type[BaseModel]:
     """Return the shape of what ``status.as_json`` makes: the snapshot, and what a person should look at."""
     fields: dict[str, Any] = {name: (hint, ...) for name, hint in get_type_hints(Status).items()}
     return create_model("Status", __doc__=Status.__doc__, **fields, wrong=(tuple[str, ...], ...))
 
 
-ANSWERS: Mapping[str, type[BaseModel]] = {"status": _status(), "past": Past, "frames": Frames}
+ANSWERS: Mapping[str, type[BaseModel]] = {
+    "status": _status(),
+    "past": Past,
+    "frames": Frames,
+    "happened": Happened,
+}
 """Of each operation that answers with JSON of its own, by name."""

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from edge_agent.console.sessions import Session
+from edge_agent.control.happened import Before, Kind
 from edge_agent.settings.field_types import ID_PATTERN, Id
 
 DeviceId = Annotated[Id, WithJsonSchema({"type": "string", "pattern": f"^{ID_PATTERN}$"})]
@@ -38,6 +39,14 @@ class LiveQuery(Query):
     """What the page shows that wants to know: this device, or without one the overview."""
 
     device: DeviceId = ""
+
+
+class HappenedQuery(Query):
+    """Of one device, or of one kind, alone; and ``before``: the ``next`` of the page before."""
+
+    device: DeviceId = ""
+    kind: Kind = ""
+    before: Before = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +86,14 @@ OPERATIONS = (
         "What passed between a device and its bus lately, in hex, and what it means. For operators.",
         refuses=_NO_DEVICE
         | {403: "For operators only.", 503: "The agent is about to start or to stop; `error` says so."},
+    ),
+    Operation(
+        "happened",
+        "/api/happened",
+        "What happened, the newest first, 50 a page: devices late, offline and back, alarms, starts of the "
+        "agent, changes of the configuration, and what was given up. Kept as long as readings are.",
+        query=HappenedQuery,
+        refuses={503: "The outbox cannot be read now; `error` says why."},
     ),
     Operation(
         "live",

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from edge_agent.console import driver_page, plot
+from edge_agent.console.happened_page import HappenedPage
 from edge_agent.console.live import Live, now_of
 from edge_agent.console.overview import Ask
 from edge_agent.console.page import Pages
@@ -30,14 +31,15 @@ _SIZES = {
 }
 _EVERY_S = {"1h": 15, "24h": 300, "7d": 1800}
 """How often plots of such a length are drawn anew while somebody looks."""
+_PARTS = {"past": "past.html", "frames": "frames.html", "happened": "happened_here.html"}
 _NONE_OF_IT: Mapping[str, Any] = {"past": {}, "plots": []}
 
 
 class DevicePage:
     """The pages of all devices."""
 
-    def __init__(self, ask: Ask, live: Live, pages: Pages) -> None:
-        self._ask, self._live, self._pages = ask, live, pages
+    def __init__(self, ask: Ask, live: Live, pages: Pages, happened: HappenedPage) -> None:
+        self._ask, self._live, self._pages, self._happened = ask, live, pages, happened
         self._drawing = asyncio.Lock()  # one reads the outbox at a time
         self._drawn: dict[tuple[str, str], tuple[float, dict[str, Any]]] = {}
 
@@ -78,11 +80,13 @@ class DevicePage:
         match request.path_params["part"]:
             case "past":
                 told |= await self._plots(device, _length(request))
+            case "happened":
+                told |= await self._happened.of_device(device.id)
             case "frames" if session.role == "operator":
                 told |= await self._frames(device)
             case _:
                 raise HTTPException(404)
-        template = f"{request.path_params['part']}.html"
+        template = _PARTS[request.path_params["part"]]
         return self._pages.answer(request, template, **told, **_SIZES)
 
     async def values(self, request: Request, session: Session) -> Response:
@@ -145,6 +149,7 @@ class DevicePage:
         values: dict[str, Any] = {"read": None, "not_read": ""} | told
         values |= now_of(device, status) | await self._what(device)
         values |= await self._plots(device, _length(request))
+        values |= await self._happened.of_device(device.id)
         if session.role == "operator":
             values |= await self._frames(device)
         return self._pages.answer(

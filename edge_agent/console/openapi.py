@@ -12,7 +12,7 @@ from edge_agent.console.answers import ANSWERS, Refused
 from edge_agent.console.api import OPERATIONS, Operation
 from edge_agent.settings.field_types import ID_PATTERN
 
-VERSION = "1.0.0"
+VERSION = "1.1.0"
 """Of the interface. A key that is added raises the second number, all else the first."""
 
 _TEXT = """\

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
@@ -37,6 +38,7 @@ class Pages:
             "with_unit": formatting.with_unit,
             "duration": formatting.duration,
             "moment": _moment,
+            "local": _local,
             "grouped": _grouped,
             "bytes": _bytes,
             "spark_width": sparks.WIDTH,
@@ -60,6 +62,11 @@ class Pages:
         """Return a template as the answer to a request."""
         values = {"session": None, "path": request.url.path} | told
         return HTMLResponse(self.render(name, language_of(request), **values), code)
+
+
+def _local(ts: int, zone: str) -> str:
+    """Write a time, given in ms, as the clocks of the site show it."""
+    return datetime.fromtimestamp(ts / 1000, ZoneInfo(zone)).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _moment(ts: int) -> str:

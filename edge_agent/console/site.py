@@ -25,6 +25,7 @@ from edge_agent.console.device_form import DeviceForm
 from edge_agent.console.device_page import DevicePage
 from edge_agent.console.driver_page import DriverPage
 from edge_agent.console.form import read_form
+from edge_agent.console.happened_page import HappenedPage
 from edge_agent.console.live import Live
 from edge_agent.console.login import Door, address_of
 from edge_agent.console.overview import Ask
@@ -73,7 +74,8 @@ class _Site:
         self._channel_form = ChannelForm(self._change, self._live)
         self._bus_form = BusForm(self._change)
         self._drivers = DriverPage(self._pages)
-        self._devices = DevicePage(ask, self._live, self._pages)
+        self._happened = HappenedPage(ask, self._live, self._pages)
+        self._devices = DevicePage(ask, self._live, self._pages, self._happened)
         self._scans = Scans(self._pages, ask)
         self._document: str | None = None
 
@@ -92,6 +94,7 @@ class _Site:
             Route("/device/{id}", seen(self._devices.show)),
             Route("/device/{id}/part/{part}", seen(self._devices.part)),
             Route("/device/{id}/values", seen(self._devices.values)),
+            Route("/happened", seen(self._happened.show)),
             Route("/driver/{name}", seen(self._drivers.show)),
             Route("/device/{id}/read", changing(self._operators(self._devices.read)), methods=["POST"]),
             *api.routes(self._of_programs(), seen),
@@ -109,6 +112,7 @@ class _Site:
             "status": self._status,
             "past": self._devices.past,
             "frames": self._operators(self._devices.frames),
+            "happened": self._happened.tell,
             "live": self._changes,
             "openapi": self._openapi,
         }

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, ValidationError
 from edge_agent.agent.agent import Agent
 from edge_agent.bus.serial import BusError
 from edge_agent.contract.commands import ReadArgs
+from edge_agent.control.happened import HappenedArgs, tell_happened
 from edge_agent.control.identify import IdentifyArgs, identify
 from edge_agent.control.last_frames import OfDeviceArgs, tell_frames
 from edge_agent.control.plot import PastArgs, tell_past
@@ -193,6 +194,7 @@ VERBS: Mapping[str, Verb] = {
     "read": Verb(_read, ReadArgs),
     "past": Verb(tell_past, PastArgs),
     "hour": Verb(tell_hour),
+    "happened": Verb(tell_happened, HappenedArgs),
     "frames": Verb(tell_frames, OfDeviceArgs),
     "identify": Verb(identify, IdentifyArgs),
 }

@@ -16,7 +16,7 @@ from edge_agent.row import EVENT_META, Row, Stream, intact
 
 _LASTING = frozenset({"online", "late", "offline", "alarm", "alarm_cleared"})  # until the next one
 _LOOK_BACK = 200  # events
-_STAYS = "gateway"
+STAYS = "gateway"
 """The key of "the device goes on, on other uplinks": one that each message has of its own.
 
 So an agent before 2026-11-23, which refuses keys that it does not know, writes over it.
@@ -37,7 +37,7 @@ def body(event: Event, uplink: str, *, stays: bool) -> bytes:
     said |= {"channel": event.channel, "alarm": event.alarm}
     made: dict[str, object] = {key: value for key, value in said.items() if value}
     if stays:
-        made[_STAYS] = True
+        made[STAYS] = True
     if event.value is not None:
         made["value"] = event.value
     return orjson.dumps(made)
@@ -51,7 +51,7 @@ def note(db: sqlite3.Connection, rows: Iterable[Row]) -> None:
             of = about(said["device"], said.get("channel", ""), said.get("alarm", ""))
             db.execute(_TOLD, (of, said["event"]))
         elif said["event"] == "retired":
-            if _STAYS not in said:
+            if STAYS not in said:
                 db.execute(_UNTOLD, (said["device"],))
             db.execute(
                 "INSERT OR REPLACE INTO retired (uplink, device, stream, seq)"

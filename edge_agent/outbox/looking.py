@@ -27,6 +27,8 @@ _AT_A_TIME = 2_000  # rows; between them the agent may make its write-ahead log 
 _BACK_AT_A_TIME = 8_000  # rows; half a megabyte of them, so that a card is read in large pieces
 _STEPS = 20_000  # of SQLite, between two looks at the time
 _MOST_LOOKED_AT = 500_000  # rows, for the oldest one that is owed
+NEWEST = 2**63 - 1
+"""Above all numbers of the log and the ledger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class Kept:
 
 
 class Lost(NamedTuple):
-    """A declaration in the ledger, newest first. ``to_seq`` None: to the end of the epoch."""
+    """A declaration in the ledger. ``to_seq`` None: to the end of the epoch; ``id`` is its own number."""
 
     device: str
     epoch: str
@@ -68,6 +70,7 @@ class Lost(NamedTuple):
     to_ts: int | None
     reason: str
     every: int | None
+    id: int
 
 
 class Described(NamedTuple):
@@ -177,10 +180,13 @@ class Look:
                 return self._timeline.moment(boot, mono), age
         return None
 
-    def losses(self) -> Iterator[Lost]:
-        """Yield what the ledger still has, the newest first."""
+    def losses(self, below: int = NEWEST) -> Iterator[Lost]:
+        """Yield what the ledger still has below a number, the newest first."""
         names = self._names()
-        found = self._db.execute(f"SELECT {LOSS_COLUMNS} FROM loss ORDER BY id DESC")  # noqa: S608 - our own names
+        found = self._db.execute(
+            f"SELECT {LOSS_COLUMNS} FROM loss WHERE id < ? ORDER BY id DESC",  # noqa: S608 - our own names
+            (below,),
+        )
         for row in found:
             loss = Declared(*row)
             if loss.stream not in names:
@@ -189,7 +195,7 @@ class Look:
             yield Lost(
                 device, epoch, loss.from_seq, loss.to_seq, loss.readings,
                 self._ts(loss.from_boot, loss.from_mono), self._ts(loss.to_boot, loss.to_mono),
-                loss.reason, loss.every,
+                loss.reason, loss.every, loss.id,
             )  # fmt: skip
 
     def readings(
@@ -229,21 +235,36 @@ class Look:
         """
         names = {id_: name for id_, name in self._names().items() if name[0] == device}
         described = self._described()
-        until = time.monotonic() + within
-        self._db.set_progress_handler(lambda: time.monotonic() > until, _STEPS)
-        try:
+        with self.within(within) as until:
             for row in self._backward(names, from_ms):
                 if time.monotonic() > until:
                     raise TimeoutError
                 if intact(row):
                     when = self._timeline.moment(row.boot, row.mono_ms)
                     yield _found(*names[row.stream], when, row, described[row.meta])
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[float]:
+        """Have what is read in here end with a TimeoutError after so long; yields when that is."""
+        until = time.monotonic() + seconds
+        self._db.set_progress_handler(lambda: time.monotonic() > until, _STEPS)
+        try:
+            yield until
         except sqlite3.OperationalError:
             if time.monotonic() > until:
                 raise TimeoutError from None
             raise
         finally:
             self._db.set_progress_handler(None, 0)
+
+    def events(self, at: int, *, back: bool) -> Iterator[tuple[Row, Moment]]:
+        """Yield events from a log id on, or ``back`` those before it, with their times; no broken ones."""
+        where = "id < ? ORDER BY id DESC" if back else "id >= ? ORDER BY id"
+        text = f"SELECT {LOG_COLUMNS} FROM log INDEXED BY log_event WHERE meta = {EVENT_META} AND {where}"  # noqa: S608 - our own words
+        for found in self._db.execute(text, (at,)):
+            row = Row._make(found)
+            if intact(row):
+                yield row, self._timeline.moment(row.boot, row.mono_ms)
 
     def _backward(self, streams: Collection[int], from_ms: int) -> Iterator[Row]:
         """Yield the rows of some streams, the newest first, until a whole piece of the log is older.

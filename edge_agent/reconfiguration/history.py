@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -40,10 +41,10 @@ class History:
     def __init__(self, outbox: Path) -> None:
         self._folder = outbox.with_name(f"{outbox.name}.changes")
 
-    def all(self) -> Iterator[Change]:
-        """Return the changes, the newest first; a damaged file is left out."""
+    def all(self, below: int = sys.maxsize) -> Iterator[Change]:
+        """Return the changes below a number, the newest first; a damaged file is left out."""
         for file in reversed(self._files()):
-            if (change := _read(file)) is not None:
+            if int(file.stem) < below and (change := _read(file)) is not None:
                 yield change
 
     def find(self, number: int) -> Change | None:

@@ -82,6 +82,20 @@ async def test_a_device_goes_offline_and_comes_back(park: Park) -> None:
         assert await findings(page) == []
         park.plug()
         await expect(row.locator(".state")).to_have_text("online")
+        await page.get_by_role("link", name="What happened").click()
+        rows = page.locator(".happened tbody tr")
+        async with asyncio.timeout(30):
+            while "after" not in (await rows.first.text_content() or ""):  # until it is kept
+                await asyncio.sleep(0.2)
+                await page.reload()
+        await expect(rows.filter(has_text="offline").first).to_contain_text("no answer for")
+        assert await findings(page) == []
+        await page.set_viewport_size(PHONE)
+        assert not await is_wider_than_its_window(page)
+        await page.get_by_label("What").select_option("start")
+        await page.get_by_role("button", name="Show").click()
+        await expect(rows).to_have_count(1)
+        await expect(rows).to_contain_text("the agent was started")
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
