@@ -1,9 +1,10 @@
 """The one screen that says whether everything is all right."""
 
+import math
 import re
 from collections import Counter
-from collections.abc import Awaitable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, Protocol
 
@@ -31,13 +32,17 @@ class Ask(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One device: its state as a page shows it, the values that say most, and how many more it has."""
+    """One device: its state as a page shows it, the values that say most, and how many more it has.
+
+    ``hidden``: it is not among those that somebody looks for.
+    """
 
     device: DeviceStatus
     state: str
     values: tuple[str, ...]
     more: int
     spark: Spark | None
+    hidden: bool = False
 
     @property
     def mark(self) -> tuple[object, ...]:
@@ -47,17 +52,26 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The devices of one place; ``name`` may be "". ``counts`` are by state."""
+    """The devices of one place; ``name`` may be "". ``counts`` are by state.
+
+    Where all are in one order, wherever they are, ``id`` is "" and so is ``name``.
+    """
 
     id: str
     name: str
     rows: tuple[Row, ...]
     counts: Mapping[str, int]
 
+    @property
+    def hidden(self) -> bool:
+        """Whether nobody looks for any of them."""
+        return all(row.hidden for row in self.rows)
+
 
 def overview(status: Status, sparks: Mapping[str, Spark], peaks: Mapping[str, int]) -> dict[str, Any]:
     """Return what the template shows. ``peaks`` has the most that each uplink owed since somebody looks."""
-    rows = [row(device, sparks.get(device.id)) for device in sorted(status.devices, key=_order)]
+    devices = sorted(status.devices, key=lambda device: (device.place, _natural(device)))
+    rows = [row(device, sparks.get(device.id)) for device in devices]
     groups = [
         Group(f"place-{number}", place, tuple(those := list(within)), _counted(those))
         for number, (place, within) in enumerate(groupby(rows, key=lambda one: one.device.place))
@@ -69,6 +83,26 @@ def overview(status: Status, sparks: Mapping[str, Spark], peaks: Mapping[str, in
         "counts": _counted(rows),
         "peaks": peaks,
     }
+
+
+def arranged(groups: Iterable[Group], find: str, sort: str) -> list[Group]:
+    """Return the devices by place, or all in one of ``ORDERS``; those without all words of ``find`` hidden.
+
+    They are there, since a script shows them once somebody looks for them.
+    """
+    wanted = find.lower().split()
+    found = [replace(group, rows=tuple(_sought(one, wanted) for one in group.rows)) for group in groups]
+    if sort not in ORDERS:
+        return found
+    rows = sorted((one for group in found for one in group.rows), key=lambda one: _natural(one.device))
+    rows.sort(key=ORDERS[sort])
+    return [Group("", "", tuple(rows), _counted(rows))] if rows else []
+
+
+def _sought(one: Row, wanted: Iterable[str]) -> Row:
+    device = one.device
+    text = f"{device.name} {device.id} {device.place} {device.driver} {device.bus}".lower()
+    return replace(one, hidden=not all(word in text for word in wanted))
 
 
 def row(device: DeviceStatus, spark: Spark | None) -> Row:
@@ -83,11 +117,20 @@ def state(device: DeviceStatus) -> str:
     return "waiting" if waits(device) else device.availability
 
 
-def _order(device: DeviceStatus) -> tuple[str, list[tuple[int, str]], str]:
-    """By place, then by name, where meter-10 comes after meter-9."""
+def _natural(device: DeviceStatus) -> tuple[list[tuple[int, str]], str]:
+    """By name, where meter-10 comes after meter-9."""
     parts = re.findall(r"\d+|\D+", device.name.casefold())
-    natural = [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
-    return device.place, natural, device.id
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts], device.id
+
+
+_STATES = ("offline", "late", "waiting", "online")
+
+ORDERS: Mapping[str, Callable[[Row], float]] = {
+    "state": lambda one: _STATES.index(one.state),
+    "age": lambda one: -math.inf if one.device.heard_s is None else -one.device.heard_s,
+    "name": lambda _one: 0.0,
+}
+"""How an overview may be ordered, if not by place: the worst first, the longest not heard first, by name."""
 
 
 def _counted(rows: Iterable[Row]) -> Mapping[str, int]:

@@ -28,7 +28,7 @@ from edge_agent.console.form import read_form
 from edge_agent.console.happened_page import HappenedPage
 from edge_agent.console.live import Live
 from edge_agent.console.login import Door, address_of
-from edge_agent.console.overview import Ask
+from edge_agent.console.overview import Ask, arranged
 from edge_agent.console.page import LANGUAGE, Pages, language_of
 from edge_agent.console.refusals import Refusals
 from edge_agent.console.scan import Scans
@@ -193,11 +193,19 @@ class _Site:
         return self._seen(own)
 
     async def _overview(self, request: Request, session: Session) -> Response:
-        told = await self._live.overview()
+        told, asked = await self._live.overview(), request.query_params
+        find, sort = asked.get("find", "").strip(), asked.get("sort", "")
+
+        def laid_out() -> Response:
+            told_in_order = told | {
+                "groups": arranged(told["groups"], find, sort),
+                "find": find,
+                "sort": sort,
+            }
+            return self._pages.answer(request, "overview.html", session=session, **told_in_order)
+
         async with self._laying_out:  # on a thread: with 200 devices all else would wait for it
-            return await asyncio.to_thread(
-                self._pages.answer, request, "overview.html", session=session, **told
-            )
+            return await asyncio.to_thread(laid_out)
 
     async def _status(self, _request: Request, _session: Session) -> Response:
         return JSONResponse(as_json(await self._live.status()))

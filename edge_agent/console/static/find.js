@@ -25,6 +25,8 @@ function sift() {
 
 if (form) {
   form.hidden = false;
+  for (const group of form.querySelectorAll(".chips")) group.hidden = false;
+  form.querySelector("select")?.addEventListener("change", () => form.submit());
   form.addEventListener("input", sift);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
