@@ -33,6 +33,7 @@ _ERRORS_OF = (
     "../drivers",
     "uplink/mqtt.py",
     "uplink/tls.py",
+    "console/gone.py",
     "control/client.py",
     "control/protocol.py",
     "outbox/store.py",

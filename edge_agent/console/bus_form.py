@@ -25,7 +25,7 @@ class BusForm:
     async def show(self, request: Request, session: Session) -> Response:
         """Show the form of a bus, or of a new one."""
         now, id_ = await known(self._change.ask), request.path_params.get("id", "")
-        if refused := not_here(self._change, request, session, now, ("bus", id_)):
+        if refused := await not_here(self._change, request, session, now, ("bus", id_)):
             return refused
         return self._form(request, session, now, filled(_fields(), now.says("bus", id_)), {})
 
@@ -60,7 +60,7 @@ class BusForm:
         """Judge what was filled in, as a device's form does."""
         told = await read_form(request)
         now, id_ = await known(self._change.ask), request.path_params.get("id", "")
-        if refused := not_here(self._change, request, session, now, ("bus", id_)):
+        if refused := await not_here(self._change, request, session, now, ("bus", id_)):
             return refused
         fields = given(_fields(), told)
         if told.get("again") == "yes":

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from edge_agent.console.form import read_form
+from edge_agent.console.gone import gone
 from edge_agent.console.known import Known, Place, known
 from edge_agent.console.overview import Ask
 from edge_agent.console.page import Pages
@@ -64,14 +65,15 @@ class Change:
         """Remove a bus or a device; one of another file is left out from now on."""
         now, kind, id_ = await self._named(request)
         if now.place(kind, id_) is None and (await read_form(request)).get("apply") != "yes":
-            raise HTTPException(404)  # when it is applied, the button may have been pressed twice
+            # when it is applied, the button may have been pressed twice
+            return await gone(self.pages, self.ask, request, session, (kind, id_))
         return await self.configure(request, session, now.without(kind, id_))
 
     async def restore(self, request: Request, session: Session) -> Response:
         """Let hold again what another file says."""
         now, kind, id_ = await self._named(request)
         if not now.base(kind, id_):
-            raise HTTPException(404)
+            return await gone(self.pages, self.ask, request, session, (kind, id_))
         return await self.configure(request, session, now.as_elsewhere(kind, id_))
 
     async def _named(self, request: Request) -> tuple[Known, str, str]:

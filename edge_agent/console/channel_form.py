@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -12,6 +11,7 @@ from edge_agent.console.device_form import not_here, taken
 from edge_agent.console.fields import NEW_ALARM, Field, alarm_fields, channel_fields
 from edge_agent.console.filled import blamed, filled, given, grouped, put
 from edge_agent.console.form import read_form
+from edge_agent.console.gone import gone
 from edge_agent.console.known import Known, known
 from edge_agent.console.live import Live
 from edge_agent.console.preview import channels_of, raw_of
@@ -31,10 +31,19 @@ class ChannelForm:
     async def show(self, request: Request, session: Session) -> Response:
         """Show the form of a channel."""
         now = await known(self._change.ask)
-        if refused := not_here(self._change, request, session, now, ("device", request.path_params["id"])):
+        if refused := await not_here(
+            self._change, request, session, now, ("device", request.path_params["id"])
+        ):
             return refused
-        channel, before = _channel(request, now)
+        if (of := _channel(request, now)) is None:
+            return await self._gone(request, session)
+        channel, before = of
         return await self._form(request, session, now, channel, filled(_fields(channel, before), before), {})
+
+    async def _gone(self, request: Request, session: Session) -> Response:
+        """Say that its device has no such channel."""
+        what, form = ("channel", request.path_params["channel"]), request.method == "POST"
+        return await gone(self._change.pages, self._change.ask, request, session, what, form=form)
 
     async def _form(  # noqa: PLR0913, PLR0917 - what the template shows
         self,
@@ -77,9 +86,11 @@ class ChannelForm:
         """Judge what was filled in, as a device's form does."""
         told = await read_form(request)
         now, id_ = await known(self._change.ask), request.path_params["id"]
-        if refused := not_here(self._change, request, session, now, ("device", id_)):
+        if refused := await not_here(self._change, request, session, now, ("device", id_)):
             return refused
-        channel, before = _channel(request, now)
+        if (of := _channel(request, now)) is None:
+            return await self._gone(request, session)
+        channel, before = of
         fields = given(_fields(channel, before), told)
         if told.get("again") == "yes":
             return await self._form(request, session, now, channel, fields, told)
@@ -110,13 +121,13 @@ def _of_form(problems: Iterable[Mapping[str, Any]], alarms: str, name: str) -> I
         yield {**problem, "key": key}
 
 
-def _channel(request: Request, now: Known) -> tuple[Channel, dict[str, Any]]:
-    """Return the channel of a request, and its table."""
+def _channel(request: Request, now: Known) -> tuple[Channel, dict[str, Any]] | None:
+    """Return the channel of a request, and its table; None where its device has none of this name."""
     table = now.says("device", request.path_params["id"])
     for channel in channels_of(table):
         if channel.name == request.path_params["channel"]:
             return channel, table.get("channel", {}).get(channel.name, {})
-    raise HTTPException(404)
+    return None
 
 
 def _fields(channel: Channel, told: Mapping[str, Any]) -> list[Field]:

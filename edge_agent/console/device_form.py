@@ -15,6 +15,7 @@ from edge_agent.console.change import Change
 from edge_agent.console.fields import NEW_BUS, Field
 from edge_agent.console.filled import blamed, filled, given, grouped, put
 from edge_agent.console.form import read_form
+from edge_agent.console.gone import gone
 from edge_agent.console.known import Known, known
 from edge_agent.console.live import Live
 from edge_agent.console.preview import channels_of, multiplied
@@ -36,7 +37,7 @@ class DeviceForm:
     async def show(self, request: Request, session: Session) -> Response:
         """Show the form of a device; of a new one, without a driver, the choice of one."""
         now, id_ = await known(self._change.ask), request.path_params.get("id", "")
-        if refused := not_here(self._change, request, session, now, ("device", id_)):
+        if refused := await not_here(self._change, request, session, now, ("device", id_)):
             return refused
         table = now.says("device", id_)
         driver = str(table.get("driver", "")) or request.query_params.get("driver", "")
@@ -99,7 +100,7 @@ class DeviceForm:
         told = await read_form(request)
         now = await known(self._change.ask)
         id_ = request.path_params.get("id", "")
-        if refused := not_here(self._change, request, session, now, ("device", id_)):
+        if refused := await not_here(self._change, request, session, now, ("device", id_)):
             return refused
         table = now.says("device", id_)
         driver = str(table.get("driver", "")) or told.get("driver", "")
@@ -136,7 +137,7 @@ def _of_form(problem: Mapping[str, Any], device: str, bus: str) -> dict[str, Any
     return {**problem, "key": key}
 
 
-def not_here(
+async def not_here(
     change: Change, request: Request, session: Session, now: Known, what: tuple[str, str]
 ) -> Response | None:
     """Say why something cannot be edited on a page; None where it can.
@@ -144,8 +145,7 @@ def not_here(
     While the files cannot be used their text may not be known, and nothing is made from it.
 
     Raises:
-        RefusedError: a form was sent while they cannot be used.
-        HTTPException: there is no such thing.
+        RefusedError: a form was sent while they cannot be used, or of something that is not there any more.
     """
     if now.problems and request.method == "POST":  # what was written is kept until they can be used again
         first = now.problems[0]
@@ -156,7 +156,8 @@ def not_here(
     if not what[1] or (place is not None and not place.secret):
         return None
     if place is None:
-        raise HTTPException(404)
+        form = request.method == "POST"
+        return await gone(change.pages, change.ask, request, session, what, form=form)
     return change.pages.answer(request, "change_secret.html", session=session, place=place)
 
 

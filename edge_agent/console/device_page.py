@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from edge_agent.console import driver_page, plot
+from edge_agent.console.gone import gone
 from edge_agent.console.happened_page import HappenedPage
 from edge_agent.console.live import Live, now_of
 from edge_agent.console.overview import Ask
@@ -44,7 +45,10 @@ class DevicePage:
         self._drawn: dict[tuple[str, str], tuple[float, dict[str, Any]]] = {}
 
     async def show(self, request: Request, session: Session) -> Response:
-        """Show a device."""
+        """Show a device, or that there is none of this id."""
+        id_ = request.path_params["id"]
+        if id_ not in {device.id for device in (await self._live.status()).devices}:
+            return await gone(self._pages, self._ask, request, session, ("device", id_))
         return await self._answer(request, session)
 
     async def read(self, request: Request, session: Session) -> Response:

@@ -108,6 +108,38 @@ async def test_a_second_operators_change_is_noticed(tmp_path: Path) -> None:
         assert (await browser.get("/change/history/x")).status == 404
 
 
+async def test_a_form_of_what_another_operator_removed_is_kept_and_shows_the_way_back(tmp_path: Path) -> None:
+    users.set_password(tmp_path / "console.json", "bob", PASSWORD, "operator")
+    async with console(tmp_path) as browser:
+        await browser.log_in(PASSWORD)
+        await runs(browser, "air")
+        page = await browser.get("/change/device/air")
+        mine = sent(page) | {"name": "Hall <B>"}
+        second = Browser(browser.base)
+        await second.log_in(PASSWORD, "bob")
+        removing = form(await second.get("/change"), table="device", id="air")
+        await confirmed(second, "/change/remove", await second.post("/change/remove", removing), removing)
+        await runs(browser)
+        kept = await browser.post("/change/device/air", mine)
+        assert kept.status == 409
+        assert "air was removed by bob meanwhile; undo that first" in said(kept)
+        assert sent(kept)["name"] == "Hall <B>"
+        for path in ("/device/air", "/change/device/air", "/change/device/air/humidity"):
+            lost = await browser.get(path)
+            assert lost.status == 404
+            assert "There is no device air bob removed it." in said(lost)
+        (way,) = re.findall(r'href="(/change/history/\d+)"', lost.text)
+        undoing = sent(await browser.get(way))
+        undoing |= {"to": "before"}
+        await confirmed(browser, "/change/undo", await browser.post("/change/undo", undoing), undoing)
+        await runs(browser, "air")
+        again = await browser.post("/change/device/air", sent(kept) | {"mark": mark_of(kept)})
+        assert "Hall <B>" in said(again)
+        other = await browser.get("/change/device/air/pressure")
+        assert (other.status, "There is no channel pressure" in said(other)) == (404, True)
+        assert "It may have another name by now" in said(await browser.get("/change/bus/attic"))
+
+
 async def test_what_was_written_outlives_a_session_and_a_second_press(tmp_path: Path) -> None:
     async with console(tmp_path) as browser:
         await browser.log_in(PASSWORD)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edge_agent.control.wire import RefusedError
+from edge_agent.control.protocol import RefusedError
 from edge_agent.status import DeviceStatus, as_json
 from tests.console.browser import Browser, Page
 from tests.console.rig import PASSWORD
