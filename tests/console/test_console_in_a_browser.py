@@ -84,7 +84,7 @@ async def test_a_device_goes_offline_and_comes_back(park: Park) -> None:
         await expect(row.locator(".state")).to_have_text("online")
         await page.get_by_role("link", name="What happened").click()
         rows = page.locator(".happened tbody tr")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while "after" not in (await rows.first.text_content() or ""):  # until it is kept
                 await asyncio.sleep(0.2)
                 await page.reload()
@@ -225,6 +225,7 @@ async def test_find_a_device(park: Park) -> None:
         await page.wait_for_url("**/?find=nobody&sort=age")
         await expect(row).to_be_hidden()
         await page.locator("#words").fill("")
+        await page.locator("#words").blur()
         await expect(row).to_contain_text("hall-b")
         assert await findings(page) == []
         await page.keyboard.press("/")
