@@ -29,6 +29,13 @@ DL/T 645-2007 (5.3.3) allows its meters 500 ms between two bytes. For Modbus, wh
 it does no harm: an answer's length is known, so that only a broken answer is ever waited for.
 """
 
+LATENESS, LATENESS_OF_NETWORK = 1.5, 10.0
+"""How much later than it was waited for an answer may come, in seconds.
+
+A device has thought too long; in a network with a weak signal an answer waits until the bytes before it have
+been sent again, and then comes whole.
+"""
+
 QUIET_CHARACTERS = 3.5  # MODBUS over Serial Line V1.02, 2.5.1.1
 SETTLE = 0.01  # seconds from the end of a request to a change of speed; the fastest meters answer after 0.02
 _MOST_NOTED = 4096  # bytes of what nobody asked for
@@ -51,6 +58,7 @@ class SerialLine:
     looks the same. For ``lateness`` seconds (or twice ``within``) from the end of a request that failed or
     was cancelled, its place sends nothing else than the same again, while others go on; and what another
     place hears, but could be that answer, is nobody's. Nor is what follows the question of another master.
+    ``None`` is as late as a device, or a network that leads to it, may well be.
 
     ``exchanges`` counts requests sent, ``failures`` what became of some by kind, ``skipped`` bytes that were
     in no answer. ``busy`` is the share of time in which the line was taken.
@@ -62,14 +70,15 @@ class SerialLine:
         serial_format: SerialFormat,
         *,
         gap: float = 0.02,
-        lateness: float = 1.5,
+        lateness: float | None = None,
         direction: Direction = "auto",
         tap: Tap | None = None,
     ) -> None:
         self.exchanges = self.skipped = 0
         self.failures: Counter[str] = Counter()
         self._port = port if isinstance(port, Port) else Port(port, serial_format, direction, tap)
-        self._gap, self._lateness = gap, lateness
+        usual = LATENESS_OF_NETWORK if self._port.remote else LATENESS
+        self._gap, self._lateness = gap, usual if lateness is None else lateness
         self._turns = TurnQueue()
         self._anyone = DeviceLine(self)
         self._owing, self._overheard = PendingAnswers(), Overheard()
@@ -205,7 +214,7 @@ class SerialLine:
         _set_speed(stream, exchange.speed or self._port.serial_format.baud)
         self._last_quiet = place.quiet
         now, on_wire = loop.time(), stream.seconds(len(exchange.request))
-        late = max(self._lateness, 2 * exchange.within)
+        late = 0.0 if self._port.numbered else max(self._lateness, 2 * exchange.within)
         self._owing.forget(now)
         self._owing.sent(place, exchange, now, now + on_wire + late)  # whatever happens here
         self.exchanges += 1

@@ -40,6 +40,11 @@ class Port:
         """Whether a network lies between."""
         return bool(self._address.host)
 
+    @property
+    def numbered(self) -> bool:
+        """Whether each answer carries the number of its question."""
+        return self._address.kind == "modbus-tcp"
+
     def retry_in(self) -> float:
         """Return the seconds until opening may be tried; 0 when it may be now, or is not needed."""
         if not self.problem:

@@ -18,7 +18,7 @@ from tests.bus.network import PATIENT, descriptors, until
 
 FORMAT = SerialFormat(9600)
 UNITS = [1, 2, 3, 17, 200, 247]
-WITHIN, LATENESS = 0.2, 0.45  # where no answer comes, or a late one
+WITHIN, LATENESS = 0.2, 0.9  # where no answer comes, or a late one
 Says = list[tuple[float, bytes]]
 
 

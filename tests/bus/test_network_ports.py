@@ -5,6 +5,7 @@ import os
 import socket
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,8 @@ from edge_agent.bus import tcp
 from edge_agent.bus.address import Address
 from edge_agent.bus.line import SerialLine
 from edge_agent.bus.mbap import Mbap
-from edge_agent.bus.modbus import Rtu
-from edge_agent.bus.serial import BusError
+from edge_agent.bus.modbus import Rtu, crc16, read_request
+from edge_agent.bus.serial import BusError, SerialFormat
 from edge_agent.bus.stream import open_stream
 from edge_agent.bus.talker import SerialStream
 from edge_agent.driver import Frame, Garbled, NoAnswer, Read, Refused
@@ -195,7 +196,7 @@ async def test_modbus_tcp_takes_only_the_answer_to_its_question() -> None:
         return [answer]
 
     async with listening(Gateway(script).serve) as number:
-        line = SerialLine(f"modbus-tcp://127.0.0.1:{number}", FORMAT, lateness=0)
+        line = SerialLine(f"modbus-tcp://127.0.0.1:{number}", FORMAT)
         with pytest.raises(NoAnswer):
             await Mbap(line.place(), within=0.2).read(Read(7, "holding", 1, 1))
         device = Mbap(line.place(), within=PATIENT)
@@ -210,3 +211,41 @@ async def test_modbus_tcp_takes_only_the_answer_to_its_question() -> None:
         ]
         assert await asyncio.gather(*asked) == [bytes([0, 100 + unit]) for unit in range(1, 20)]
         await line.close()
+
+
+class StalledNetwork:
+    """A serial server behind a network that brings nothing for a while, and then all, in order."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.asked: list[int] = []
+        self._since: float | None = None
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            question = read_request(await reader.readexactly(8))
+            self.asked.append(question.start)
+            body = bytes([question.unit, 3, 2, *question.start.to_bytes(2, "big")])
+            self._since = self._since or loop.time()
+            loop.call_at(self._since + self.seconds, writer.write, body + crc16(body).to_bytes(2, "little"))
+
+
+async def test_what_a_network_kept_for_long_is_not_taken_for_another_register(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A device at the wire is never so late."""
+    monkeypatch.setattr("edge_agent.bus.line.LATENESS", 0.2)
+    monkeypatch.setattr("edge_agent.bus.line.LATENESS_OF_NETWORK", 1.5)
+    network = StalledNetwork(0.8)
+    async with listening(network.serve) as number:
+        line = SerialLine(f"socket://127.0.0.1:{number}", SerialFormat(115_200))
+        place = line.place()
+        with pytest.raises(NoAnswer):
+            await Rtu(place, within=0.3).read(Read(7, "holding", 1, 1))
+        own = asyncio.create_task(Rtu(place, within=PATIENT).read(Read(7, "holding", 2, 1)))
+        with suppress(NoAnswer):
+            await Rtu(line.place(), within=0.1).read(Read(8, "holding", 3, 1))
+        assert await own == b"\0\x02"
+        await line.close()
+    assert network.asked == [1, 3, 2], "its neighbour does not wait"
