@@ -77,7 +77,9 @@ class Buses:
         format_ = self.layout.formats[device.bus]
         if record.over is Over.STREAM:
             assert record.cut is not None, "a talker's driver says how its bytes are cut"
-            stream = self._lines[device.bus] = SerialStream(bus.port, format_, record.cut, lately=made.lately)
+            stream = self._lines[device.bus] = SerialStream(
+                bus.port, format_, record.cut, recent_frames=made.recent_frames
+            )
             setup = partial(record.setup, part.chosen) if record.setup else None
             return tasks.listen(made, part.opened, stream, setup)
         line = self._lines.get(device.bus)
@@ -86,7 +88,7 @@ class Buses:
                 bus.port, format_, gap=bus.gap, direction=bus.direction
             )
         assert isinstance(line, SerialLine), "a talker has its bus for itself"
-        place = line.place(device.gap, made.lately)
+        place = line.place(device.gap, made.recent_frames)
         asking = self.asked[made.id] = Asking(device.interval)
         if record.over is Over.LINE:
             return tasks.ask(made, part.opened, place, place, asking)

@@ -25,16 +25,16 @@ class DeviceLine:
 
     ``due`` is the loop's time at which the device is due: of those who wait for the line, the earliest goes
     first. ``quiet`` are the seconds of silence it needs before a request and after its answer, where that is
-    more than the line's. ``spent`` are the seconds of the line that were used for it. ``lately`` takes
+    more than the line's. ``spent`` are the seconds of the line that were used for it. ``recent_frames`` takes
     note of what passes.
 
     A request that fails is sent once more, unless the one before failed too: a device that is dead, or was
     never heard, costs the line one try.
     """
 
-    def __init__(self, line: Carrier, quiet: float = 0.0, lately: RecentFrames | None = None) -> None:
+    def __init__(self, line: Carrier, quiet: float = 0.0, recent_frames: RecentFrames | None = None) -> None:
         self.due, self.quiet, self.spent = -math.inf, quiet, 0.0
-        self._line, self._lately, self._well = line, lately, False
+        self._line, self._recent_frames, self._well = line, recent_frames, False
 
     @property
     def retry_in(self) -> float:
@@ -43,8 +43,8 @@ class DeviceLine:
 
     def note(self, sent: bytes, heard: bytes, fault: str = "") -> None:
         """Take note of an exchange that is over, where somebody wants to know."""
-        if self._lately is not None:
-            self._lately.add(sent, heard, fault)
+        if self._recent_frames is not None:
+            self._recent_frames.add(sent, heard, fault)
 
     async def exchange(  # noqa: PLR0913 - as in the contract
         self,

@@ -81,9 +81,9 @@ class SerialLine:
         self._gap, self._lateness = gap, usual if lateness is None else lateness
         self._turns = TurnQueue()
         self._anyone = DeviceLine(self)
-        self._owing, self._overheard = PendingAnswers(), Overheard()
+        self._pending, self._overheard = PendingAnswers(), Overheard()
         self._last_quiet = 0.0
-        self._busy = Utilisation()
+        self._utilisation = Utilisation()
         self._silent = 0
 
     @property
@@ -104,14 +104,14 @@ class SerialLine:
     @property
     def busy(self) -> float:
         """Return the share of the last minute or so in which the line was taken, 0 to 1."""
-        return self._busy.share(asyncio.get_running_loop().time())
+        return self._utilisation.share(asyncio.get_running_loop().time())
 
-    def place(self, quiet: float = 0.0, lately: RecentFrames | None = None) -> DeviceLine:
+    def place(self, quiet: float = 0.0, recent_frames: RecentFrames | None = None) -> DeviceLine:
         """Return a place for one device, that needs so many seconds of silence around its exchanges.
 
-        ``lately`` takes note of these.
+        ``recent_frames`` takes note of these.
         """
-        return DeviceLine(self, quiet, lately)
+        return DeviceLine(self, quiet, recent_frames)
 
     async def exchange(  # noqa: PLR0913 - as in the contract
         self,
@@ -161,7 +161,7 @@ class SerialLine:
             finally:
                 ended = loop.time()
                 place.spent += ended - began
-                self._busy.add(began, ended)
+                self._utilisation.add(began, ended)
                 self._turns.give()
             await asyncio.sleep(free_at - loop.time())  # others have the line meanwhile
 
@@ -203,7 +203,7 @@ class SerialLine:
         """Return when nobody's answer can be taken for the one to this."""
         now = asyncio.get_running_loop().time()
         return max(
-            self._owing.free_at(place, exchange.request),
+            self._pending.free_at(place, exchange.request),
             self._overheard.answered_by(exchange.cut, exchange.within, now),
         )
 
@@ -215,8 +215,8 @@ class SerialLine:
         self._last_quiet = place.quiet
         now, on_wire = loop.time(), stream.seconds(len(exchange.request))
         late = 0.0 if self._port.numbered else max(self._lateness, 2 * exchange.within)
-        self._owing.forget(now)
-        self._owing.sent(place, exchange, now, now + on_wire + late)  # whatever happens here
+        self._pending.forget(now)
+        self._pending.sent(place, exchange, now, now + on_wire + late)  # whatever happens here
         self.exchanges += 1
         await stream.write(exchange.request)
         gone_at = max(now + on_wire, loop.time())
@@ -224,10 +224,10 @@ class SerialLine:
             await asyncio.sleep(gone_at + SETTLE - loop.time())
             _set_speed(stream, exchange.answer_speed)
         frame, others_asked = await self._answer(stream, exchange, gone_at, heard)
-        if self._owing.claimed(place, frame, loop.time()):
+        if self._pending.claimed(place, frame, loop.time()):
             raise Garbled(f"an answer on {stream.port} that could be a late one to another question")
         if not others_asked:
-            self._owing.answered(place)
+            self._pending.answered(place)
         return frame
 
     async def _answer(

@@ -19,7 +19,7 @@ class SerialStream:
 
     ``frames`` cuts what it says with the driver's ``cut``; no more than ``limit`` bytes wait for the rest of
     their frame. ``exchanges`` counts frames; ``skipped`` bytes that were in none or that nobody took in time.
-    ``lately`` takes note of frames, and of bytes that are in none.
+    ``recent_frames`` takes note of frames, and of bytes that are in none.
     """
 
     def __init__(  # noqa: PLR0913 - all but three have a usual value
@@ -30,10 +30,10 @@ class SerialStream:
         *,
         limit: int = 4096,
         tap: Tap | None = None,
-        lately: RecentFrames | None = None,
+        recent_frames: RecentFrames | None = None,
     ) -> None:
         self.exchanges = 0
-        self._lately = lately
+        self._recent_frames = recent_frames
         self._port = Port(port, serial_format, tap=tap)
         self._framer = Framer(cut, limit)
         self._dropped = 0
@@ -94,8 +94,8 @@ class SerialStream:
             self._framer.clear()  # what it holds has lost its continuation
         skipped = self._framer.skipped
         frames = self._framer.feed(heard)
-        if self._lately is not None and not frames and self._framer.skipped > skipped:
-            self._lately.add(b"", heard, "bytes in no frame")
+        if self._recent_frames is not None and not frames and self._framer.skipped > skipped:
+            self._recent_frames.add(b"", heard, "bytes in no frame")
         return frames
 
     @asynccontextmanager

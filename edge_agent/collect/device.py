@@ -36,7 +36,7 @@ class Device:
     but ``keep``, readings are all that leaves. ``on_availability`` is told when the device goes or comes
     back; ``reason`` says in words why it is not online. ``problem`` lasts until the next good frame,
     ``not_set_up`` until the device follows. ``away`` says why it cannot be heard now, "" while it can.
-    ``lately`` has its last frames; ``main_channel`` is the channel that says most.
+    ``recent_frames`` has its last frames; ``main_channel`` is the channel that says most.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Device:
         self.expect_s = 10.0
         self.on_availability: Callable[[str], None] = lambda _id: None
         self.faults: Counter[str] = Counter()
-        self.lately = RecentFrames()
+        self.recent_frames = RecentFrames()
         self.problem = ""
         self.not_set_up = ""
         self.away = ""
@@ -190,7 +190,7 @@ class Device:
         if not isinstance(fault, NotMine):
             self.faults[type(fault).__name__] += 1
             self.problem = fault_text(fault)
-            self.lately.failed(self.problem)
+            self.recent_frames.failed(self.problem)
             self._cause = "no answer" if isinstance(fault, NoAnswer) else "silence"
 
     def bus_gone(self, why: str) -> None:

@@ -22,7 +22,7 @@ def hear(device: Device, beacon: Beacon) -> Callable[[Advertisement, bool], None
         if not new:
             device.present()
             return
-        device.lately.add(b"", advert)
+        device.recent_frames.add(b"", advert)
         try:
             device.heard([*beacon.decode(advert), Sample(SIGNAL.name, advert.rssi)])
         except Fault as fault:
@@ -34,16 +34,16 @@ def hear(device: Device, beacon: Beacon) -> Callable[[Advertisement, bool], None
 class _Noted:
     """A connection of whose characteristics note is taken."""
 
-    def __init__(self, gatt: Gatt, lately: RecentFrames) -> None:
-        self._gatt, self._lately = gatt, lately
+    def __init__(self, gatt: Gatt, recent_frames: RecentFrames) -> None:
+        self._gatt, self._recent_frames = gatt, recent_frames
 
     async def read(self, characteristic: str) -> bytes:
         try:
             value = await self._gatt.read(characteristic)
         except Fault as fault:
-            self._lately.add(characteristic, b"", fault_text(fault))
+            self._recent_frames.add(characteristic, b"", fault_text(fault))
             raise
-        self._lately.add(characteristic, value)
+        self._recent_frames.add(characteristic, value)
         return value
 
 
@@ -70,10 +70,10 @@ async def connect(
             began = loop.time()
             try:
                 async with connected() as gatt:
-                    device.heard(await driver.poll(_Noted(gatt, device.lately)))
+                    device.heard(await driver.poll(_Noted(gatt, device.recent_frames)))
             except Fault as fault:
-                if not device.lately.since(began):
-                    device.lately.add("", b"", fault_text(fault))
+                if not device.recent_frames.since(began):
+                    device.recent_frames.add("", b"", fault_text(fault))
                 device.fault(fault)
                 schedule.failed(loop.time(), loop.time() - began)
             else:

@@ -67,7 +67,7 @@ async def listen(
         while True:
             try:
                 async for frame in stream.frames(prepare):
-                    device.lately.add(b"", frame)
+                    device.recent_frames.add(b"", frame)
                     try:
                         device.heard(driver.decode(frame))
                     except Fault as fault:

@@ -39,7 +39,7 @@ async def tell_frames(agent: Agent, args: OfDeviceArgs, _tell: Tell) -> Mapping[
     hex, a ``fault`` or "", and what it means: ``values`` with their units, or a ``note``.
     """
     running = running_with(agent, args.device)
-    part, frames = running.layout.parts[args.device], running.devices[args.device].lately.all()
+    part, frames = running.layout.parts[args.device], running.devices[args.device].recent_frames.all()
     port = agent.config.bus[part.settings.bus].port
     now = running.now().ts if agent.status().clock == "synchronised" else None
     try:

@@ -103,36 +103,36 @@ def exchange(request: bytes, cut: Any = four) -> Exchange:
 
 
 def test_after_silence_only_the_same_question_may_be_asked_at_once() -> None:
-    owing = PendingAnswers()
-    owing.sent("a", exchange(b"one"), 10, 12)
-    assert owing.free_at("a", b"one") < 10
-    assert owing.free_at("a", b"two") == 12
-    assert owing.free_at("b", b"two") < 10
-    owing.sent("a", exchange(b"one"), 11, 13)
-    owing.answered("a")  # by either answer; the other may still come
-    assert owing.free_at("a", b"two") == 13
-    owing.forget(13)
-    assert owing.free_at("a", b"two") < 10
-    owing.sent("a", exchange(b"two"), 14, 16)
-    owing.answered("a")
-    assert owing.free_at("a", b"one") < 10
+    pending = PendingAnswers()
+    pending.sent("a", exchange(b"one"), 10, 12)
+    assert pending.free_at("a", b"one") < 10
+    assert pending.free_at("a", b"two") == 12
+    assert pending.free_at("b", b"two") < 10
+    pending.sent("a", exchange(b"one"), 11, 13)
+    pending.answered("a")  # by either answer; the other may still come
+    assert pending.free_at("a", b"two") == 13
+    pending.forget(13)
+    assert pending.free_at("a", b"two") < 10
+    pending.sent("a", exchange(b"two"), 14, 16)
+    pending.answered("a")
+    assert pending.free_at("a", b"one") < 10
 
 
 def test_what_another_is_owed_is_nobodys_and_is_asked_for_again_later() -> None:
-    owing = PendingAnswers()
-    owing.sent("a", exchange(b"?", begins(b"a")), 10, 12)
-    owing.sent("b", exchange(b"?"), 11, 13)
-    assert not owing.claimed("b", b"bbbb", 11)
-    assert owing.claimed("b", b"aaaa", 11)
-    assert owing.free_at("b", b"?") == 12
-    assert not owing.claimed("b", b"aaaa", 12)
+    pending = PendingAnswers()
+    pending.sent("a", exchange(b"?", begins(b"a")), 10, 12)
+    pending.sent("b", exchange(b"?"), 11, 13)
+    assert not pending.claimed("b", b"bbbb", 11)
+    assert pending.claimed("b", b"aaaa", 11)
+    assert pending.free_at("b", b"?") == 12
+    assert not pending.claimed("b", b"aaaa", 12)
 
 
 def test_what_another_cut_passes_over_is_not_claimed() -> None:
     """A cut that skips a whole frame returns what compares equal to finding it."""
-    owing = PendingAnswers()
-    owing.sent("a", exchange(b"?", lambda heard: Skip(len(heard))), 10, 12)
-    assert not owing.claimed("b", b"bbbb", 11)
+    pending = PendingAnswers()
+    pending.sent("a", exchange(b"?", lambda heard: Skip(len(heard))), 10, 12)
+    assert not pending.claimed("b", b"bbbb", 11)
 
 
 def test_another_masters_question_to_the_same_device_is_waited_out() -> None:

@@ -7,32 +7,32 @@ from edge_agent.bus.redaction import in_hex
 
 
 def test_few_are_kept_and_what_failed_stays() -> None:
-    lately = RecentFrames()
+    recent_frames = RecentFrames()
     for number in range(FAILED + 2):
-        lately.add(b"?", bytes([number]), "Garbled: checksum")
+        recent_frames.add(b"?", bytes([number]), "Garbled: checksum")
     for number in range(LAST + 5):
-        lately.add(b"?", b"!%d" % number)
-    told = lately.all()
+        recent_frames.add(b"?", b"!%d" % number)
+    told = recent_frames.all()
     assert [one.heard for one in told[:2]] == [b"!24", b"!23"]
     assert [one.heard for one in told[LAST:]] == [b"\x05", b"\x04", b"\x03", b"\x02"]
     assert {one.fault for one in told[:LAST]} == {""}
 
 
 def test_each_is_cut_short_and_says_how_long_it_was() -> None:
-    lately = RecentFrames()
-    lately.add(bytes(8), bytes(1000))
-    (one,) = lately.all()
+    recent_frames = RecentFrames()
+    recent_frames.add(bytes(8), bytes(1000))
+    (one,) = recent_frames.all()
     assert (len(one.heard), one.size) == (LONGEST, 1000)
 
 
 def test_what_decoding_finds_wrong_marks_the_last_one() -> None:
-    lately = RecentFrames()
-    lately.failed("Garbled: of nothing")
-    lately.add(b"", b"a")
-    lately.add(b"", b"b")
-    lately.failed("Implausible: too hot")
-    lately.failed("Implausible: told twice")
-    assert [one.fault for one in lately.all()] == ["Implausible: too hot", ""]
+    recent_frames = RecentFrames()
+    recent_frames.failed("Garbled: of nothing")
+    recent_frames.add(b"", b"a")
+    recent_frames.add(b"", b"b")
+    recent_frames.failed("Implausible: too hot")
+    recent_frames.failed("Implausible: told twice")
+    assert [one.fault for one in recent_frames.all()] == ["Implausible: too hot", ""]
 
 
 @pytest.mark.parametrize(

@@ -75,11 +75,11 @@ def test_a_broadcast_is_decoded_and_its_key_is_not_told(tmp_path: Path) -> None:
     file = tmp_path / "agent.toml"
     file.write_text(HALL, "utf-8")
     part = lay_out(load(file)).parts["hall"]
-    lately = RecentFrames()
+    recent_frames = RecentFrames()
     uuid = "0000fcd2-0000-1000-8000-00805f9b34fb"
     sealed = bytes.fromhex("41e445f3c9962b332211006c7c4519")
-    lately.add(b"", Advertisement("54:48:E6:8F:80:A5", "", -69, {uuid: sealed}, {}))
-    (one,) = list(_told(part, "", lately.all(), 1_000_000))
+    recent_frames.add(b"", Advertisement("54:48:E6:8F:80:A5", "", -69, {uuid: sealed}, {}))
+    (one,) = list(_told(part, "", recent_frames.all(), 1_000_000))
     assert one["heard"] == f"fcd2: {sealed.hex(' ').upper()}; -69 dBm"
     assert one["values"] == {"temperature": [25.06, "Cel"], "humidity": [50.55, "%"]}
     assert KEY not in str(one).replace(" ", "").lower()
