@@ -22,9 +22,8 @@ class Measured(NamedTuple):
 
 
 _J_PER_KWH, _S_PER_H = 3_600_000, 3600
-_VIFS: dict[
-    bytes, tuple[int, Measured]
-] = {  # by first code; how many codes there are, each ten times the last
+# by first code: how many codes there are, each ten times the last
+_VIFS: dict[bytes, tuple[int, Measured]] = {
     b"\x00": (8, Measured("energy_import", -6)),
     b"\x08": (8, Measured("energy_import", 0, _J_PER_KWH)),
     b"\x10": (8, Measured("volume", -6)),

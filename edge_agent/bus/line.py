@@ -40,9 +40,7 @@ QUIET_CHARACTERS = 3.5  # MODBUS over Serial Line V1.02, 2.5.1.1
 SETTLE = 0.01  # seconds from the end of a request to a change of speed; the fastest meters answer after 0.02
 _MOST_NOTED = 4096  # bytes of what nobody asked for
 BABBLE = 3.0  # seconds of talk that nobody asked for, until an exchange gives up
-_LATEST_ECHO = (
-    0.05  # seconds after a request has left; what looks like its echo later may be another master's
-)
+_LATEST_ECHO = 0.05  # seconds after a request has left; what looks like its echo later may be a master's
 _SILENT = 20  # exchanges without a byte, after which a network's connection is made anew
 
 
