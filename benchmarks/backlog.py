@@ -20,7 +20,7 @@ from edge_agent.clock import SystemClock
 from edge_agent.outbox.outbox import MOST_PER_COMMIT, Outbox
 from edge_agent.outbox.rows import Identity, Policy
 from edge_agent.reading import Reading
-from edge_agent.uplink.protocol import Acknowledged
+from edge_agent.uplink.interfaces import Acknowledged
 
 DEVICES = 20
 DRAINED = (0, 10_000, 100_000, 500_000)

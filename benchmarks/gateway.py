@@ -18,7 +18,7 @@ from edge_agent.clock import Clock
 from edge_agent.collect import tasks
 from edge_agent.collect.device import Device
 from edge_agent.settings.load import load
-from edge_agent.uplink.protocol import Acknowledged
+from edge_agent.uplink.interfaces import Acknowledged
 
 _STOP_WITHIN_S = 20.0
 _READY_WITHIN_S = 60.0

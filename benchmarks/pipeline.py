@@ -18,7 +18,7 @@ from pathlib import Path
 from benchmarks import broker, floor, gateway, measure
 from benchmarks.meter import samples
 from edge_agent.row import Row
-from edge_agent.uplink.protocol import Acknowledged
+from edge_agent.uplink.interfaces import Acknowledged
 
 UPLINKS = ("city", "park")
 CASES = [(devices, uplinks) for uplinks in (1, 2) for devices in (1, 20, 200)]

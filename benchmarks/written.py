@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from benchmarks import broker, gateway, measure
 from edge_agent.clock import SystemClock
 from edge_agent.outbox import transactions
-from edge_agent.uplink.protocol import Acknowledged
+from edge_agent.uplink.interfaces import Acknowledged
 
 DEVICES = 10
 CARD_BYTES = 32e9 * 1000 / 4

@@ -147,7 +147,7 @@ class Command(NamedTuple):
     answer: bytes | None
 
 
-class Held(NamedTuple):
+class RangeStatus(NamedTuple):
     """What became of the numbers of a stream up to ``to_seq``, for an uplink that asks for them once more.
 
     ``runs``: first and last number, and what they are: ``queued`` (acknowledged, and still in the log between

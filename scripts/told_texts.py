@@ -19,7 +19,7 @@ _ALL_OF = (
     "collect/device.py",
     "control/happened.py",
     "uplink/refusals.py",
-    "uplink/ends.py",
+    "uplink/session_error.py",
 )
 """Where nearly each text with a space in it is one."""
 

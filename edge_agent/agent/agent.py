@@ -29,7 +29,7 @@ from edge_agent.settings.error import Problem, SettingsError
 from edge_agent.settings.load import Loaded
 from edge_agent.settings.source import Source
 from edge_agent.status import Status
-from edge_agent.uplink.protocol import Acknowledged
+from edge_agent.uplink.interfaces import Acknowledged
 
 if TYPE_CHECKING:
     from edge_agent.reconfiguration.editor import ConfigEditor, EditResult  # loaded where somebody asks
@@ -95,12 +95,16 @@ class Agent:
     @property
     def _waiting(self) -> Carried:
         """What waits in memory for a successor: left by the outbox, or never taken over by one."""
-        return self._outbox.left if self._outbox is not None and self._outbox.left.total else self._carried
+        return (
+            self._outbox.unwritten
+            if self._outbox is not None and self._outbox.unwritten.total
+            else self._carried
+        )
 
     @property
     def left(self) -> int:
         """How many readings wait for a successor: the outbox fell, and they are nowhere else."""
-        fell = self._outbox is None or self._outbox.fell
+        fell = self._outbox is None or self._outbox.unwritable
         return self._waiting.total if fell else 0
 
     def successor(self) -> "Agent":
@@ -113,7 +117,7 @@ class Agent:
             source=self._source,
         )
         agent._carried, agent._not_applied = self._waiting, self._not_applied
-        agent._remembered = self._outbox.memory.known if self._outbox is not None else self._remembered
+        agent._remembered = self._outbox.device_memory.known if self._outbox is not None else self._remembered
         return agent
 
     def stop(self) -> None:
@@ -163,7 +167,7 @@ class Agent:
             layout.selections,
             None if self._volatile else volatile.left(config.gateway.id),
         )
-        outbox.memory.carry(self._remembered)
+        outbox.device_memory.carry(self._remembered)
         if self._volatile:
             await outbox.commands.recall(stored.path)
         try:
@@ -174,7 +178,7 @@ class Agent:
                 log.error("outbox: %d readings in memory were not sent; a power cut loses them", owed)
 
     async def _run(self, outbox: Outbox, layout: Layout) -> None:
-        await outbox.news.enroll()
+        await outbox.events.enroll()
         async with asyncio.TaskGroup() as group:
             writer = group.create_task(outbox.run(), name="outbox.writer")
             self.running = running = Supervisor(

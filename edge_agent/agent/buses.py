@@ -13,8 +13,8 @@ from edge_agent.bus.ports import medium
 from edge_agent.bus.serial import BusError
 from edge_agent.bus.talker import SerialStream
 from edge_agent.collect import radio_tasks, tasks
-from edge_agent.collect.asking import Asking
 from edge_agent.collect.device import Device
+from edge_agent.collect.polling import Polling
 from edge_agent.driver import Broadcast, Over
 from edge_agent.status import BusStatus
 
@@ -35,7 +35,7 @@ class Buses:
 
     def __init__(self, layout: Layout, devices: Mapping[str, Device]) -> None:
         self.layout, self._devices = layout, devices
-        self.asked: dict[str, Asking] = {}  # by device that is asked over a line
+        self.asked: dict[str, Polling] = {}  # by device that is asked over a line
         self._lent: dict[str, str] = {}  # by bus: to whom
         self._lines: dict[str, SerialLine | SerialStream] = {}
         self._radios: dict[str, Radio] = {}
@@ -89,10 +89,10 @@ class Buses:
             )
         assert isinstance(line, SerialLine), "a talker has its bus for itself"
         place = line.place(device.gap, made.recent_frames)
-        asking = self.asked[made.id] = Asking(device.interval)
+        polling = self.asked[made.id] = Polling(device.interval)
         if record.over is Over.LINE:
-            return tasks.ask(made, part.opened, place, place, asking)
-        return tasks.ask(made, part.opened, registers_at(bus.port, place), place, asking)
+            return tasks.ask(made, part.opened, place, place, polling)
+        return tasks.ask(made, part.opened, registers_at(bus.port, place), place, polling)
 
     def _hearing(self, made: Device, part: Part) -> Loop:
         device, record = part.settings, part.driver

@@ -10,8 +10,8 @@ from typing import Any
 
 from edge_agent import __version__
 from edge_agent.bus.serial import BusError
-from edge_agent.collect.asking import Asking
 from edge_agent.collect.device import Device
+from edge_agent.collect.polling import Polling
 from edge_agent.contract.commands import LogLevelArgs, NoArgs, ReadArgs, SetIntervalArgs
 from edge_agent.driver import Fault
 from edge_agent.fault import fault_text
@@ -34,7 +34,7 @@ class AgentCommands:
         config: Callable[[], Config],
         status: Callable[[], Status],
         devices: Mapping[str, Device],
-        asked: Mapping[str, Asking],
+        asked: Mapping[str, Polling],
     ) -> None:
         self._config, self._status = config, status
         self._devices, self._asked = devices, asked
@@ -73,7 +73,7 @@ class AgentCommands:
         logging.getLogger("edge_agent").setLevel(args.level.upper())
         return {"level": args.level, "before": logging.getLevelName(before).lower()}
 
-    def _asking(self, device: str) -> Asking:
+    def _asking(self, device: str) -> Polling:
         if device not in self._devices:
             raise CannotError(f"there is no device {device}")
         if device not in self._asked:
@@ -89,7 +89,7 @@ class AgentCommands:
         asking = self._asking(args.device)
         try:
             async with asyncio.timeout(_READ_WITHIN_S):
-                reading = self._devices[args.device].told(await asking.answer())
+                reading = self._devices[args.device].interpret(await asking.poll_now())
         except TimeoutError:
             raise CannotError(f"{args.device} was not asked within {_READ_WITHIN_S:.0f} s") from None
         except (Fault, BusError) as error:

@@ -28,7 +28,7 @@ from edge_agent.settings.device_channels import kept_channels
 from edge_agent.settings.model import Config
 from edge_agent.status import Availability, DeviceStatus, Status, UplinkStatus
 from edge_agent.uplink.downlink import Downlink
-from edge_agent.uplink.protocol import Acknowledged, Gateway
+from edge_agent.uplink.interfaces import Acknowledged, Gateway
 from edge_agent.uplink.selection import narrowed, passing
 from edge_agent.uplink.uplink import Uplink
 
@@ -63,7 +63,7 @@ class Supervisor:
         self.uplinks: dict[str, Uplink] = {}
         self.buses = Buses(nothing(config), self.devices)
         self._group, self._outbox, self._clock = group, outbox, clock
-        self.events = EventLimiter(clock, outbox.news.tell, outbox.news.told)
+        self.events = EventLimiter(clock, outbox.events.tell, outbox.events.latest)
         self._status, self._on_acknowledged = status, on_acknowledged
         self._tasks: dict[str, asyncio.Task[None]] = {}  # by name
 
@@ -183,10 +183,10 @@ class Supervisor:
         made = Device(part.id, kept_channels(settings, part.channels), plan, self._clock, keep)
         made.expect_s = settings.expect or settings.interval
         made.on_availability = self._availability_changed
-        made.ways.keep_now = partial(self._outbox.keep, immediate=True)
-        made.ways.remember = partial(self._outbox.memory.remember, part.id)
-        made.ways.tell, made.ways.stands = self.events.tell, self.events.stands
-        made.recall(self._outbox.memory.of(part.id))
+        made.outputs.keep_now = partial(self._outbox.keep, immediate=True)
+        made.outputs.remember = partial(self._outbox.device_memory.remember, part.id)
+        made.outputs.tell, made.outputs.stands = self.events.tell, self.events.stands
+        made.recall(self._outbox.device_memory.of(part.id))
         return made
 
     def _metas(self, uplink: str) -> dict[str, str]:
@@ -225,7 +225,7 @@ class Supervisor:
 
     def _retire(self, uplink: str, device: str) -> None:
         event = Event("retired", device, self._clock.mono_ms())
-        self._outbox.news.tell(event, uplink, stays=device in self.layout.parts)
+        self._outbox.events.tell(event, uplink, stays=device in self.layout.parts)
 
     def devices_now(self) -> Iterator[DeviceStatus]:
         """Yield how each device does."""

@@ -190,8 +190,8 @@ def _tried(answers: "Answers", password: str) -> bool:
     """Connect as the agent will, and say whether it may do there what it must."""
     from edge_agent.doctor.broker import rights  # noqa: PLC0415 - as above
     from edge_agent.doctor.finding import Group  # noqa: PLC0415 - as above
-    from edge_agent.uplink.ends import SessionError  # noqa: PLC0415 - as above
     from edge_agent.uplink.probe import visiting  # noqa: PLC0415 - as above
+    from edge_agent.uplink.session_error import SessionError  # noqa: PLC0415 - as above
 
     settings = _settings(answers, password)
     say(tr("trying {broker} ...", broker=answers.broker))

@@ -21,7 +21,7 @@ from edge_agent.text.language import plural, tr
 
 if TYPE_CHECKING:
     from edge_agent.outbox.happened import Happened
-    from edge_agent.outbox.looking import Found, Look, Lost
+    from edge_agent.outbox.readonly import Found, Lost, ReadOnlyOutbox
     from edge_agent.row import Moment
 
 outbox = typer.Typer(help=tr("Show what is kept, unsent and lost; export readings. It only reads."))
@@ -136,7 +136,7 @@ def events(
     Example: edge-agent outbox events --device meter-7
     """
     from edge_agent.outbox.happened import happened  # noqa: PLC0415 - as above
-    from edge_agent.outbox.looking import NEWEST  # noqa: PLC0415 - as above
+    from edge_agent.outbox.readonly import NEWEST  # noqa: PLC0415 - as above
 
     path, zone = _place(config, file, as_json=as_json)
     shown, below = 0, NEWEST
@@ -214,8 +214,8 @@ def _place(config: Path, file: Path | None, *, as_json: bool = False) -> tuple[P
 
 
 @contextmanager
-def _looking(path: Path, *, as_json: bool = False) -> "Iterator[Look]":
-    from edge_agent.outbox.looking import opened  # noqa: PLC0415 - as above
+def _looking(path: Path, *, as_json: bool = False) -> "Iterator[ReadOnlyOutbox]":
+    from edge_agent.outbox.readonly import opened  # noqa: PLC0415 - as above
     from edge_agent.outbox.store import DamagedError, OutboxError  # noqa: PLC0415 - as above
 
     try:

@@ -8,8 +8,8 @@ from typing import Literal
 
 from edge_agent.bus.recent_frames import RecentFrames
 from edge_agent.clock import Clock
-from edge_agent.collect.hour import Hour
-from edge_agent.collect.remembering import Remembering, Ways
+from edge_agent.collect.sparkline import Sparkline
+from edge_agent.collect.stateful_steps import Outputs, StatefulSteps
 from edge_agent.driver import Channel, Fault, NoAnswer, NotMine, Sample
 from edge_agent.fault import fault_text
 from edge_agent.processing.hold import Holds, hold, next_due, tick
@@ -32,8 +32,8 @@ _UNKNOWN = Quality(Grade.BAD, "unknown")
 class Device:
     """Turns a device's samples into readings, and knows whether it is alive.
 
-    ``expect_s`` is how often a frame should be heard. ``ways`` take over what processing makes; without any
-    but ``keep``, readings are all that leaves. ``on_availability`` is told when the device goes or comes
+    ``expect_s`` is how often a frame should be heard. ``outputs`` take over what processing makes; without
+    any but ``keep``, readings are all that leaves. ``on_availability`` is told when the device goes or comes
     back; ``reason`` says in words why it is not online. ``problem`` lasts until the next good frame,
     ``not_set_up`` until the device follows. ``away`` says why it cannot be heard now, "" while it can.
     ``recent_frames`` has its last frames; ``main_channel`` is the channel that says most.
@@ -59,17 +59,17 @@ class Device:
         self.quality: dict[str, Quality] = {}
         self.units = {channel.name: channel.quantity.unit for channel in channels}
         self.main_channel = next(iter(by_importance(self.units)), "")
-        self._hour = Hour()
+        self._sparkline = Sparkline()
         self.availability: Availability = "late"  # nothing was heard yet
         self.reason = "nothing was heard yet"
         self.since_ms = self._heard_ms = clock.mono_ms()
         self._heard = False
         self._back_ms = self._heard_ms
         self._plan, self._clock = plan, clock
-        self.ways = Ways(keep, keep)
+        self.outputs = Outputs(keep, keep)
         self._cause: Literal["silence", "no answer", "bus"] = "silence"
         self._memory = Memory()
-        self._remembering = Remembering(id_, plan, plan.memorable, self.ways) if plan.memorable else None
+        self._stateful = StatefulSteps(id_, plan, plan.memorable, self.outputs) if plan.memorable else None
         self._holds: Holds = {}
         self._due: int | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -86,7 +86,7 @@ class Device:
 
     def last_hour(self) -> list[tuple[float, float] | None]:
         """Return the lowest and highest value of the main channel in each minute, None without one."""
-        return self._hour.points(self._clock.mono_ms())
+        return self._sparkline.points(self._clock.mono_ms())
 
     def heard(self, samples: Sequence[Sample]) -> None:
         """Stamp what a frame or an answer said, process it, and hand it on."""
@@ -98,7 +98,7 @@ class Device:
             self._holds, reading = hold(self._plan, self._holds, reading)
             self._arm(now)
         self._process(reading)
-        self._mark()
+        self._plot()
 
     def _stamped(self, samples: Sequence[Sample], now: int) -> Reading:
         values = {name: value for name, value in samples if value is not None}
@@ -107,54 +107,54 @@ class Device:
             quality = {name: _UNKNOWN for name, value in samples if value is None}
         return Reading(self.id, now, values, quality)
 
-    def told(self, samples: Sequence[Sample]) -> Reading | None:
+    def interpret(self, samples: Sequence[Sample]) -> Reading | None:
         """Return what an answer says by itself, calibrated and judged; None if nothing of it counts.
 
         It changes nothing of what is kept.
         """
         reading = self._stamped(samples, self._clock.mono_ms())
-        if self._remembering is not None:
-            reading = self._remembering.counted(reading)
+        if self._stateful is not None:
+            reading = self._stateful.counted(reading)
         return step(self._plan, Memory(), reading)[1]
 
     def present(self) -> None:
         """Take note that the device was heard, and said nothing that is to be kept."""
         self._is_here()
-        if self._remembering is not None:
-            self._remembering.same(self._heard_ms)
-        self._mark()
+        if self._stateful is not None:
+            self._stateful.same(self._heard_ms)
+        self._plot()
 
-    def _mark(self) -> None:
+    def _plot(self) -> None:
         value = self.values.get(self.main_channel)
         if value is not None and not isinstance(value, str):
-            self._hour.add(self._heard_ms, value)
+            self._sparkline.add(self._heard_ms, value)
 
     def recall(self, body: bytes) -> None:
-        """Go on with what ``ways.remember`` was given last, in an earlier run; nothing, if never."""
+        """Go on with what ``outputs.remember`` was given last, in an earlier run; nothing, if never."""
         if body:  # also where it has nothing to remember any more: then what was raised is cleared
-            remembering = self._remembering or Remembering(self.id, self._plan, Memorable(), self.ways)
-            remembering.recall(body, self._clock.mono_ms())
+            stateful = self._stateful or StatefulSteps(self.id, self._plan, Memorable(), self.outputs)
+            stateful.recall(body, self._clock.mono_ms())
 
     def _is_here(self) -> None:
         self._heard_ms, self._heard = self._clock.mono_ms(), True
         if self.availability != "online":
-            self._become("online")
+            self._set_availability("online")
 
     def close(self) -> None:
         """End the timer of the holds, and a window that is open."""
         self._holds = {}
         self._arm(0)
-        if self._remembering is not None:
-            self._remembering.cut(self._clock.mono_ms())
+        if self._stateful is not None:
+            self._stateful.cut(self._clock.mono_ms())
 
     def _process(self, heard: Reading) -> None:
-        if self._remembering is not None:
-            self._show(heard, self._remembering.take(heard))
+        if self._stateful is not None:
+            self._show(heard, self._stateful.take(heard))
             return
         self._memory, reading = step(self._plan, self._memory, heard)
         if reading is not None:
             self._show(heard, reading)
-            self.ways.keep(reading)
+            self.outputs.keep(reading)
 
     def _show(self, heard: Reading, reading: Reading) -> None:
         self.values.update(reading.values)
@@ -223,12 +223,12 @@ class Device:
             return late / 1000
         if silent < late:
             return (late - silent) / 1000
-        self._become("late" if silent < offline else "offline")
+        self._set_availability("late" if silent < offline else "offline")
         again = late if silent >= offline else offline - silent
-        window = self._remembering.look(now) if self._remembering is not None else None
+        window = self._stateful.look(now) if self._stateful is not None else None
         return (again if window is None else min(again, window)) / 1000
 
-    def _become(self, availability: Availability) -> None:
+    def _set_availability(self, availability: Availability) -> None:
         if availability == self.availability:
             return
         if availability == "online":
@@ -238,8 +238,8 @@ class Device:
             silent = (self._clock.mono_ms() - self._heard_ms) // 1000
             self.reason = self._why(silent)
             log.warning("%s %s: nothing heard for %d s; %s", self.id, availability, silent, self.problem)
-            if self._remembering is not None:
-                self._remembering.silent()
+            if self._stateful is not None:
+                self._stateful.silent()
         self.availability, self.since_ms = availability, self._clock.mono_ms()
         self.on_availability(self.id)
 

@@ -10,8 +10,8 @@ from typing import TypeVar
 from edge_agent.bus.device_line import DeviceLine
 from edge_agent.bus.serial import BusError
 from edge_agent.bus.talker import SerialStream
-from edge_agent.collect.asking import Asking
 from edge_agent.collect.device import Device
+from edge_agent.collect.polling import Polling
 from edge_agent.collect.schedule import Schedule
 from edge_agent.driver import Answerer, Fault, Line, Read, Registers, Talker
 from edge_agent.fault import fault_text
@@ -25,32 +25,32 @@ L = TypeVar("L", Line, Registers)
 Q = TypeVar("Q", bytes, Read)
 
 
-async def ask(device: Device, driver: Answerer[L, Q], line: L, place: DeviceLine, asking: Asking) -> None:
-    """Ask a device for everything over ``line``, as often as ``asking`` says, for ever.
+async def ask(device: Device, driver: Answerer[L, Q], line: L, place: DeviceLine, polling: Polling) -> None:
+    """Ask a device for everything over ``line``, as often as ``polling`` says, for ever.
 
     ``place`` is its own on the bus. What is asked out of turn changes nothing of the schedule.
     """
     loop = asyncio.get_running_loop()
-    spread = random.uniform(0, min(asking.interval, _FIRST_WITHIN))  # noqa: S311 - jitter
-    schedule = Schedule(asking.interval, loop.time() + spread)
+    spread = random.uniform(0, min(polling.interval, _FIRST_WITHIN))  # noqa: S311 - jitter
+    schedule = Schedule(polling.interval, loop.time() + spread)
     with closing(device):
         while True:
-            due = await asking.turn(schedule)
+            due = await polling.wait_due(schedule)
             place.due, place.spent = schedule.due if due else loop.time(), 0.0
             try:
                 samples = await driver.poll(line)
                 device.heard(samples)
             except Fault as fault:
                 device.fault(fault)
-                asking.failed(fault)
+                polling.failed(fault)
                 if due:
                     schedule.failed(loop.time(), place.spent)
             except BusError as error:  # still due: asked as soon as the bus is back, however long that took
                 device.bus_gone(str(error))
-                asking.failed(error)
+                polling.failed(error)
                 await asyncio.sleep(max(place.retry_in, _BUS_PAUSE))
             else:
-                asking.answered(samples)
+                polling.answered(samples)
                 if due:
                     schedule.went_well(loop.time())
 

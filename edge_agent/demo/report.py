@@ -8,7 +8,7 @@ import orjson
 from edge_agent.demo import screen
 from edge_agent.status import Status
 from edge_agent.text import formatting
-from edge_agent.uplink.protocol import Acknowledged
+from edge_agent.uplink.interfaces import Acknowledged
 
 
 class Lines:

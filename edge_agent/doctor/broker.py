@@ -7,8 +7,8 @@ from edge_agent.doctor.certificate import certificates, of_peer, remaining
 from edge_agent.doctor.finding import Finding, Group
 from edge_agent.settings.model import Config
 from edge_agent.settings.uplink import Uplink
-from edge_agent.uplink.ends import SessionError
 from edge_agent.uplink.probe import Visit, visiting
+from edge_agent.uplink.session_error import SessionError
 
 _NOBODY = "doctor-check"  # a device, command or gateway that there is not
 _PROBE = b'{"schema":"park.probe/1"}'

@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from edge_agent.outbox import events, memory, volatile
+from edge_agent.outbox import device_memory, events, volatile
 from edge_agent.outbox.commands import carry_over
 from edge_agent.outbox.rows import LOG_COLUMNS
 from edge_agent.outbox.seal import SIGNED, all_signed, is_sealed, prepare, seal, sign
@@ -131,7 +131,7 @@ def _move(old: sqlite3.Connection, new: sqlite3.Connection) -> int:
     losses = _losses(old, new, streams, boots)
     _copy(old, new, "loss_owed (uplink, loss)", lambda row: (uplinks[row[0]], losses[row[1]]))
     carry_over(old, new)
-    memory.carry_over(old, new)
+    device_memory.carry_over(old, new)
     events.carry_over(old, new, streams, uplinks)
     lost, unkept, next_id = old.execute("SELECT lost, unkept, next_id FROM outbox").fetchone()
     new.execute(

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 from edge_agent.outbox import ledger
 from edge_agent.outbox.delivery import Delivery
+from edge_agent.outbox.eviction_order import Care, Stage, stages
 from edge_agent.outbox.ledger import Entry, Fixed, Made
-from edge_agent.outbox.rows import Marks
+from edge_agent.outbox.rows import Checkpoint
 from edge_agent.outbox.seal import seal
-from edge_agent.outbox.share import Part
-from edge_agent.outbox.stages import Care, Stage, stages
 from edge_agent.outbox.store import Store
+from edge_agent.outbox.stream_delivery import LostPart
 from edge_agent.outbox.transactions import bytes_held, first_id, mark_given, transaction
 from edge_agent.row import EVENT_META, Stream
 
@@ -169,7 +169,7 @@ class Capacity:
         """Write what is to be given up; once more, as it is, where the outcome was not heard."""
         if (unsure := self._unsure) is None:
             return 0
-        given = Marks(0, {}, {}, {}, 0, 0)
+        given = Checkpoint(0, {}, {}, {}, 0, 0)
         for delivery in deliveries:  # acknowledgements come all the time: the file must know of these rows'
             delivery.mark(given)
         made = await self._db.run(_write, unsure, given, fixed(deliveries))
@@ -190,7 +190,7 @@ def fixed(deliveries: Iterable[Delivery]) -> Fixed:
     return Fixed(heard, {id_ for delivery in deliveries for id_ in delivery.undecided()})
 
 
-def _entry(piece: Piece, lost: Part, every: int | None) -> Entry:
+def _entry(piece: Piece, lost: LostPart, every: int | None) -> Entry:
     return Entry(piece.stream, *lost, *piece[3:], "capacity", every)
 
 
@@ -234,7 +234,7 @@ def _going(stage: Stage, found: Found) -> tuple[str, list[int]]:
     return f"id BETWEEN ? AND ? AND {which}", ends
 
 
-def _write(db: sqlite3.Connection, unsure: _Unsure, given: Marks, now: Fixed) -> list[Made]:
+def _write(db: sqlite3.Connection, unsure: _Unsure, given: Checkpoint, now: Fixed) -> list[Made]:
     """Write the ledger and delete the rows, in one transaction. Written twice, it is done once.
 
     ``given``: what the uplinks have by now. Without it a row that one has just acknowledged, and that goes,

@@ -74,9 +74,9 @@ class Commands:
             told, self._told = self._told, []
             await self._db.run(_tell, told)
 
-    async def untold(self, within_ms: float) -> list[Command]:
+    async def unacknowledged(self, within_ms: float) -> list[Command]:
         """Return those of so long ago whose answer no broker has taken, and all that have none."""
-        return await self._db.run(_untold, self._running_ms() - within_ms, self._uplink)
+        return await self._db.run(_unacknowledged, self._running_ms() - within_ms, self._uplink)
 
 
 def _recall(db: sqlite3.Connection, card: Path) -> None:
@@ -143,7 +143,7 @@ def _mark(db: sqlite3.Connection, told: list[str]) -> None:
     db.executemany("UPDATE command SET told = 1 WHERE id = ?", [(id_,) for id_ in told])
 
 
-def _untold(db: sqlite3.Connection, since: float, uplink: str | None) -> list[Command]:
+def _unacknowledged(db: sqlite3.Connection, since: float, uplink: str | None) -> list[Command]:
     found = db.execute(
         f"SELECT {_COLUMNS} FROM command WHERE told = 0 AND (answer IS NULL OR kept >= ?1)"  # noqa: S608 - as above
         " AND (uplink = ?2 OR uplink IS NULL OR ?2 IS NULL) ORDER BY n",

@@ -5,15 +5,15 @@ import sqlite3
 import sys
 from collections.abc import Callable, Collection, Sequence
 
-from edge_agent.outbox import events, held, transactions
-from edge_agent.outbox.again import Again
-from edge_agent.outbox.apart import Apart
-from edge_agent.outbox.rows import Batch, Heard, Marks, Opened
-from edge_agent.outbox.share import Part, Share
+from edge_agent.outbox import events, lookup, transactions
+from edge_agent.outbox.exclusions import Exclusions
+from edge_agent.outbox.repairs import OwedRepairs
+from edge_agent.outbox.rows import Batch, Checkpoint, LossAck, Opened
 from edge_agent.outbox.store import DamagedError, Store
-from edge_agent.row import EVENT_META, Declared, Held, Row, Run
+from edge_agent.outbox.stream_delivery import LostPart, StreamDelivery
+from edge_agent.row import EVENT_META, Declared, RangeStatus, Row, Run
 
-MARK_EVERY = 20_000  # readings, about: so many a crash may send again
+CHECKPOINT_EVERY = 20_000  # readings, about: so many a crash may send again
 
 
 class Delivery:
@@ -32,7 +32,7 @@ class Delivery:
         self.retired: events.Retired = opened.retired.get(self.uplink, {})
         self.streams = opened.streams
         self.backlog = 0
-        self.apart = Apart(opened.apart.get(self.uplink, ()))
+        self.exclusions = Exclusions(opened.exclusions.get(self.uplink, ()))
         self.last_id = opened.next_id - 1
         self.on_kept: Callable[[Sequence[Run], Sequence[Declared]], None] | None = None
         self.low_water: Callable[[], int] | None = None
@@ -40,26 +40,26 @@ class Delivery:
         self.outlived: Callable[[Row], bool] = lambda _row: False
         self.losses_taken: Callable[[], int] = lambda: sys.maxsize
         self._db = db
-        self._shares = {
-            stream: Share.read(written)
+        self._by_stream = {
+            stream: StreamDelivery.read(written)
             for (uplink, stream), written in opened.delivery.items()
             if uplink == self.uplink
         }
-        self.unmarked = 0  # readings settled since the last marks
-        self.on_unmarked: Callable[[], None] = lambda: None  # they are many
-        self._dirty: set[int] = set()
-        self._declared: list[Heard] = []
-        self._said: dict[int, int | None] = {}  # by declaration that is open: up to which number
-        self._seen: dict[int, int] = {}  # by stream: the last number of the forward scan
+        self.unsaved = 0  # readings settled since the last marks
+        self.on_much_unsaved: Callable[[], None] = lambda: None  # they are many
+        self._unsaved_streams: set[int] = set()
+        self._loss_acks: list[LossAck] = []
+        self._open_declarations: dict[int, int | None] = {}  # by declaration that is open: up to which number
+        self._scanned: dict[int, int] = {}  # by stream: the last number of the forward scan
         self._read_to = self._readings_from = 0
         self._boot = opened.boot
-        self._again = Again(opened.again.get(self.uplink, ()))
-        self._again_written = list(self._again.runs)
+        self._repairs = OwedRepairs(opened.repairs.get(self.uplink, ()))
+        self._repairs_saved = list(self._repairs.runs)
 
     async def count(self) -> None:
         """Work out the backlog from the numbers alone, without reading the log."""
         for stream in self.streams.values():
-            for run in self.apart.runs(stream):
+            for run in self.exclusions.runs(stream):
                 self._of(stream.id).skip(*run)
         for loss in await self.open_losses():
             self._give_up(loss)
@@ -92,10 +92,10 @@ class Delivery:
             if stream.kind == "reading"
         )
 
-    def _of(self, stream: int) -> Share:
-        share = self._shares.get(stream)
+    def _of(self, stream: int) -> StreamDelivery:
+        share = self._by_stream.get(stream)
         if share is None:
-            share = self._shares[stream] = Share()
+            share = self._by_stream[stream] = StreamDelivery()
         return share
 
     def settled(self, stream: int) -> int:
@@ -115,7 +115,7 @@ class Delivery:
 
         Those of a device that is not on this uplink are settled with that, and it does not hear of them.
         """
-        since = self.apart.since
+        since = self.exclusions.since
         for stream in since.keys() & batch.next_seq.keys():
             self._of(stream).skip(since[stream], batch.next_seq[stream] - 1)
         mine = [run for run in runs if run.stream not in since] if since else runs
@@ -132,7 +132,7 @@ class Delivery:
     def reselect(self, now: Opened) -> None:
         """Other devices are on this uplink from their next readings on. What is owed stays owed."""
         self.everything = now.uplinks[self.name].everything
-        self.apart = Apart(now.apart.get(self.uplink, ()))
+        self.exclusions = Exclusions(now.exclusions.get(self.uplink, ()))
         self.retired = now.retired.get(self.uplink, {})
 
     def retiring(self, device: str, stream: int) -> None:
@@ -144,7 +144,7 @@ class Delivery:
         self.retired.update(events.retired(rows, self.name))
 
     def _is_mine(self, row: Row) -> bool:
-        return row.meta != EVENT_META or events.is_for(row, self.name, self.streams, self.apart.since)
+        return row.meta != EVENT_META or events.is_for(row, self.name, self.streams, self.exclusions.since)
 
     async def read_events(self, from_id: int, to_id: int, limit: int) -> tuple[list[Row], int]:
         """Read on in the events that are owed; return at most ``limit`` rows, and where to read on.
@@ -157,7 +157,7 @@ class Delivery:
         for row in rows:
             if not self._is_mine(row):
                 self._of(row.stream).skip(row.seq, row.seq)
-                self._dirty.add(row.stream)
+                self._unsaved_streams.add(row.stream)
         after = rows[-1].id if len(rows) == limit else to_id
         return [row for row in mine if self.owes(row.stream, row.seq)], after + 1
 
@@ -168,7 +168,7 @@ class Delivery:
             if stream.kind == "reading" and stream.device not in owed:
                 if self.settled(stream.id) < stream.next_seq - 1:
                     owed.add(stream.device)
-                elif not self.apart.whole(stream):
+                elif not self.exclusions.whole(stream):
                     been.add(stream.device)
         return sorted(been - owed)
 
@@ -178,61 +178,61 @@ class Delivery:
         if self.streams[stream].kind == "reading":
             self.backlog -= new
             self.acknowledged += new
-        self._dirty.add(stream)
-        self.unmarked += new
-        if self.unmarked >= MARK_EVERY:
-            self.on_unmarked()
+        self._unsaved_streams.add(stream)
+        self.unsaved += new
+        if self.unsaved >= CHECKPOINT_EVERY:
+            self.on_much_unsaved()
 
-    def send_again(self, rows: Sequence[Row]) -> None:
+    def owe_repairs(self, rows: Sequence[Row]) -> None:
         """The broker has taken these without a true time: they go out once more when it is learnt.
 
         That of an earlier boot is never learnt any more.
         """
         if ids := [row.id for row in rows if row.boot == self._boot]:
-            self._again.add(ids[0], ids[-1])
+            self._repairs.add(ids[0], ids[-1])
 
-    def to_send_again(self, from_id: int) -> bool:
+    def owes_repairs(self, from_id: int) -> bool:
         """Say whether any log ids from this one on go out once more."""
-        return self._again.following(from_id) is not None
+        return self._repairs.following(from_id) is not None
 
-    async def read_again(self, from_id: int, limit: int) -> tuple[list[Row], int]:
+    async def read_repairs(self, from_id: int, limit: int) -> tuple[list[Row], int]:
         """Read on in what goes out once more; return at most ``limit`` rows, and where to read on.
 
         There must be more. What has left the log meanwhile is left out, and so is what lies between and was
         not acknowledged.
         """
-        run = self._again.following(from_id)
+        run = self._repairs.following(from_id)
         assert run is not None
         rows = await self._db.run(transactions.read, *run, limit)
         taken = [
             row
             for row in rows
             if not self.owes(row.stream, row.seq)
-            and not self.apart.covers(row.stream, row.seq)
+            and not self.exclusions.covers(row.stream, row.seq)
             and self._is_mine(row)
         ]
         return taken, (rows[-1].id if len(rows) == limit else run[1]) + 1
 
-    def sent_again(self, below: int) -> None:
+    def repaired(self, below: int) -> None:
         """All that goes out once more and has a log id below this one has done so."""
-        self._again.drop_below(below)
+        self._repairs.drop_below(below)
 
-    async def held(self, stream: int, first: int, last: int) -> Held:
+    async def range_status(self, stream: int, first: int, last: int) -> RangeStatus:
         """Say what became of the numbers from first to last, or of as many as fit into an answer."""
         begin = await self._db.run(transactions.first_id) or self.last_id + 1
 
         def kind(seq: int) -> str:
-            if self.apart.covers(stream, seq):
+            if self.exclusions.covers(stream, seq):
                 return "not_on_this_uplink"
             return "pending" if self.owes(stream, seq) else ""
 
-        return await held.look_up(self._db, self.uplink, stream, first, last, (begin, self.last_id), kind)
+        return await lookup.look_up(self._db, self.uplink, stream, first, last, (begin, self.last_id), kind)
 
-    async def read_held(  # noqa: PLR0913, PLR0917 - all that rows are found by
+    async def read_range(  # noqa: PLR0913, PLR0917 - all that rows are found by
         self, stream: int, first: int, last: int, from_id: int, to_id: int, limit: int
     ) -> tuple[list[Row], int]:
         """Read rows of a stream between two log ids; return at most ``limit``, and where to read on."""
-        rows, after = await held.read(self._db, stream, first, last, from_id, to_id, limit)
+        rows, after = await lookup.read(self._db, stream, first, last, from_id, to_id, limit)
         return [row for row in rows if self._is_mine(row)], after
 
     def lose(self, loss: Declared) -> None:
@@ -245,19 +245,19 @@ class Delivery:
         for loss in losses:
             self._give_up(loss)
 
-    def would_lose(self, stream: int, first: int, last: int, every: int | None) -> Part | None:
+    def would_lose(self, stream: int, first: int, last: int, every: int | None) -> LostPart | None:
         """Return what this uplink would lose of a range, wholly or but for each ``every``-th number."""
         return self._of(stream).would_lose(first, last, every)
 
     def undecided(self) -> set[int]:
         """Declarations that were acknowledged, which the file does not know yet."""
-        return {heard.loss for heard in self._declared}
+        return {heard.loss for heard in self._loss_acks}
 
     def _give_up(self, loss: Declared) -> int:
-        self._said[loss.id] = loss.to_seq
+        self._open_declarations[loss.id] = loss.to_seq
         if loss.to_seq is None:  # the end of an epoch: nothing of it is left to be sent
             return 0
-        self._dirty.add(loss.stream)
+        self._unsaved_streams.add(loss.stream)
         return self._of(loss.stream).lose(loss.id, loss.from_seq, loss.to_seq, loss.every)
 
     async def reject(self, row: Row, why: str) -> Declared:
@@ -273,17 +273,17 @@ class Delivery:
 
     def settle_loss(self, loss: Declared) -> None:
         """Accept: the broker has taken the declaration of a loss; one that has grown since is still open."""
-        if self._said.get(loss.id, loss.to_seq) != loss.to_seq:
+        if self._open_declarations.get(loss.id, loss.to_seq) != loss.to_seq:
             return
-        self._said.pop(loss.id, None)
+        self._open_declarations.pop(loss.id, None)
         self._of(loss.stream).declared(loss.id)
-        self._dirty.add(loss.stream)
-        self._declared.append(Heard(self.uplink, loss.id, loss.to_seq))
+        self._unsaved_streams.add(loss.stream)
+        self._loss_acks.append(LossAck(self.uplink, loss.id, loss.to_seq))
 
     def rewind(self) -> None:
         """A session ended: what it did not acknowledge will be read from the log again."""
         self._scan_from, self._readings_from = self.scan_from, self.readings_from
-        for share in self._shares.values():
+        for share in self._by_stream.values():
             share.forget()
         self._count_backlog()
 
@@ -295,7 +295,7 @@ class Delivery:
         """
         rows = await self._db.run(transactions.read, from_id, to_id, limit)
         if from_id <= self.scan_from:
-            self._seen.clear()  # a forward scan begins; below it nothing is owed
+            self._scanned.clear()  # a forward scan begins; below it nothing is owed
         elif from_id != self._read_to:
             return rows  # no part of the scan
         for row in rows:
@@ -305,13 +305,13 @@ class Delivery:
 
     def _look_for_gap(self, row: Row) -> None:
         """A page that lost its rows looks sound: only their numbers tell."""
-        last = self._seen.get(row.stream)
+        last = self._scanned.get(row.stream)
         if last is None:
             last = self.settled(row.stream)
         if row.seq > last + 1 and self.owes_any(row.stream, last + 1, row.seq - 1):
             self._db.on_damage()
             raise DamagedError(f"readings {last + 1} to {row.seq - 1} of a stream are not there")
-        self._seen[row.stream] = max(last, row.seq)
+        self._scanned[row.stream] = max(last, row.seq)
 
     async def open_losses(self, above: int = 0, limit: int = -1) -> list[Declared]:
         """Return the ledger entries above one that were not acknowledged, oldest first; limit -1: all."""
@@ -329,22 +329,22 @@ class Delivery:
         """Return every description by id: hash and JSON body."""
         return await self._db.run(transactions.descriptions)
 
-    def mark(self, marks: Marks) -> list[Heard]:
+    def mark(self, marks: Checkpoint) -> list[LossAck]:
         """Add what changed to the marks; return the acknowledged declarations. Kept until ``marked``."""
-        self.unmarked = 0
+        self.unsaved = 0
         marks.scan_from[self.uplink] = self.scan_from
         marks.acknowledged[self.uplink] = self.acknowledged
-        for stream in self._dirty:
+        for stream in self._unsaved_streams:
             marks.delivery[self.uplink, stream] = self._of(stream).write()
-        if self._again.runs != self._again_written:
-            marks.again[self.uplink] = list(self._again.runs)
-        return list(self._declared)
+        if self._repairs.runs != self._repairs_saved:
+            marks.repairs[self.uplink] = list(self._repairs.runs)
+        return list(self._loss_acks)
 
-    def marked(self, marks: Marks, declared: Sequence[Heard]) -> None:
+    def marked(self, marks: Checkpoint, declared: Sequence[LossAck]) -> None:
         """The marks are on disk. What changed since they were taken stays to be written."""
         for (uplink, stream), written in marks.delivery.items():
             if uplink == self.uplink and self._of(stream).write() == written:
-                self._dirty.discard(stream)
-        self._again_written = marks.again.get(self.uplink, self._again_written)
+                self._unsaved_streams.discard(stream)
+        self._repairs_saved = marks.repairs.get(self.uplink, self._repairs_saved)
         done = {heard for heard in declared if heard.uplink == self.uplink}
-        self._declared = [heard for heard in self._declared if heard not in done]
+        self._loss_acks = [heard for heard in self._loss_acks if heard not in done]

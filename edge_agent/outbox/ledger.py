@@ -32,7 +32,7 @@ class Fixed(NamedTuple):
     Those are not marked yet.
     """
 
-    heard: Mapping[int, int] = {}
+    taken_up: Mapping[int, int] = {}
     entries: Collection[int] = ()
 
 
@@ -47,8 +47,8 @@ def declare(db: sqlite3.Connection, entry: Entry, uplinks: Sequence[int], fixed:
     """Write an entry. It is added to one that it touches and that its uplinks have not taken up yet."""
     if not uplinks:
         return [_inserted(db, entry, ())]
-    now = [uplink for uplink in uplinks if uplink in fixed.heard]
-    later = [uplink for uplink in uplinks if uplink not in fixed.heard]
+    now = [uplink for uplink in uplinks if uplink in fixed.taken_up]
+    later = [uplink for uplink in uplinks if uplink not in fixed.taken_up]
     return [_added(db, entry, group, fixed) for group in (now, later) if group]
 
 
@@ -90,7 +90,7 @@ def _touching(db: sqlite3.Connection, entry: Entry, uplinks: Sequence[int], fixe
         " AND id > ?",
         (
             *(entry.stream, entry.from_seq - (entry.every or 1), entry.from_seq - 1),
-            *(entry.reason, entry.every, max(fixed.heard.get(uplink, 0) for uplink in uplinks)),
+            *(entry.reason, entry.every, max(fixed.taken_up.get(uplink, 0) for uplink in uplinks)),
         ),
     ).fetchall()
     for (id_,) in found:

@@ -12,9 +12,9 @@ from pathlib import Path
 from edge_agent.clock import Clock
 from edge_agent.outbox import recovery, store
 from edge_agent.outbox.adoption import adopt
-from edge_agent.outbox.apart import Selection
-from edge_agent.outbox.beginning import begin_run
+from edge_agent.outbox.exclusions import Selection
 from edge_agent.outbox.rows import Identity, Opened
+from edge_agent.outbox.startup import begin_run
 from edge_agent.outbox.store import DamagedError, DiskError, OutboxError, Store
 from edge_agent.outbox.witness import Testimony, Witness
 

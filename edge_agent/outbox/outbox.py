@@ -14,24 +14,24 @@ from pathlib import Path
 from typing import Self
 
 from edge_agent.clock import Clock
-from edge_agent.outbox import ballast, capacity, changing, machine, store, transactions
-from edge_agent.outbox.apart import Selection
+from edge_agent.outbox import ballast, capacity, machine, reconfigure, store, transactions
 from edge_agent.outbox.capacity import Capacity
+from edge_agent.outbox.checkpoints import Checkpoints
+from edge_agent.outbox.clock_watch import ClockWatch
 from edge_agent.outbox.commands import Commands
 from edge_agent.outbox.delivery import Delivery
+from edge_agent.outbox.device_memory import DeviceMemory
 from edge_agent.outbox.disk import Disk
+from edge_agent.outbox.event_stream import EventStream
+from edge_agent.outbox.eviction_order import USUAL, Care
+from edge_agent.outbox.exclusions import Selection
 from edge_agent.outbox.handover import Carried, Handover
-from edge_agent.outbox.learning import Learning
 from edge_agent.outbox.ledger import Made
-from edge_agent.outbox.marking import Marking
-from edge_agent.outbox.memory import Memory
-from edge_agent.outbox.news import News
 from edge_agent.outbox.opening import open_file, told_of
 from edge_agent.outbox.recipients import Recipients
 from edge_agent.outbox.retention import Retention
 from edge_agent.outbox.roster import Roster
 from edge_agent.outbox.rows import Batch, Enrolment, Identity, Opened, Policy
-from edge_agent.outbox.stages import USUAL, Care
 from edge_agent.outbox.store import DamagedError, DiskError, ReadOnlyError, Store
 from edge_agent.outbox.timeline import Timeline
 from edge_agent.outbox.witness import Testimony, Witness
@@ -60,25 +60,25 @@ class Outbox:
         self.epoch, self.streams, self._next_id = opened.epoch, opened.streams, opened.next_id
         self.answer, self.disk = db.answer, Disk(path)
         self.timeline = Timeline(opened.boot, opened.ran_ms, opened.pieces)
-        self._learning = Learning(self.timeline, clock)
+        self._learning = ClockWatch(self.timeline, clock)
         self.learn_time, self.clock_known = self._learning.learn, self._learning.known
-        self.commands, self.memory = Commands(db, self.timeline, clock), Memory(opened.memory)
+        self.commands, self.device_memory = Commands(db, self.timeline, clock), DeviceMemory(opened.memory)
         self._something, self._now = asyncio.Event(), asyncio.Event()
         self._retention = Retention(db, self.timeline, clock, policy, opened.first_id)
         marking, old = self._something.set, self._retention.outlived
         self._recipients = Recipients(db, opened, selections, marking, old)
         self.kept, self.lost = opened.kept, opened.lost
-        self.left = Carried()  # what could not be written before the end, to go on elsewhere
+        self.unwritten = Carried()  # what could not be written before the end, to go on elsewhere
         self._db, self._witness, self._policy, self._clock = db, witness, policy, clock
         self._selections = selections
         self._testimony, self._damaged = Testimony(), False
         db.on_damage = self._note_damage
         self._capacity, self._roster = Capacity(db, policy.max_size), Roster()
         self._handover = Handover(policy.memory)
-        self.news = News(db, opened, self._handover, self._recipients, self._something.set)
+        self.events = EventStream(db, opened, self._handover, self._recipients, self._something.set)
         self._unsure: Batch | None = None  # was not heard to be written; repeated as it is
         self._committing, self._closing = asyncio.Lock(), False
-        self._marking = Marking(clock.mono_ms())
+        self._marking = Checkpoints(clock.mono_ms())
 
     @classmethod
     async def open(  # noqa: PLR0913, PLR0917 - all that a run begins with
@@ -141,9 +141,9 @@ class Outbox:
         async with self._committing:
             if not await self._flush():
                 raise DiskError(f"the disk takes nothing now ({self.disk.problem}); try again once it does")
-            now = changing.present(self.epoch, self._next_id, self.timeline, self._clock, self.streams)
+            now = reconfigure.present(self.epoch, self._next_id, self.timeline, self._clock, self.streams)
             try:
-                enrolled = await self._db.run(changing.change, now, uplinks, devices)
+                enrolled = await self._db.run(reconfigure.change, now, uplinks, devices)
             except sqlite3.Error as error:
                 raise DiskError(f"cannot be written now ({error}); free space, and try again") from None
             self._policy, self._selections = policy, uplinks
@@ -157,7 +157,7 @@ class Outbox:
             return self._roster.descriptions
 
     def _testify(self) -> None:
-        known = self._roster.known | self.news.known
+        known = self._roster.known | self.events.known
         self._testimony = replace(self._testimony, next_id=self._next_id, devices=known)
         with suppress(OSError):  # a full disk is no reason not to run
             self._witness.write(self._testimony)
@@ -177,7 +177,7 @@ class Outbox:
         return len(self._handover) + (len(self._unsure.rows) if self._unsure else 0)
 
     @property
-    def fell(self) -> bool:
+    def unwritable(self) -> bool:
         """Whether the file cannot be written any more, and readings must go on in another."""
         return self._damaged or self.disk.read_only
 
@@ -212,7 +212,7 @@ class Outbox:
             if written:
                 retry = self._policy.window
             else:
-                if self.fell:
+                if self.unwritable:
                     raise ReadOnlyError(str(self.disk.path))
                 await asyncio.sleep(retry)
                 retry = min(2 * retry, _SLOWEST_RETRY_S)
@@ -232,9 +232,9 @@ class Outbox:
         self._unsure = None
         self.disk.took()
         self._written(batch, made)
-        if self._capacity.came(len(batch.rows)) or batch.marks is not None:
+        if self._capacity.came(len(batch.rows)) or batch.checkpoint is not None:
             await self._make_room()
-        if batch.marks is not None:
+        if batch.checkpoint is not None:
             ballast.make(self.disk.path)
             running = self.timeline.running_ms(self.timeline.boot, self._clock.mono_ms())
             self.lost += await self._recipients.end_parking(running, self._policy.replay * 1000)
@@ -280,8 +280,8 @@ class Outbox:
         if len(self._handover) < MOST_PER_COMMIT:
             self._now.clear()
         self._marking.appended(next_seq, len(rows))
-        memory, events = self.memory.take(whole=not self._handover), self.news.among(rows, next_seq)
-        news = events, self.news.stream
+        memory, events = self.device_memory.take(whole=not self._handover), self.events.among(rows, next_seq)
+        news = events, self.events.stream
         return Batch(rows, losses, self._learning.take(), boot, next_seq, *news, memory=memory)
 
     async def _with_marks(self, batch: Batch) -> Batch:
@@ -293,7 +293,7 @@ class Outbox:
             floor = min(marks.scan_from.values(), default=next_id)
             drop_below = await self._retention.drop_below(floor, self._marking.rows)
         self._marking.done(now)  # the batch is repeated until it is written
-        return replace(batch, marks=marks, drop_below=drop_below, declared=declared)
+        return replace(batch, checkpoint=marks, drop_below=drop_below, loss_acks=declared)
 
     async def flush(self) -> bool:
         """Write all that is pending now. Returns False when the disk does not take it."""
@@ -314,13 +314,13 @@ class Outbox:
 
     def adopt(self, carried: Carried) -> None:
         """Take over what waited in an outbox that fell. Its devices must have been enrolled."""
-        self._handover.adopt(carried, self._roster.enrolled | self.news.enrolled)
+        self._handover.adopt(carried, self._roster.enrolled | self.events.enrolled)
         self._something.set()
 
     async def close(self) -> None:
         """Write what is pending, the marks with it, and close the file. ``run`` must have been cancelled.
 
-        What could not be written is in ``left``.
+        What could not be written is in ``unwritten``.
         """
         self._closing = True
         try:
@@ -329,11 +329,12 @@ class Outbox:
                     await self._commit()
             # What a damaged file may have taken is not numbered again: the end of its epoch is declared.
             known = None if self._damaged else self._unsure
-            self.left = self._handover.take_out(known, self.streams)
+            self.unwritten = self._handover.take_out(known, self.streams)
             self._unsure = None
-            if self.left.total and not self.fell:
+            if self.unwritten.total and not self.unwritable:
                 log.error(
-                    "outbox: %d readings could not be written and are lost with this stop", self.left.total
+                    "outbox: %d readings could not be written and are lost with this stop",
+                    self.unwritten.total,
                 )
         finally:
             try:

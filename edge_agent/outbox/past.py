@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_agent.downsampling import Downsampler, Span
-from edge_agent.outbox.looking import opened
+from edge_agent.outbox.readonly import opened
 
 
 @dataclass(slots=True)

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from edge_agent.outbox import ledger
-from edge_agent.outbox.apart import GONE, Selection
 from edge_agent.outbox.delivery import Delivery
+from edge_agent.outbox.exclusions import GONE, Selection
 from edge_agent.outbox.ledger import Made
 from edge_agent.outbox.rows import Batch, Loss, Opened
 from edge_agent.outbox.seal import seal, sign
-from edge_agent.outbox.share import Part
 from edge_agent.outbox.store import Store
+from edge_agent.outbox.stream_delivery import LostPart
 from edge_agent.outbox.transactions import transaction
 from edge_agent.row import Row, runs
 
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 class Recipients:
     """All of them, by name: ``configured`` are those of the configuration, ``parked`` those that left it.
 
-    ``on_unmarked`` is told when many readings were acknowledged since the last marks; ``outlived`` says
+    ``on_much_unsaved`` is told when many readings were acknowledged since the last marks; ``outlived`` says
     whether a row is older than acknowledged ones are kept for.
     """
 
@@ -34,15 +34,15 @@ class Recipients:
         db: Store,
         opened: Opened,
         selections: Mapping[str, Selection],
-        on_unmarked: Callable[[], None] = lambda: None,
+        on_much_unsaved: Callable[[], None] = lambda: None,
         outlived: Callable[[Row], bool] = lambda _row: False,
     ) -> None:
         self._db, self._since = db, opened.parked
-        self._on_unmarked, self._outlived = on_unmarked, outlived
+        self._on_unmarked, self._outlived = on_much_unsaved, outlived
         self.configured = {name: Delivery(name, opened, db) for name in selections}
         self.parked = {name: Delivery(name, opened, db) for name in opened.parked}
         for delivery in self:
-            delivery.on_unmarked, delivery.outlived = on_unmarked, outlived
+            delivery.on_much_unsaved, delivery.outlived = on_much_unsaved, outlived
 
     def __iter__(self) -> Iterator[Delivery]:
         """Go through all deliveries."""
@@ -62,7 +62,7 @@ class Recipients:
         new = {name: Delivery(name, now, self._db) for name in now.uplinks if name not in before}
         for delivery in new.values():
             await delivery.count()
-            delivery.on_unmarked, delivery.outlived = self._on_unmarked, self._outlived
+            delivery.on_much_unsaved, delivery.outlived = self._on_unmarked, self._outlived
         for name, delivery in self.configured.items():
             if name not in selections:
                 _tell_parked(name, delivery)
@@ -78,8 +78,8 @@ class Recipients:
         recipients = tuple(self)
         dealt = runs(batch.rows, shared=len(recipients) > 1)
         for delivery in recipients:
-            if batch.marks is not None:
-                delivery.marked(batch.marks, batch.declared)
+            if batch.checkpoint is not None:
+                delivery.marked(batch.checkpoint, batch.loss_acks)
             declared = [entry for entry, uplinks in made if delivery.uplink in uplinks]
             delivery.kept(batch, dealt, declared)
             delivery.note_retired(batch.events)
@@ -87,7 +87,8 @@ class Recipients:
     def owed(self, losses: Iterable[Loss]) -> dict[int, Sequence[int]]:
         """Return by stream the uplinks that must hear of these."""
         return {
-            loss.stream: [of.uplink for of in self if loss.stream not in of.apart.since] for loss in losses
+            loss.stream: [of.uplink for of in self if loss.stream not in of.exclusions.since]
+            for loss in losses
         }
 
     async def end_parking(self, running_ms: float, replay_ms: float) -> int:
@@ -128,7 +129,7 @@ def _tell_parked(name: str, delivery: Delivery) -> None:
     )
 
 
-def _write(db: sqlite3.Connection, uplink: int, owed: Sequence[tuple[int, Part]]) -> None:
+def _write(db: sqlite3.Connection, uplink: int, owed: Sequence[tuple[int, LostPart]]) -> None:
     with transaction(db):
         if db.execute("SELECT parked FROM uplink WHERE id = ?", (uplink,)).fetchone() == (GONE,):
             return  # done, and not heard

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from edge_agent.clock import Clock
 from edge_agent.outbox import machine, store
-from edge_agent.outbox.apart import GONE
 from edge_agent.outbox.epochs import new_epoch
+from edge_agent.outbox.exclusions import GONE
 from edge_agent.outbox.opening import open_file, told_of
 from edge_agent.outbox.recipients import Recipients
 from edge_agent.outbox.rows import Identity

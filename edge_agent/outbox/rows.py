@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from edge_agent.outbox.share import Written
-from edge_agent.outbox.stages import USUAL, Care
+from edge_agent.outbox.eviction_order import USUAL, Care
+from edge_agent.outbox.stream_delivery import DeliveryRow
 from edge_agent.row import Row, Stream
 
 LOG_COLUMNS = "id, stream, seq, boot, mono, meta, body, sum"
@@ -57,20 +57,20 @@ class Loss(NamedTuple):
 
 
 @dataclass(slots=True)
-class Marks:
+class Checkpoint:
     """What is written beside the rows now and then, so that a restart knows it without reading the log."""
 
     next_id: int
-    next_seq: dict[int, int]  # by stream: all that appended since the last marks
+    next_seq: dict[int, int]  # by stream: all that appended since the last checkpoint
     scan_from: dict[int, int]  # by uplink
-    delivery: dict[tuple[int, int], Written]  # by (uplink, stream)
+    delivery: dict[tuple[int, int], DeliveryRow]  # by (uplink, stream)
     ran_ms: int
     boot: int
-    again: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # by uplink
+    repairs: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # by uplink
     acknowledged: dict[int, int] = field(default_factory=dict)  # readings, by uplink
 
 
-class Heard(NamedTuple):
+class LossAck(NamedTuple):
     """A declaration that an uplink has acknowledged, and up to which number it said."""
 
     uplink: int
@@ -89,9 +89,9 @@ class Batch:
     next_seq: Mapping[int, int] = field(default_factory=dict)  # by stream, once this is written
     events: Sequence[Row] = ()  # those of the rows that are
     event_stream: int = 0
-    marks: Marks | None = None
+    checkpoint: Checkpoint | None = None
     drop_below: int = 0  # log ids below this are settled and out of the replay window
-    declared: Sequence[Heard] = ()
+    loss_acks: Sequence[LossAck] = ()
     memory: Mapping[str, bytes] = field(default_factory=dict)  # by device
 
 
@@ -121,9 +121,9 @@ class Opened:
     lost: int
     uplinks: dict[str, Admitted] = field(default_factory=dict)  # all that are to be kept for
     parked: dict[str, int] = field(default_factory=dict)  # of these, by name: running time since it is gone
-    apart: dict[int, list[tuple[int, int, int | None]]] = field(default_factory=dict)  # by uplink
-    delivery: dict[tuple[int, int], Written] = field(default_factory=dict)
-    again: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # by uplink: runs of log ids
+    exclusions: dict[int, list[tuple[int, int, int | None]]] = field(default_factory=dict)  # by uplink
+    delivery: dict[tuple[int, int], DeliveryRow] = field(default_factory=dict)
+    repairs: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # by uplink: runs of log ids
     memory: dict[str, bytes] = field(default_factory=dict)  # by device: what it remembers
-    told: dict[str, str] = field(default_factory=dict)  # by device and alarm: what was told last
+    last_events: dict[str, str] = field(default_factory=dict)  # by device and alarm: what was told last
     retired: dict[int, dict[str, tuple[int, int]]] = field(default_factory=dict)  # by uplink, device: event

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 
-from edge_agent.outbox import events, ledger, memory
+from edge_agent.outbox import device_memory, events, ledger
 from edge_agent.outbox.ledger import LOSS_COLUMNS, Entry, Fixed, Made
-from edge_agent.outbox.rows import LOG_COLUMNS, Batch, Loss, Marks
+from edge_agent.outbox.rows import LOG_COLUMNS, Batch, Checkpoint, Loss
 from edge_agent.outbox.seal import SIGNED, seal
 from edge_agent.outbox.store import DamagedError
 from edge_agent.outbox.timeline import MOST_PIECES
@@ -91,11 +91,11 @@ def write(
             )
         if batch.pieces:
             db.execute(_FORGET_PIECES, (batch.boot, MOST_PIECES - 2))
-        memory.write(db, batch.memory)
-        for heard in batch.declared:
+        device_memory.write(db, batch.memory)
+        for heard in batch.loss_acks:
             db.execute(_HEARD, heard)
-        if batch.marks is not None:
-            _mark(db, batch.marks)
+        if batch.checkpoint is not None:
+            _mark(db, batch.checkpoint)
             ledger.trim(db)
         if batch.drop_below:
             db.execute("DELETE FROM log WHERE id < ?", (batch.drop_below,))
@@ -145,7 +145,7 @@ def reject(db: sqlite3.Connection, uplink: int, row: Row, why: str) -> Declared:
     return declared
 
 
-def _mark(db: sqlite3.Connection, marks: Marks) -> None:
+def _mark(db: sqlite3.Connection, marks: Checkpoint) -> None:
     for stream, next_seq in marks.next_seq.items():  # all that appended, before upto moves
         db.execute("UPDATE stream SET next_seq = ? WHERE id = ?", (next_seq, stream))
     db.execute("UPDATE outbox SET next_id = ?, upto = ?", (marks.next_id, marks.next_id - 1))
@@ -156,7 +156,7 @@ def _mark(db: sqlite3.Connection, marks: Marks) -> None:
     seal(db)
 
 
-def mark_given(db: sqlite3.Connection, marks: Marks) -> None:
+def mark_given(db: sqlite3.Connection, marks: Checkpoint) -> None:
     """Write what the uplinks were given, before rows go on the strength of that. The caller seals."""
     for uplink, counted in marks.acknowledged.items():
         db.execute("UPDATE uplink SET acknowledged = ? WHERE id = ?", (counted, uplink))
@@ -166,7 +166,7 @@ def mark_given(db: sqlite3.Connection, marks: Marks) -> None:
             " VALUES (?, ?, ?, ?, ?)",
             (*of, *written),
         )
-    for uplink, runs in marks.again.items():
+    for uplink, runs in marks.repairs.items():
         db.execute("DELETE FROM again WHERE uplink = ?", (uplink,))
         db.executemany(
             "INSERT INTO again (uplink, from_id, to_id) VALUES (?, ?, ?)", [(uplink, *run) for run in runs]

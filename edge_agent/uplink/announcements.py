@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from edge_agent.row import Row, Run
 from edge_agent.uplink import birth
 from edge_agent.uplink.dialects import homeassistant
+from edge_agent.uplink.interfaces import Delivery, Gateway
 from edge_agent.uplink.message import Outgoing
 from edge_agent.uplink.payload import Description
-from edge_agent.uplink.protocol import Delivery, Gateway
 from edge_agent.uplink.topics import Topics
 
 

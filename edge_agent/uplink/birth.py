@@ -13,9 +13,9 @@ from edge_agent.contract.messages import (
 from edge_agent.contract.topics import HEALTH_S, MONTH_S
 from edge_agent.row import Declared, Row, Stream
 from edge_agent.uplink.cloudevents import attributes
+from edge_agent.uplink.interfaces import Gateway
 from edge_agent.uplink.message import Outgoing
 from edge_agent.uplink.payload import Description, known_values
-from edge_agent.uplink.protocol import Gateway
 from edge_agent.uplink.topics import Topics
 
 

@@ -11,9 +11,9 @@ from edge_agent.contract.messages import ReplyMessage
 from edge_agent.contract.topics import REPLY_S
 from edge_agent.row import Command
 from edge_agent.settings.uplink import Uplink as Settings
-from edge_agent.uplink.judging import Order, Rates, Refused, ReplyTo, Rules, judge
+from edge_agent.uplink.command_rules import Order, Rates, Refused, ReplyTo, Rules, judge
+from edge_agent.uplink.interfaces import Gateway
 from edge_agent.uplink.message import Incoming, Outgoing
-from edge_agent.uplink.protocol import Gateway
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class CannotError(Exception):
     """A command cannot be carried out. The text says why, for who asked."""
 
 
-class Memory(Protocol):
+class CommandStore(Protocol):
     """Which commands were taken, across restarts."""
 
     async def take(self, id_: str, name: str, reply_to: str, correlation: bytes | None) -> Command | None:
@@ -48,7 +48,7 @@ class Memory(Protocol):
     async def write(self) -> None:
         """Write which answers were taken by a broker."""
 
-    async def untold(self, within_ms: float) -> list[Command]:
+    async def unacknowledged(self, within_ms: float) -> list[Command]:
         """Return those of so long ago whose answer no broker has taken, and all that have none."""
 
 
@@ -63,11 +63,11 @@ class Downlink:
     """What an uplink is asked to do. ``counts`` by what became of each message: ok, or the reason why not."""
 
     def __init__(
-        self, settings: Settings, gateway: Gateway, memory: Memory, carry_out: Mapping[str, Carry]
+        self, settings: Settings, gateway: Gateway, store: CommandStore, carry_out: Mapping[str, Carry]
     ) -> None:
         base = f"{settings.root}/{gateway.site}/{gateway.id}"
         self._rules = Rules(base, settings.commands, (f"{base}/reply/#", *settings.reply_to))
-        self._gateway, self._memory, self._carry_out = gateway, memory, carry_out
+        self._gateway, self._store, self._carry_out = gateway, store, carry_out
         self.counts: Counter[str] = Counter()
         self._heard: deque[tuple[Incoming, Callable[[Incoming], None]]] = deque()
         self._something = asyncio.Event()
@@ -107,14 +107,14 @@ class Downlink:
     def taken(self, key: str) -> None:
         """The broker has taken an answer, or never will."""
         if self._flying.pop(key, None) is not None and not key.startswith(_REFUSAL):
-            self._memory.taken(key)
+            self._store.taken(key)
 
     async def run(self) -> None:
         """Carry out what comes, until cancelled."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                for command in await self._untold():
-                    await self._again(command)
+                for command in await self._unacknowledged():
+                    await self._resume(command)
                 while True:
                     await self._something.wait()
                     self._something.clear()
@@ -127,15 +127,15 @@ class Downlink:
         finally:
             await self._last_words()
 
-    async def _untold(self) -> list[Command]:
+    async def _unacknowledged(self) -> list[Command]:
         try:
-            return await self._memory.untold(REPLY_S * 1000)
+            return await self._store.unacknowledged(REPLY_S * 1000)
         except sqlite3.Error:  # the disk tells of it elsewhere
             return []
 
     async def _last_words(self) -> None:
         try:
-            await self._memory.write()
+            await self._store.write()
         except sqlite3.Error:  # the answers are sent once more
             log.info("commands: which answers were taken could not be written")
 
@@ -151,9 +151,9 @@ class Downlink:
                 judged = _refused(judged, "busy")
         try:
             if isinstance(judged, Refused):
-                known = await self._memory.find(judged.id) if judged.may_be_known else None
+                known = await self._store.find(judged.id) if judged.may_be_known else None
             else:
-                known = await self._memory.take(judged.id, judged.name, *judged.reply_to)
+                known = await self._store.take(judged.id, judged.name, *judged.reply_to)
         except sqlite3.Error as error:
             if isinstance(judged, Order):
                 judged = _refused(judged, f"disk: {error}")
@@ -179,26 +179,26 @@ class Downlink:
             )  # fmt: skip
         self.counts[f"{refused.status}: {reason}"] += 1
         if refused.id and self._rates.answers(now):
-            said = self._said(refused.id, refused.name, refused.status, refused.reason)
+            said = self._reply(refused.id, refused.name, refused.status, refused.reason)
             self._send(self._own_key(), refused.reply_to, said)
 
     async def _repeat(self, known: Command, again: Order | Refused) -> None:
         """A command came before: it has its answer, or gets one now, where it asked this time."""
         if known.name != again.name:
-            said = self._said(again.id, again.name, "duplicate", f"id: was given to {known.name} before")
+            said = self._reply(again.id, again.name, "duplicate", f"id: was given to {known.name} before")
         elif known.id in self._running:
-            said = self._said(known.id, known.name, "duplicate", "running")
+            said = self._reply(known.id, known.name, "duplicate", "running")
         else:
             said = known.answer or await self._interrupted(known)
         self._send(self._own_key(), again.reply_to, said)
 
-    async def _again(self, known: Command) -> None:
+    async def _resume(self, known: Command) -> None:
         """Before the agent was started a command was left without an answer, or the answer with us."""
         said = known.answer or await self._interrupted(known)
         self._send(known.id, ReplyTo(known.reply_to, known.correlation), said)
 
     async def _interrupted(self, known: Command) -> bytes:
-        said = self._said(known.id, known.name, "error", "interrupted")
+        said = self._reply(known.id, known.name, "error", "interrupted")
         await self._keep_answer(known.id, said)
         return said
 
@@ -218,14 +218,14 @@ class Downlink:
             "command %s of %s (%s): %s",
             order.name, ascii(order.by) if order.by else "somebody", order.id, reason or status,
         )  # fmt: skip
-        said = self._said(order.id, order.name, status, reason, result)
+        said = self._reply(order.id, order.name, status, reason, result)
         await self._keep_answer(order.id, said)
         self._running.discard(order.id)
         self._send(order.id, order.reply_to, said)
 
     async def _keep_answer(self, id_: str, said: bytes) -> None:
         try:
-            await self._memory.answer(id_, said)
+            await self._store.answer(id_, said)
         except sqlite3.Error:  # a full disk is no reason not to answer; asked again, it is "interrupted"
             log.info("command %s: its answer could not be kept", id_)
 
@@ -239,7 +239,7 @@ class Downlink:
         self._waiting[key] = Outgoing(to.topic, said, expiry=REPLY_S, correlation=to.correlation)
         self._on_news()
 
-    def _said(
+    def _reply(
         self, id_: str, name: str, status: str, reason: str = "", result: dict[str, Any] | None = None
     ) -> bytes:
         return ReplyMessage.model_validate(

@@ -5,9 +5,9 @@ import orjson
 from edge_agent.contract.messages import EventMessage
 from edge_agent.row import Row, Stream, runs
 from edge_agent.uplink.cloudevents import attributes
-from edge_agent.uplink.lanes import Backlog, Lane
+from edge_agent.uplink.interfaces import Delivery, Gateway
+from edge_agent.uplink.lane import Lane, LogScan
 from edge_agent.uplink.message import Outgoing
-from edge_agent.uplink.protocol import Delivery, Gateway
 from edge_agent.uplink.topics import Topics
 
 _READ_ROWS = 100
@@ -18,11 +18,11 @@ class Events:
 
     def __init__(self, delivery: Delivery) -> None:
         self.lane = Lane({})
-        self._delivery, self._scan = delivery, Backlog()
+        self._delivery, self._scan = delivery, LogScan()
         self._scan.begin(delivery.scan_from, delivery.last_id)
 
     @property
-    def hungry(self) -> bool:
+    def runs_low(self) -> bool:
         """Whether few wait and the log may have more."""
         return self._scan.more and self.lane.waiting < _READ_ROWS // 2
 

@@ -2,8 +2,8 @@
 
 from edge_agent.row import runs
 from edge_agent.uplink.drain import Drain
-from edge_agent.uplink.lanes import Backlog, Lane
-from edge_agent.uplink.protocol import Delivery
+from edge_agent.uplink.interfaces import Delivery
+from edge_agent.uplink.lane import Lane, LogScan
 
 _READ_ROWS = 2_000
 
@@ -17,7 +17,7 @@ class History:
     def __init__(self, delivery: Delivery, names_size: dict[int, int]) -> None:
         self.lane = Lane(names_size, delivery.owes_any)
         self._delivery = delivery
-        self._scan, self._drain = Backlog(), Drain()
+        self._scan, self._drain = LogScan(), Drain()
         self._scan.begin(delivery.scan_from, delivery.last_id)
         self._opened = False
 
@@ -27,7 +27,7 @@ class History:
         self._drain.begin(now)
 
     @property
-    def hungry(self) -> bool:
+    def runs_low(self) -> bool:
         """Whether the lane runs low and the log has more."""
         return self._opened and self._scan.more and self.lane.waiting < _READ_ROWS // 2
 

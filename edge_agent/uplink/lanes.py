@@ -1,127 +1,79 @@
-"""What is to be sent, dealt by device: live readings from memory, the backlog from the log. Pure."""
+"""The lanes on which rows go in one connection: live, events, the backlog, and what goes out once more."""
 
-from collections import deque
-from collections.abc import Callable, Iterable
-from itertools import accumulate, takewhile
+from edge_agent.uplink.events import Events
+from edge_agent.uplink.history import History
+from edge_agent.uplink.in_flight import Flight, InFlight
+from edge_agent.uplink.interfaces import Delivery, Gateway
+from edge_agent.uplink.lane import Lane
+from edge_agent.uplink.repairs import Repairs
+from edge_agent.uplink.replays import Replays
+from edge_agent.uplink.uplink_state import UplinkState
 
-from edge_agent.row import Row, Run
 
-_ROW_OVERHEAD = 40  # bytes of JSON around a row's values: seq, ts, brackets
-MOST_ROWS = 2_000  # in one message
-
-
-class Lane:
-    """Runs that wait, in a queue per stream. Streams take turns, so that none waits for another.
-
-    ``owes_any`` says of a stream whether one of the numbers from first to last is owed: then they must not
-    lie inside a message, whose acknowledgement settles all from its first to its last.
-    """
+class Lanes:
+    """All of them, and what it means that a message of one was taken."""
 
     def __init__(
-        self, names_size: dict[int, int], owes_any: Callable[[int, int, int], bool] = lambda *_: True
+        self,
+        gateway: Gateway,
+        delivery: Delivery,
+        in_flight: InFlight,
+        names_size: dict[int, int],
+        state: UplinkState,
     ) -> None:
-        self._owes_any = owes_any
-        self._names_size = names_size  # by description: bytes of channel names in each reading
-        self._queues: dict[int, deque[Run]] = {}
-        self.waiting = 0  # rows
+        self.live, self.history = Lane(names_size), History(delivery, names_size)
+        self.events = Events(delivery)
+        self._owed = self.live, self.history.lane, self.events.lane
+        self.repairs = Repairs(gateway, delivery, in_flight, names_size)
+        self.replays = Replays(delivery, in_flight, names_size, state.jobs.waiting)
+        self._delivery, self._in_flight = delivery, in_flight
 
-    def add(self, runs: Iterable[Run]) -> None:
-        """Put runs behind those that wait already."""
-        for run in runs:
-            queue = self._queues.get(run.stream)
-            if queue is None:
-                queue = self._queues[run.stream] = deque()
-            queue.append(run)
-            self.waiting += len(run.rows)
+    def open(self, now: float) -> None:
+        """What is not live may flow. Times are seconds, monotonic."""
+        self.history.open(now)
+        self.repairs.open()
+        self.replays.open()
 
-    def first(self) -> Row:
-        """The row that the next message begins with. Something must wait."""
-        return next(iter(self._queues.values()))[0].rows[0]
+    def owes(self, lane: Lane) -> bool:
+        """Say whether what is in a lane is owed; else the broker has taken it before."""
+        return lane in self._owed
 
-    def take(self, room: int, most: int = MOST_ROWS) -> Run:
-        """Take the next message's rows: at least one, at most ``most``, and ``room`` bytes if it can be.
-
-        Something must wait. Runs go whole where they can, for then uplinks share what they make of them.
-        """
-        stream = next(iter(self._queues))
-        queue = self._queues.pop(stream)
-        taken = [queue.popleft()]
-        rows, size = len(taken[0].rows), self._size(taken[0])
-        if rows > most or (size > room and rows > 1):
-            taken[0], rest = self._cut(taken[0], room, most)
-            queue.appendleft(rest)
+    def went(self, lane: Lane) -> None:
+        """Some of what is not owed was taken, or left out."""
+        if lane is self.repairs.lane:
+            self.repairs.went()
         else:
-            while queue and self._follows(taken[-1], queue[0]):
-                rows += len(queue[0].rows)
-                size += self._size(queue[0])
-                if rows > most or size > room:
-                    break
-                taken.append(queue.popleft())
-        run = taken[0] if len(taken) == 1 else Run([row for one in taken for row in one.rows])
-        self.waiting -= len(run.rows)
-        if queue:
-            self._queues[stream] = queue  # to the end: the others have their turn
-        return run
+            self.replays.went()
 
-    def _around(self, run: Run) -> int:
-        return _ROW_OVERHEAD + self._names_size.get(run.rows[0].meta, 0)
+    def taken(self, flight: Flight, now: float) -> None:
+        """The broker has taken a message of readings, or an event."""
+        run, lane = flight.run, flight.lane
+        assert run is not None
+        assert lane is not None
+        if not self.owes(lane):
+            self.went(lane)
+            return
+        self._delivery.settle(run.stream, run.first, run.last)
+        if not flight.timed:
+            self._delivery.owe_repairs(run.rows)
+        if lane is self.history.lane:
+            self.history.acked(len(run.rows), now)
 
-    def _size(self, run: Run) -> int:
-        return run.size + len(run.rows) * self._around(run)
+    def drain_s(self, now: float) -> float | None:
+        """In how many seconds the backlog will be gone; None while that is not known, or none is sent."""
+        drains = self.history.waits or self._in_flight.history
+        return self.history.drain_s(now) if drains else None
 
-    def _cut(self, run: Run, room: int, most: int) -> tuple[Run, Run]:
-        """Cut a run where the room ends, after one row at least."""
-        around = self._around(run)
-        sizes = accumulate(around + len(row.body) for row in run.rows)
-        fit = max(1, min(most, sum(1 for _ in takewhile(room.__ge__, sizes))))
-        return Run(run.rows[:fit]), Run(run.rows[fit:])
+    def low_water(self, *, events: bool) -> int | None:
+        """The lowest log id that waits or is on its way, and is owed; None where there is none.
 
-    def _follows(self, run: Run, after: Run) -> bool:
-        first, last = run.last + 1, after.first - 1
-        if run.rows[0].meta != after.rows[0].meta or first > last + 1:
-            return False
-        return first > last or not self._owes_any(run.stream, first, last)
-
-    def put_back(self, run: Run) -> None:
-        """Return rows that were taken to where they were: what came back before them may be older."""
-        if run.rows:
-            queue = self._queues.setdefault(run.stream, deque())
-            in_order = not queue or run.rows[-1].id < queue[0].rows[0].id
-            queue.appendleft(run)
-            if not in_order:
-                self._queues[run.stream] = deque(sorted(queue, key=lambda one: one.rows[0].id))
-            self.waiting += len(run.rows)
-
-    def clear(self) -> None:
-        """Forget all that waits."""
-        self._queues.clear()
-        self.waiting = 0
-
-    def low_water(self) -> int | None:
-        """The lowest log id that waits, or None."""
-        return min((queue[0].rows[0].id for queue in self._queues.values()), default=None)
-
-
-class Backlog:
-    """Where the forward scan of the log stands. Rows up to ``limit`` are backlog, later ones live."""
-
-    def __init__(self) -> None:
-        self.cursor = 1
-        self.limit = 0
-
-    @property
-    def more(self) -> bool:
-        """Whether the log still has rows to be read."""
-        return self.cursor <= self.limit
-
-    def begin(self, scan_from: int, last_id: int) -> None:
-        """A session begins: all that is on disk and owed is backlog."""
-        self.cursor, self.limit = scan_from, last_id
-
-    def extend(self, last_id: int) -> None:
-        """Live rows up to this one were dropped from memory: the log has them."""
-        self.limit = last_id
-
-    def advance(self, rows: list[Row], upto: int) -> None:
-        """A piece of the log was read; nothing means that there is no more up to there."""
-        self.cursor = rows[-1].id + 1 if rows else upto + 1
+        ``events``: of these, too; else of readings alone.
+        """
+        lanes = self._owed if events else self._owed[:2]
+        places = (
+            self._in_flight.low_water(lanes),
+            self.live.low_water(),
+            self.history.low_water(),
+            self.events.low_water() if events else None,
+        )
+        return min((id_ for id_ in places if id_ is not None), default=None)

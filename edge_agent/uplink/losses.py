@@ -6,8 +6,8 @@ from collections import deque
 
 from edge_agent.row import Declared
 from edge_agent.uplink import birth
-from edge_agent.uplink.flights import Flights
-from edge_agent.uplink.protocol import Delivery, Gateway
+from edge_agent.uplink.in_flight import InFlight
+from edge_agent.uplink.interfaces import Delivery, Gateway
 from edge_agent.uplink.topics import Topics
 
 _READ = 100  # entries
@@ -28,7 +28,7 @@ class Losses:
         return sys.maxsize if self._reading else self._last
 
     @property
-    def hungry(self) -> bool:
+    def runs_low(self) -> bool:
         """Whether few wait and the ledger may have more."""
         return self._more and len(self._waiting) < _READ // 2
 
@@ -57,13 +57,13 @@ class Losses:
         """The ledger has a new entry."""
         self._more = True
 
-    def send(self, flights: Flights) -> bool:
+    def send(self, in_flight: InFlight) -> bool:
         """Send the next one. Returns whether there was one."""
         if not self._waiting:
             return False
         loss = self._waiting.popleft()
         stream = self._delivery.streams[loss.stream]
-        flights.send(birth.loss(self._gateway, self._topics, stream, loss), loss=loss, backlog=True)
+        in_flight.send(birth.loss(self._gateway, self._topics, stream, loss), loss=loss, backlog=True)
         return True
 
     def put_back(self, loss: Declared) -> None:

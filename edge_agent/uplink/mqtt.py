@@ -20,11 +20,11 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from edge_agent.settings.field_types import Server
 from edge_agent.settings.uplink import Uplink
 from edge_agent.uplink import properties, tls
-from edge_agent.uplink.ends import SessionError, closed, refused
-from edge_agent.uplink.kernel import Carried, carried, prompt
 from edge_agent.uplink.message import Incoming, Outgoing
 from edge_agent.uplink.off_loop import off_loop
 from edge_agent.uplink.refusals import NOBODY, Refusal
+from edge_agent.uplink.session_error import SessionError, closed, refused
+from edge_agent.uplink.tcp_info import TcpProgress, progress, prompt
 
 Protocol = Literal["5", "3.1.1"]
 
@@ -239,9 +239,9 @@ class Session:
         if message.mid and not self._closed:
             self._client.ack(message.mid, 1)
 
-    def carried(self) -> Carried:
+    def progress(self) -> TcpProgress:
         """Whether the path still carries anything."""
-        return Carried(0, 0) if self._sock is None else carried(self._sock)
+        return TcpProgress(0, 0) if self._sock is None else progress(self._sock)
 
     def close(self) -> None:
         """Say goodbye, so that the broker drops the will, and close."""

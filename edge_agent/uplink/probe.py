@@ -18,7 +18,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from edge_agent.settings.field_types import Server
 from edge_agent.settings.uplink import Uplink
 from edge_agent.uplink import tls
-from edge_agent.uplink.ends import SessionError, refused
+from edge_agent.uplink.session_error import SessionError, refused
 
 Protocol = Literal["5", "3.1.1"]
 Allowed = bool | None

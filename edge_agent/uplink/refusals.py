@@ -45,7 +45,7 @@ class Refusal(NamedTuple):
 
 
 @dataclass(slots=True)
-class Gate:
+class CircuitBreaker:
     """Holds readings back after a refusal of the uplink: then one message at a time probes.
 
     ``base``: where the gateway's topics lie; ``events``: those of events, where it holds these alone. Times
@@ -82,7 +82,7 @@ class Gate:
 
 
 @dataclass(slots=True)
-class Suspects:
+class PoisonSuspects:
     """Messages at which a broker closed the connection, or that it refused. Kept over an uplink's sessions.
 
     When it is not known which of many it was, the next session is careful and has one in flight. A message

@@ -1,9 +1,9 @@
 """Readings that a broker has taken without a true time: they go out once more with it, behind all else."""
 
 from edge_agent.row import runs
-from edge_agent.uplink.flights import Flights
-from edge_agent.uplink.lanes import Lane
-from edge_agent.uplink.protocol import Delivery, Gateway
+from edge_agent.uplink.in_flight import InFlight
+from edge_agent.uplink.interfaces import Delivery, Gateway
+from edge_agent.uplink.lane import Lane
 
 _READ_ROWS = 1_000
 
@@ -16,10 +16,10 @@ class Repairs:
     """
 
     def __init__(
-        self, gateway: Gateway, delivery: Delivery, flights: Flights, names_size: dict[int, int]
+        self, gateway: Gateway, delivery: Delivery, in_flight: InFlight, names_size: dict[int, int]
     ) -> None:
         self.lane = Lane(names_size, lambda *_: False)  # to be taken settles none of them
-        self._gateway, self._delivery, self._flights = gateway, delivery, flights
+        self._gateway, self._delivery, self._in_flight = gateway, delivery, in_flight
         self._cursor = 0
         self._opened = False
 
@@ -28,26 +28,26 @@ class Repairs:
         self._opened = True
 
     @property
-    def hungry(self) -> bool:
+    def runs_low(self) -> bool:
         """Whether the lane runs low and there is more."""
         return (
             self._opened
-            and self._delivery.to_send_again(self._cursor)
+            and self._delivery.owes_repairs(self._cursor)
             and self.lane.waiting < _READ_ROWS // 2
             and self._gateway.clock_known()
-            and not self._flights.untimed
+            and not self._in_flight.untimed
         )
 
     async def read(self) -> None:
         """Read on: of that, what its boot's first true offset has mended."""
-        rows, self._cursor = await self._delivery.read_again(self._cursor, _READ_ROWS)
+        rows, self._cursor = await self._delivery.read_repairs(self._cursor, _READ_ROWS)
         moment = self._gateway.moment
         self.lane.add(runs(row for row in rows if moment(row.boot, row.mono_ms).clock == "repaired"))
         self.went()
 
     def went(self) -> None:
         """Some of it was taken, or left out."""
-        waiting, flying = self.lane.low_water(), self._flights.low_water((self.lane,))
-        self._delivery.sent_again(
+        waiting, flying = self.lane.low_water(), self._in_flight.low_water((self.lane,))
+        self._delivery.repaired(
             min((id_ for id_ in (waiting, flying) if id_ is not None), default=self._cursor)
         )

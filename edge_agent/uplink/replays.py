@@ -11,11 +11,11 @@ from operator import itemgetter
 from typing import Any
 
 from edge_agent.contract.commands import ReplayArgs
-from edge_agent.row import Held, runs
+from edge_agent.row import RangeStatus, runs
 from edge_agent.uplink.downlink import CannotError
-from edge_agent.uplink.flights import Flights
-from edge_agent.uplink.lanes import Lane
-from edge_agent.uplink.protocol import Delivery
+from edge_agent.uplink.in_flight import InFlight
+from edge_agent.uplink.interfaces import Delivery
+from edge_agent.uplink.lane import Lane
 
 _READ_ROWS = 1_000
 _MOST_JOBS = 100
@@ -55,7 +55,7 @@ class Jobs:
             raise CannotError(f"{_MOST_JOBS} replays wait already; ask again later")
         if args.from_seq >= stream.next_seq:
             raise CannotError(f"{args.device} has only {stream.next_seq - 1} readings in this epoch")
-        held = await delivery.held(stream.id, args.from_seq, min(args.to_seq, stream.next_seq - 1))
+        held = await delivery.range_status(stream.id, args.from_seq, min(args.to_seq, stream.next_seq - 1))
         self.add(stream.id, held)
         come = {"queued", "pending"}
         return {
@@ -65,7 +65,7 @@ class Jobs:
             "pending": [list(run[:2]) for run in held.runs if run[2] == "pending"],
         }
 
-    def add(self, stream: int, held: Held) -> None:
+    def add(self, stream: int, held: RangeStatus) -> None:
         """Queue what is in the log and does not wait already."""
         known = [one for job in self.waiting if job.stream == stream for one in job.ranges]
         new = [
@@ -101,10 +101,10 @@ class Replays:
     """The jobs in one connection, one after the other."""
 
     def __init__(
-        self, delivery: Delivery, flights: Flights, names_size: dict[int, int], jobs: deque[Job]
+        self, delivery: Delivery, in_flight: InFlight, names_size: dict[int, int], jobs: deque[Job]
     ) -> None:
         self.lane = Lane(names_size, lambda *_: False)  # to be taken settles none of them
-        self._delivery, self._flights, self._jobs = delivery, flights, jobs
+        self._delivery, self._in_flight, self._jobs = delivery, in_flight, jobs
         self._job: Job | None = None  # the one that is read
         self._cursor = 0
         self._opened = False
@@ -114,7 +114,7 @@ class Replays:
         self._opened = True
 
     @property
-    def hungry(self) -> bool:
+    def runs_low(self) -> bool:
         """Whether the lane runs low and there is more."""
         if self._job is None:
             return self._opened and bool(self._jobs)
@@ -124,7 +124,7 @@ class Replays:
         """Read on in the first job."""
         job = self._job = self._jobs[0]
         at = max(self._cursor, job.next_id)
-        rows, self._cursor = await self._delivery.read_held(
+        rows, self._cursor = await self._delivery.read_range(
             job.stream, job.ranges[0][0], job.ranges[-1][1], at, job.to_id, _READ_ROWS
         )
         self.lane.add(runs(row for row in rows if _within(row.seq, job.ranges)))
@@ -134,7 +134,7 @@ class Replays:
         """Some of it was taken, or left out: the next connection begins behind it."""
         if self._job is None:
             return
-        places = self.lane.low_water(), self._flights.low_water((self.lane,))
+        places = self.lane.low_water(), self._in_flight.low_water((self.lane,))
         self._job.next_id = min((id_ for id_ in places if id_ is not None), default=self._cursor)
         if self._job.next_id > self._job.to_id:
             self._jobs.popleft()

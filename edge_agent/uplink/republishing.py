@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import orjson
 
+from edge_agent.uplink.interfaces import Gateway
 from edge_agent.uplink.message import Outgoing
-from edge_agent.uplink.protocol import Gateway
 from edge_agent.uplink.selection import Passes, narrowed
 from edge_agent.uplink.topics import Topics
 

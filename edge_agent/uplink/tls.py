@@ -7,7 +7,7 @@ from typing import Any
 from edge_agent import clock
 from edge_agent.settings.field_types import Server
 from edge_agent.settings.uplink import Uplink
-from edge_agent.uplink.ends import SessionError, unreachable
+from edge_agent.uplink.session_error import SessionError, unreachable
 
 # OpenSSL's X509_V_ERR_..., openssl-verification-options(1)
 _NOT_YET_VALID = 9

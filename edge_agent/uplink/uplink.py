@@ -11,17 +11,17 @@ from edge_agent.settings.field_types import Server
 from edge_agent.settings.uplink import Uplink as Settings
 from edge_agent.status import UplinkStatus
 from edge_agent.uplink.downlink import CannotError, Carry, Downlink
-from edge_agent.uplink.ends import SessionError
-from edge_agent.uplink.flights import Flight
+from edge_agent.uplink.in_flight import Flight
+from edge_agent.uplink.interfaces import Acknowledged, Delivery, Gateway
 from edge_agent.uplink.message import Outgoing
 from edge_agent.uplink.mqtt import Protocol, Session
-from edge_agent.uplink.protocol import Acknowledged, Delivery, Gateway
-from edge_agent.uplink.remembered import Remembered
 from edge_agent.uplink.republishing import older
 from edge_agent.uplink.selection import passing
 from edge_agent.uplink.sending import Sending
+from edge_agent.uplink.session_error import SessionError
 from edge_agent.uplink.topics import Topics
-from edge_agent.uplink.within import within
+from edge_agent.uplink.uplink_state import UplinkState
+from edge_agent.uplink.wait import within
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Uplink:
         self._settings, self._gateway, self._delivery = settings, gateway, delivery
         self._on_acknowledged = on_acknowledged
         self._backoff = Backoff()
-        self._remembered = Remembered()
+        self._state = UplinkState()
         self._protocol: Protocol = "3.1.1" if settings.protocol == "3.1.1" else "5"
         self._fell_back_at = 0.0
         self._older_works = False
@@ -75,21 +75,21 @@ class Uplink:
             protocol=self._protocol if connected else "",
             acknowledged=self._delivery.acknowledged,
             backlog=self._delivery.backlog,
-            in_flight=self._sending.flights.readings if self._sending else 0,
+            in_flight=self._sending.in_flight.readings if self._sending else 0,
             problem=self._problem or (self._sending.problem if self._sending else ""),
             drain_s=self._sending.drain_s if self._sending else None,
         )
 
     def take_commands(self, downlink: Downlink) -> None:
         """Have commands carried out. Called before ``run``."""
-        self._remembered.downlink = downlink
+        self._state.downlink = downlink
 
     def commands(self) -> Mapping[str, Carry]:
         """Return what carries out the commands that are about what was sent, by name."""
         return {"replay": self._replay, "republish": self._republish}
 
     async def _replay(self, args: ReplayArgs) -> dict[str, Any]:
-        told = await self._remembered.jobs.ask(self._delivery, args)
+        told = await self._state.jobs.ask(self._delivery, args)
         if self._sending is not None:
             self._sending.pump()
         return told
@@ -118,7 +118,7 @@ class Uplink:
         self._gateway.metas.clear()
         self._gateway.metas.update(metas)
         for device in (*gone, *new):
-            self._remembered.last.pop(device, None)
+            self._state.last.pop(device, None)
         if self._begun is not None:
             self._begun.descriptions.learn(known)
         if self._sending is not None:
@@ -137,7 +137,7 @@ class Uplink:
 
     async def run(self) -> None:
         """Keep trying, each server in turn; carry out what is asked meanwhile."""
-        downlink = self._remembered.downlink
+        downlink = self._state.downlink
         if downlink is None:
             await self._deliver()
             return
@@ -174,7 +174,7 @@ class Uplink:
             await self._sending.finish(within)
 
     async def _session(self, server: Server) -> str:
-        sending = Sending(self._settings, self._gateway, self._delivery, self._remembered, self._acknowledged)
+        sending = Sending(self._settings, self._gateway, self._delivery, self._state, self._acknowledged)
         self._begun = sending
         will = await sending.prepare()
         loop = asyncio.get_running_loop()
@@ -191,7 +191,7 @@ class Uplink:
             self._sending = self._begun = None
             steady = sending.acks and loop.time() - began > _STEADY_S
             self._kicks = 0 if steady else self._kicks + 1
-            if steady or self._remembered.suspects.try_soon():
+            if steady or self._state.suspects.try_soon():
                 self._backoff.reset()
             if sending.said_goodbye:
                 session.close()

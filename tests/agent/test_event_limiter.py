@@ -89,8 +89,8 @@ async def test_an_alarm_that_waited_when_the_agent_was_killed_is_told_at_the_nex
         return Event(kind, "d1", clock.mono_ms(), channel="power", alarm="overload")
 
     async with opened(path, clock) as outbox:
-        await outbox.news.enroll()
-        limiter = EventLimiter(clock, outbox.news.tell, outbox.news.told)
+        await outbox.events.enroll()
+        limiter = EventLimiter(clock, outbox.events.tell, outbox.events.latest)
         for _ in range(MOST // 2):
             limiter.tell(alarm("alarm"))
             limiter.tell(alarm("alarm_cleared"))
@@ -102,17 +102,17 @@ async def test_an_alarm_that_waited_when_the_agent_was_killed_is_told_at_the_nex
         limiter.forget("d1")  # and its timer
     for told in (1, 0):
         async with opened(left, clock) as outbox:
-            await outbox.news.enroll()
-            limiter = EventLimiter(clock, outbox.news.tell, outbox.news.told)
+            await outbox.events.enroll()
+            limiter = EventLimiter(clock, outbox.events.tell, outbox.events.latest)
             limiter.stands(alarm("alarm"))
             limiter.stands(Event("alarm_cleared", "d1", 1, channel="power", alarm="never-raised"))
             assert outbox.waiting == told
-            assert outbox.news.told == {"d1/power.overload": "alarm"}
+            assert outbox.events.latest == {"d1/power.overload": "alarm"}
             limiter.close()
     async with opened(left, clock) as outbox:
-        await outbox.news.enroll()
-        outbox.news.tell(Event("retired", "d1", 1), "city")
-        assert not outbox.news.told
+        await outbox.events.enroll()
+        outbox.events.tell(Event("retired", "d1", 1), "city")
+        assert not outbox.events.latest
     assert ask(left, "SELECT * FROM told") == []
 
 

@@ -14,8 +14,8 @@ from edge_agent.bus.serial import SerialFormat
 from edge_agent.bus.talker import SerialStream
 from edge_agent.clock import SystemClock
 from edge_agent.collect import tasks
-from edge_agent.collect.asking import Asking
 from edge_agent.collect.device import Device
+from edge_agent.collect.polling import Polling
 from edge_agent.demo import radar, world
 from edge_agent.demo.slave import Slaves, Unit, unit
 from edge_agent.demo.tty_end import TtyEnd
@@ -82,12 +82,12 @@ def modbus(address: int) -> Any:
     return record.open(record.settings.model_validate({"profile": "xy_md02", "address": address}))
 
 
-def asking(
+def polling(
     heard: Heard, driver: Any, line: SerialLine, interval: float, within: float = 20
 ) -> Coroutine[Any, Any, None]:
     """Ask it for ever. An answer that comes is waited for, however busy the machine is."""
     place = line.place()
-    return tasks.ask(heard.device, driver, Rtu(place, within=within), place, Asking(interval))
+    return tasks.ask(heard.device, driver, Rtu(place, within=within), place, Polling(interval))
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ async def test_a_device_is_asked_again_and_again(line: SerialLine, tmp_path: Pat
     heard = Heard("climate-1", driver)
     with ExitStack() as stack:
         wired(stack, tmp_path, climate())
-        async with running(asking(heard, driver, line, 0.1)):
+        async with running(polling(heard, driver, line, 0.1)):
             await heard.count(5)
     times = [reading.mono_ms for reading in heard.readings]
     assert times == sorted(times)
@@ -121,7 +121,7 @@ async def test_a_dead_device_costs_its_neighbour_little(line: SerialLine, tmp_pa
     heard, silent = Heard("climate-1", living), Heard("climate-2", dead)
     with ExitStack() as stack:
         wired(stack, tmp_path, climate())
-        async with running(asking(heard, living, line, 0.1), asking(silent, dead, line, 0.1, 0.1)):
+        async with running(polling(heard, living, line, 0.1), polling(silent, dead, line, 0.1, 0.1)):
             await until(lambda: silent.device.faults["NoAnswer"] >= 3)
             before = silent.device.faults.total()
             await heard.count(30)
@@ -138,7 +138,7 @@ async def test_a_dead_device_that_comes_back_is_heard(line: SerialLine, tmp_path
     heard = Heard("climate-1", driver)
     with ExitStack() as stack:
         stack.enter_context(Wire(tmp_path / "near", tmp_path / "far", BAUD))
-        async with running(asking(heard, driver, line, 0.1, 0.3)):
+        async with running(polling(heard, driver, line, 0.1, 0.3)):
             await until(lambda: heard.device.faults["NoAnswer"] >= 2)
             with Slaves(tmp_path / "far", [climate()]):
                 await heard.count(3)
@@ -150,7 +150,7 @@ async def test_a_line_that_is_unplugged_and_comes_back_is_used_at_once(
 ) -> None:
     driver = modbus(CLIMATE)
     heard = Heard("climate-1", driver)
-    async with running(asking(heard, driver, line, 0.1)):
+    async with running(polling(heard, driver, line, 0.1)):
         with ExitStack() as stack:
             wired(stack, tmp_path, climate())
             await heard.count(3)
@@ -168,7 +168,7 @@ async def test_a_long_interval_does_not_put_off_the_first_answer_of_a_bus_that_i
 ) -> None:
     driver = modbus(CLIMATE)
     heard = Heard("climate-1", driver)
-    async with running(asking(heard, driver, line, 3600)):
+    async with running(polling(heard, driver, line, 3600)):
         await until(lambda: heard.device.problem)
         with ExitStack() as stack:
             wired(stack, tmp_path, climate())
@@ -188,7 +188,7 @@ async def test_devices_on_a_bus_that_is_gone_do_not_wear_out_the_board(
 
     monkeypatch.setattr(line, "carry", counted)
     devices = [(Heard(f"climate-{address}", modbus(address)), modbus(address)) for address in range(1, 6)]
-    loops = [asking(heard, driver, line, 0.1) for heard, driver in devices]
+    loops = [polling(heard, driver, line, 0.1) for heard, driver in devices]
     async with running(*loops):
         await until(lambda: all(heard.device.problem for heard, _ in devices))
         before, began = asked, loop.time()

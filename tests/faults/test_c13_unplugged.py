@@ -17,8 +17,8 @@ from edge_agent.bus.serial import SerialFormat
 from edge_agent.bus.talker import SerialStream
 from edge_agent.clock import SystemClock
 from edge_agent.collect import tasks
-from edge_agent.collect.asking import Asking
 from edge_agent.collect.device import Device
+from edge_agent.collect.polling import Polling
 from edge_agent.demo import radar
 from edge_agent.demo.slave import Slaves, unit
 from edge_agent.demo.wire import Wire
@@ -105,7 +105,7 @@ async def test_unplugged_in_mid_frame_and_back_under_another_name(
     if kind == "line":
         line = SerialLine(str(plugged.port), SerialFormat(BAUD))
         place = line.place()
-        loop = tasks.ask(device, opened, Rtu(place), place, Asking(0.1))
+        loop = tasks.ask(device, opened, Rtu(place), place, Polling(0.1))
     else:
         assert driver.cut is not None
         line = SerialStream(str(plugged.port), SerialFormat(radar.BAUD), driver.cut)

@@ -16,8 +16,8 @@ from edge_agent.bus.modbus import Rtu
 from edge_agent.bus.serial import SerialFormat
 from edge_agent.clock import SystemClock
 from edge_agent.collect import tasks
-from edge_agent.collect.asking import Asking
 from edge_agent.collect.device import Device
+from edge_agent.collect.polling import Polling
 from edge_agent.demo.tty_end import TtyEnd
 from edge_agent.demo.wire import Wire
 from edge_agent.processing.plan import Plan
@@ -52,7 +52,7 @@ class Reader:
             place = self.line.place()
             over: Any = Rtu(place) if device.id.startswith("unit") else place
             asked: Any = driver
-            made.append(tasks.ask(device, asked, over, place, Asking(INTERVAL)))
+            made.append(tasks.ask(device, asked, over, place, Polling(INTERVAL)))
         return made
 
     def judge(self, seconds: float, cabinet: Cabinet, record: Record, title: str) -> None:

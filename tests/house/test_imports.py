@@ -141,7 +141,7 @@ def test_what_backends_import_is_pure(module: str) -> None:
         ("edge_agent/agent/agent.py", "from drivers.ld24xx.ld2410 import driver", "through the registry"),
         ("edge_agent/bus/line.py", "import serial.tools", "the only door to serial"),
         ("edge_agent/bus/line.py", "from edge_agent.outbox.store import Store", "one another"),
-        ("edge_agent/uplink/lanes.py", "from ..outbox import store", "one another"),
+        ("edge_agent/uplink/lane.py", "from ..outbox import store", "one another"),
         ("edge_agent/outbox/store.py", "import edge_agent.uplink", "one another"),
         ("edge_agent/outbox/recovery.py", "import aiosqlite", "the only door to aiosqlite"),
         ("edge_agent/uplink/topics.py", "import paho.mqtt.client", "the only door to paho"),

@@ -22,7 +22,7 @@ _LEAST = len("asks")  # letters that tell one line from another
 _NOT_SAID = {
     "edge_agent/console/form.py": "an answer to a browser",
     "edge_agent/outbox/copying.py": "of the verb restore",
-    "edge_agent/outbox/looking.py": "of the verb outbox",
+    "edge_agent/outbox/readonly.py": "of the verb outbox",
     "edge_agent/uplink/probe.py": "of the verbs doctor and init",
     "edge_agent/agent/buses.py": "is told to the one who asked, and explained with the lending",
 }

@@ -10,7 +10,7 @@ import orjson
 
 from edge_agent.event import Event, EventKind
 from edge_agent.outbox import volatile
-from edge_agent.outbox.apart import Selection
+from edge_agent.outbox.exclusions import Selection
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.rows import Policy
 from tests.outbox.shares import keep, opened, settle
@@ -180,15 +180,15 @@ async def test_what_was_told_last_while_it_was_in_memory_is_known_on_the_card(tm
     told: dict[Path, tuple[EventKind, ...]] = {card: ("online",), memory: ("online", "offline")}
     for path, kinds in told.items():
         async with opened(path, clock, ALL) as outbox:
-            await outbox.news.enroll()
+            await outbox.events.enroll()
             for kind in kinds:
-                outbox.news.tell(Event(kind, "d1", clock.mono_ms()))
+                outbox.events.tell(Event(kind, "d1", clock.mono_ms()))
             if path == memory:
-                outbox.news.tell(Event("retired", "d2", clock.mono_ms()), "park")
+                outbox.events.tell(Event("retired", "d2", clock.mono_ms()), "park")
             assert await outbox.flush()
     outbox = await _on_the_card(card, clock, memory)
     try:
-        assert outbox.news.told == {"d1": "offline"}
+        assert outbox.events.latest == {"d1": "offline"}
         assert not outbox.deliveries["city"].retired
         stream, seq = outbox.deliveries["park"].retired["d2"]
         assert (outbox.streams[stream].kind, seq) == ("event", 3)

@@ -70,10 +70,10 @@ async def test_what_waits_when_the_card_turns_read_only_goes_on_elsewhere(disk: 
     outbox.keep(reading("d1", 4))
     assert volatile.is_read_only(disk.path / "outbox.db")
     await outbox.close()
-    assert outbox.left.total == 3
+    assert outbox.unwritten.total == 3
     async with opened(tmp_path / "outbox.db", clock) as other:
         assert other.epoch != outbox.epoch
-        other.adopt(outbox.left)
+        other.adopt(outbox.unwritten)
         assert await other.flush()
         rows = await owed(other.deliveries["city"])
     assert [(seq, number) for _, seq, number in numbers(rows)] == [(1, 2), (1, 3), (2, 4)]

@@ -10,9 +10,9 @@ import pytest
 from edge_agent.event import Event
 from edge_agent.outbox import capacity, transactions
 from edge_agent.outbox.delivery import Delivery
+from edge_agent.outbox.eviction_order import Care
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.rows import Batch
-from edge_agent.outbox.stages import Care
 from edge_agent.row import EVENT_META, Declared, Run
 from tests.outbox.world import NAMES, FakeClock, ask, crash, open_outbox, opened, owed, policy, reading
 
@@ -275,9 +275,9 @@ async def test_an_event_that_nobody_takes_costs_no_reading(path: Path, then: str
 
     try:
         await outbox.enroll(*described, Care(when_full="refuse"))
-        await outbox.news.enroll()
+        await outbox.events.enroll()
         city = outbox.deliveries["city"]
-        outbox.news.tell(Event("offline", "meter", clock.mono_ms(), "why"))
+        outbox.events.tell(Event("offline", "meter", clock.mono_ms(), "why"))
 
         def take(runs: Sequence[Run], _: Sequence[Declared]) -> None:
             for run in runs:

@@ -50,12 +50,12 @@ async def test_an_id_is_taken_once_and_keeps_its_answer(tmp_path: Path) -> None:
         assert again is not None
         assert (again.answer, again.reply_to, again.correlation) == (b"{}", "to/a", b"1")
     async with opened(path) as outbox:
-        known = await outbox.commands.untold(300_000)
+        known = await outbox.commands.unacknowledged(300_000)
         assert [(one.id, one.answer) for one in known] == [("a", b"{}"), ("b", None)]
         outbox.commands.taken("a")
         await outbox.commands.write()
     async with opened(path) as outbox:
-        assert [one.id for one in await outbox.commands.untold(300_000)] == ["b"]
+        assert [one.id for one in await outbox.commands.unacknowledged(300_000)] == ["b"]
 
 
 async def test_ids_are_forgotten_after_a_day_or_ten_thousand(
@@ -134,8 +134,10 @@ async def test_each_uplink_answers_what_came_over_it(tmp_path: Path) -> None:
         assert await park.take("b", "ping", "to", None) is None
         assert await park.take("a", "ping", "to", None) is not None, "an id counts for all"
     async with opened(tmp_path / "outbox.db") as outbox:
-        asked = {name: await outbox.commands.over(name).untold(1000) for name in ("city", "park", "other")}
-        assert {name: [one.id for one in untold] for name, untold in asked.items()} == {
+        asked = {
+            name: await outbox.commands.over(name).unacknowledged(1000) for name in ("city", "park", "other")
+        }
+        assert {name: [one.id for one in unacknowledged] for name, unacknowledged in asked.items()} == {
             "city": ["a"], "park": ["b"], "other": [],
         }  # fmt: skip
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.outbox import transactions
-from edge_agent.outbox.delivery import MARK_EVERY
+from edge_agent.outbox.delivery import CHECKPOINT_EVERY
 from edge_agent.outbox.outbox import Outbox
 from tests.outbox.test_commit import heard, writing
 from tests.outbox.world import FakeClock, ask, crash, numbers, opened, owed, policy, reading
@@ -108,13 +108,13 @@ async def test_a_crash_sends_again_no_more_than_since_the_marks(path: Path, tmp_
 
 async def test_a_long_drain_is_marked_even_when_no_readings_come(path: Path, tmp_path: Path) -> None:
     clock = FakeClock()
-    async with opened(path, clock, kept_by=policy(memory=2 * MARK_EVERY)) as outbox:
-        await keep(outbox, MARK_EVERY + 10)
+    async with opened(path, clock, kept_by=policy(memory=2 * CHECKPOINT_EVERY)) as outbox:
+        await keep(outbox, CHECKPOINT_EVERY + 10)
         delivery = outbox.deliveries["city"]
         async with writing(outbox):
-            delivery.settle(1, 1, MARK_EVERY - 1)
+            delivery.settle(1, 1, CHECKPOINT_EVERY - 1)
             assert not outbox._something.is_set()
-            delivery.settle(1, MARK_EVERY, MARK_EVERY + 5)
+            delivery.settle(1, CHECKPOINT_EVERY, CHECKPOINT_EVERY + 5)
             assert outbox._something.is_set()
             outbox.keep(reading("d2", 1))  # in the same commit as the marks
             await heard(outbox, 1)
@@ -123,7 +123,7 @@ async def test_a_long_drain_is_marked_even_when_no_readings_come(path: Path, tmp
         assert outbox.deliveries["city"].backlog == 6
     # and without that reading
     async with opened(path, clock) as outbox:
-        outbox.deliveries["city"].unmarked = MARK_EVERY
+        outbox.deliveries["city"].unsaved = CHECKPOINT_EVERY
         before = outbox._marking._marked_ms
         clock.wait(1)
         assert await outbox._commit()

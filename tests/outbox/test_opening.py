@@ -127,9 +127,9 @@ async def test_a_newer_minor_with_more_columns_and_tables_is_used(path: Path) ->
         rows = await delivery.read(1, 99, 99)
         assert [row.seq for row in rows] == [1, 4]
         await outbox.deliveries["park"].reject(rows[-1], "too large")
-        await outbox.news.enroll()
+        await outbox.events.enroll()
         for event in (Event("online", "d1", 1), Event("retired", "d3", 1)):
-            outbox.news.tell(event, "city" if event.kind == "retired" else "")
+            outbox.events.tell(event, "city" if event.kind == "retired" else "")
             assert await outbox.flush()
     assert ask(path, "SELECT settled FROM delivery WHERE uplink = 1 AND stream = 1") == [(4,)]
 

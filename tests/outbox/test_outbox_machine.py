@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from edge_agent.event import GATEWAY, Event
-from edge_agent.outbox import capacity, outbox, retention, share, transactions
-from edge_agent.outbox.apart import Selection
+from edge_agent.outbox import capacity, outbox, retention, stream_delivery, transactions
 from edge_agent.outbox.delivery import Delivery
+from edge_agent.outbox.exclusions import Selection
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.row import Declared, Row, Run
 from tests.outbox.world import (
@@ -41,7 +41,7 @@ uplinks = st.sampled_from(UPLINKS)
 configured = st.sampled_from([UPLINKS, UPLINKS, UPLINKS[:1]])  # "park" may be gone for a while
 SMALL = (  # the same bounds as always, where a short history reaches them
     (retention, "_LEAST", 4),
-    (share, "_MOST_BEYOND", 2),
+    (stream_delivery, "_MOST_BEYOND", 2),
     (outbox, "MOST_PER_COMMIT", 5),
 )
 
@@ -89,7 +89,7 @@ class OutboxMachine(RuleBasedStateMachine):
         self.outbox: Outbox = self.do(
             open_outbox(self.path, self.clock, names, kept_by=self.policy, devices=DEVICES[:2])
         )
-        self.do(self.outbox.news.enroll())
+        self.do(self.outbox.events.enroll())
 
     @rule(
         device=st.sampled_from(DEVICES),
@@ -129,7 +129,7 @@ class OutboxMachine(RuleBasedStateMachine):
     @rule(count=st.integers(1, 3))
     def tell(self, count: int) -> None:
         for _ in range(count):
-            self.outbox.news.tell(Event("restarted", GATEWAY, self.clock.mono_ms(), f"{self.number}"))
+            self.outbox.events.tell(Event("restarted", GATEWAY, self.clock.mono_ms(), f"{self.number}"))
             self.number += 1
 
     @rule(names=configured)
@@ -278,9 +278,9 @@ class OutboxMachine(RuleBasedStateMachine):
             assert part.owed == len(owed)
             assert owed <= ids.keys(), "owed, and no longer there"
             assert all(ids[which] >= part.scan_from for which in owed), "owed, and never read again"
-            apart = {which for which in given if part.apart.covers(*which)}  # kept while it was not there
+            excluded = {of for of in given if part.exclusions.covers(*of)}  # it was not there then
             sent = self.acknowledged[name]
-            assert given - owed <= sent | self.declared[name] | apart, "neither sent nor declared"
+            assert given - owed <= sent | self.declared[name] | excluded, "neither sent nor declared"
             assert all(part.settled(stream) < seq for stream, seq in owed), "settled, and owed"
 
     def teardown(self) -> None:

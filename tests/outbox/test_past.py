@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.outbox.looking import opened as look_at
 from edge_agent.outbox.past import past
+from edge_agent.outbox.readonly import opened as look_at
 from edge_agent.reading import Grade, Quality, Reading
 from tests.outbox.world import NOW_MS, FakeClock, opened, reading
 

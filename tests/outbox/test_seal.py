@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.outbox.apart import Selection
+from edge_agent.outbox.exclusions import Selection
 from edge_agent.outbox.outbox import Outbox
 from tests.outbox.shares import keep, opened, owed_by, settle
 from tests.outbox.world import NOW_MS, FakeClock, lost, policy
@@ -33,7 +33,7 @@ async def path(tmp_path: Path) -> Path:
     async with opened(file, clock, SELECTIONS, kept_by=policy(memory=17), devices=("d1",)) as outbox:
         await keep(outbox, 20, devices=("d1",))
         city = outbox.deliveries["city"]
-        city.send_again(await city.read(1, 3, 9))
+        city.owe_repairs(await city.read(1, 3, 9))
         settle(outbox, "city", "d1", 4, 6)
     clock.trust = True
     async with opened(file, clock, SELECTIONS, devices=("d1", "d2")) as outbox:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.outbox.stages import Care
+from edge_agent.outbox.eviction_order import Care
 from edge_agent.row import runs
-from edge_agent.uplink.lanes import Lane
+from edge_agent.uplink.lane import Lane
 from tests.outbox.test_capacity import accounts, full
 from tests.outbox.world import FakeClock, ask, open_outbox, owed
 

@@ -36,7 +36,11 @@ Refused = Callable[[str], list[str]]
 def test_the_smallest_file_is_enough(loaded: Loaded) -> None:
     config = loaded("")
     assert (config.gateway.site, config.gateway.id) == ("east-park", "gw-01")
-    assert (config.outbox.window, config.outbox.memory, config.outbox.max_size) == (1.0, 20_000, 512_000_000)
+    assert (config.outbox.window, config.outbox.memory, config.outbox.max_size) == (
+        1.0,
+        20_000,
+        512_000_000,
+    )
     assert not config.uplink
     assert not config.bus
     assert not config.device

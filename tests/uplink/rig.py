@@ -18,7 +18,7 @@ from edge_agent.reading import Reading
 from edge_agent.settings.uplink import Uplink as Settings
 from edge_agent.status import Status
 from edge_agent.uplink.downlink import Carry, Downlink
-from edge_agent.uplink.protocol import Acknowledged, Gateway
+from edge_agent.uplink.interfaces import Acknowledged, Gateway
 from edge_agent.uplink.uplink import Uplink
 
 SITE, GATEWAY = "east-park", "gw-01"
@@ -134,7 +134,7 @@ async def running(  # noqa: PLR0913 - each is a knob that one test turns
     metas = {device: _meta(device) for device in DEVICES}
     for device, meta in metas.items():
         await outbox.enroll(device, meta.hash, meta.payload().decode(), list(meta.channels))
-    await outbox.news.enroll()
+    await outbox.events.enroll()
     since = clock.mono_ms()
     gateway = Gateway(
         site=SITE,
@@ -149,7 +149,7 @@ async def running(  # noqa: PLR0913 - each is a knob that one test turns
         clock_wait=clock_wait,
         availability=lambda _device: ("online", outbox.timeline.moment(outbox.timeline.boot, since).ts, ""),
         snapshot=lambda: _snapshot(outbox),
-        retire=lambda device: outbox.news.tell(Event("retired", device, clock.mono_ms()), "city"),
+        retire=lambda device: outbox.events.tell(Event("retired", device, clock.mono_ms()), "city"),
     )
     told: list[Acknowledged] = []
     made = Uplink("city", uplink, gateway, outbox.deliveries["city"], told.append)

@@ -131,7 +131,7 @@ async def test_what_must_not_be_carried_out_is_refused_with_its_reason(
             "expiring": ("ok", ""),
         }
         assert work.did == 1
-        counts = rig.uplink._remembered.downlink.counts  # type: ignore[union-attr]  # it takes commands
+        counts = rig.uplink._state.downlink.counts  # type: ignore[union-attr]  # it takes commands
         assert counts["rejected: too_large"] == 1
         assert counts["rejected: malformed"] == 2
 
@@ -169,7 +169,7 @@ async def test_what_is_far_too_large_neither_fills_the_memory_nor_stands_in_the_
         asker.ask("ping", "elsewhere", response_topic=f"{BASE}/reply/{'a' * 1_100}")
         asker.ask("ping", "small")
         await asker.answer("small")
-        assert rig.uplink._remembered.downlink.counts == {"rejected: too_large": 2, "ok": 1}  # type: ignore[union-attr]
+        assert rig.uplink._state.downlink.counts == {"rejected: too_large": 2, "ok": 1}  # type: ignore[union-attr]
         assert rig.uplink.status().connected
 
 
@@ -183,7 +183,7 @@ async def test_nothing_malformed_is_carried_out_and_all_of_it_is_answered_or_cou
         asking(broker.port) as asker,
     ):
         await asker.online()
-        counts = rig.uplink._remembered.downlink.counts  # type: ignore[union-attr]  # it takes commands
+        counts = rig.uplink._state.downlink.counts  # type: ignore[union-attr]  # it takes commands
         for number in range(_FUZZED):
             said = bytearray(b'{"schema":"park.cmd/1","id":"f%d","name":"ping","args":{},"by":"x"}' % number)
             for _ in range(chance.randrange(6)):

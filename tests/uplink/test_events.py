@@ -14,12 +14,12 @@ import pytest
 from edge_agent.backoff import Backoff
 from edge_agent.contract.messages import EventMessage
 from edge_agent.event import Event
-from edge_agent.outbox.apart import Selection
 from edge_agent.outbox.events import body
+from edge_agent.outbox.exclusions import Selection
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.row import EVENT_META, Row, Stream
 from edge_agent.uplink.events import event as message_of
-from edge_agent.uplink.refusals import Gate
+from edge_agent.uplink.refusals import CircuitBreaker
 from edge_agent.uplink.topics import Topics
 from tests.faults.broker import running as broker_running
 from tests.faults.gateway import Gateway, config
@@ -41,7 +41,7 @@ def _events(heard: Listener) -> list[dict[str, Any]]:
 def _tell(rig: Rig, *kinds: str, device: str = _METER) -> None:
     for kind in kinds:
         of = ("power", "high") if kind.startswith("alarm") else ("", "")
-        rig.outbox.news.tell(Event(kind, device, rig.outbox._clock.mono_ms(), "why", *of))  # type: ignore[arg-type]
+        rig.outbox.events.tell(Event(kind, device, rig.outbox._clock.mono_ms(), "why", *of))  # type: ignore[arg-type]
 
 
 def _owed(outbox: Outbox) -> int:
@@ -83,7 +83,9 @@ async def test_what_is_not_sent_survives_and_comes_with_its_own_number(tmp_path:
             _tell(rig, "alarm_cleared")
             await heard.until(lambda: len(_events(heard)) == 4)
             await rig.until(lambda: not _owed(rig.outbox))
-            assert rig.outbox.news.told == {_METER: "online", f"{_METER}/power.high": "alarm"}, "at its start"
+            assert rig.outbox.events.latest == {_METER: "online", f"{_METER}/power.high": "alarm"}, (
+                "at its start"
+            )
         assert [(event["seq"], event["event"], event["epoch"]) for event in _events(heard)] == [
             (1, "offline", epoch),
             (2, "online", epoch),
@@ -112,8 +114,10 @@ async def test_events_that_are_refused_do_not_hold_the_log_for_ever(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After the replay window they are declared and set aside; what is allowed later goes on."""
-    monkeypatch.setattr("edge_agent.uplink.sending.Gate", partial(Gate, _backoff=Backoff(0.05, 0.1)))
-    monkeypatch.setattr("edge_agent.uplink.rejections._PATIENCE_S", 0.1)
+    monkeypatch.setattr(
+        "edge_agent.uplink.sending.CircuitBreaker", partial(CircuitBreaker, _backoff=Backoff(0.05, 0.1))
+    )
+    monkeypatch.setattr("edge_agent.uplink.dead_letters._PATIENCE_S", 0.1)
     listener = ("user listener", "topic read #")
     async with broker_running(tmp_path / "broker", acl=True) as served:
         served.allow(*_NO_EVENTS, f"topic read {BASE}/status", *listener)

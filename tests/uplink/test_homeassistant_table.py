@@ -122,7 +122,7 @@ async def test_a_device_that_was_removed_is_taken_back(
             runs = asyncio.create_task(rig.uplink.run())
             await rig.connected()
             assert rig.uplink._sending
-            said = rig.uplink._sending._said
+            said = rig.uplink._sending._announcements
             await rig.until(lambda: gone in said._retired and not said.urgent)
             await rig.uplink.stop(30)
             await runs

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.row import Row, runs
-from edge_agent.uplink.lanes import MOST_ROWS, Backlog, Lane
+from edge_agent.uplink.lane import MOST_ROWS, Lane, LogScan
 
 _BODY = b"[1.5]"
 
@@ -111,7 +111,7 @@ def test_each_row_goes_out_once_and_in_order(shape: list[tuple[int, int, int, in
 
 
 def test_the_scan_of_the_log() -> None:
-    backlog = Backlog()
+    backlog = LogScan()
     assert not backlog.more
     backlog.begin(5, 9)
     assert (backlog.cursor, backlog.more) == (5, True)
@@ -124,7 +124,7 @@ def test_the_scan_of_the_log() -> None:
 
 
 def test_a_scan_that_is_extended_while_it_reads_skips_nothing() -> None:
-    backlog = Backlog()
+    backlog = LogScan()
     backlog.begin(5, 9)
     backlog.extend(12)
     backlog.advance([], 9)  # the piece that was asked for before had nothing

@@ -17,7 +17,7 @@ from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.rows import Identity, Policy
 from edge_agent.reading import Grade, Quality, Reading, Value
 from edge_agent.row import Moment, Row, Run, runs
-from edge_agent.uplink.lanes import Lane
+from edge_agent.uplink.lane import Lane
 from edge_agent.uplink.payload import Description, Envelope, encode, known_values
 
 _NAMES = ("power", "energy_import", "occupied", "text")

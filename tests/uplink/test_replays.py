@@ -54,7 +54,7 @@ async def test_a_range_comes_once_more_and_nothing_else_changes(broker: Broker, 
         assert _again(heard.of("history"), ROOM) == []
         assert {said.payload["settled"] for said in heard.of("history")} == {300}
         assert rig.uplink.status().acknowledged == before == 500
-        await rig.until(lambda: not rig.uplink._remembered.jobs.waiting)
+        await rig.until(lambda: not rig.uplink._state.jobs.waiting)
 
 
 def _again(history: list[Any], device: str) -> list[int]:
@@ -113,7 +113,7 @@ async def test_a_replay_goes_on_with_the_next_connection(broker: Broker, tmp_pat
         await broker.start()
         await heard.until(lambda: set(_again(heard.of("history"), METER)) == set(range(1, 9001)))
         heard.readings()
-        await rig.until(lambda: not rig.uplink._remembered.jobs.waiting)
+        await rig.until(lambda: not rig.uplink._state.jobs.waiting)
 
 
 async def test_overlapping_requests_come_once(

@@ -35,7 +35,7 @@ async def test_what_nobody_hears_waits_for_who_comes(broker: Broker, tmp_path: P
         await rig.connected()
         sending = rig.uplink._sending
         assert sending is not None
-        sending._gate._backoff = Backoff(0.1, 1)
+        sending._breaker._backoff = Backoff(0.1, 1)
         rig.keep(200)
         await rig.until(lambda: "nobody subscribes" in rig.uplink.status().problem)
         async with listening(broker.port) as heard:

@@ -110,7 +110,7 @@ async def test_what_is_retained_of_a_former_device_is_cleared_once_nothing_is_ow
             runs = asyncio.create_task(rig.uplink.run())
             await rig.connected()
             assert rig.uplink._sending
-            said = rig.uplink._sending._said
+            said = rig.uplink._sending._announcements
             said.retire()
             assert not said._retired, "something of it is owed"
             rig.uplink._sending._open_backlog()  # before an hour is over

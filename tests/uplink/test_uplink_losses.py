@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from edge_agent.backoff import Backoff
+from edge_agent.uplink.dead_letters import DeadLetters
 from edge_agent.uplink.losses import Losses
-from edge_agent.uplink.refusals import Gate
-from edge_agent.uplink.rejections import Rejections
-from edge_agent.uplink.remembered import Remembered
+from edge_agent.uplink.refusals import CircuitBreaker
 from edge_agent.uplink.topics import Topics
+from edge_agent.uplink.uplink_state import UplinkState
 from tests.faults.stub import NO_ACK, TAKEN, Behaviour, Published, Stub
 from tests.uplink.rig import BASE, Rig, running, settings
 
@@ -74,7 +74,9 @@ async def test_live_readings_go_before_many_losses(tmp_path: Path) -> None:
 async def test_a_gate_that_is_shut_holds_few_in_memory_and_lets_entries_grow(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edge_agent.uplink.sending.Gate", partial(Gate, _backoff=Backoff(0.05, 0.1)))
+    monkeypatch.setattr(
+        "edge_agent.uplink.sending.CircuitBreaker", partial(CircuitBreaker, _backoff=Backoff(0.05, 0.1))
+    )
     stub_says = {"code": 0x87}
 
     def verdict(message: Published) -> int:
@@ -92,7 +94,7 @@ async def test_a_gate_that_is_shut_holds_few_in_memory_and_lets_entries_grow(
             await _lose(rig, 50, touching=True)  # above what was taken up
             assert len(await rig.outbox.deliveries["city"].open_losses()) == _MANY + 21
             statuses = sum(_kind(message) == "status" for message in stub.heard.messages)
-            sending._said.say("online")
+            sending._announcements.say("online")
             sending.pump()
             await rig.until(
                 lambda: sum(_kind(message) == "status" for message in stub.heard.messages) > statuses
@@ -119,7 +121,7 @@ async def test_what_is_not_owed_any_more_is_not_rejected(tmp_path: Path) -> None
         assert await rig.outbox.flush()
         delivery = rig.outbox.deliveries["city"]
         (row,) = await delivery.read(1, delivery.last_id, 10)
-        rejections = Rejections(delivery, Losses(rig.gateway, Topics(BASE), delivery), Remembered())
+        rejections = DeadLetters(delivery, Losses(rig.gateway, Topics(BASE), delivery), UplinkState())
         rejections.add(row, "too large")
         delivery.settle(row.stream, row.seq, row.seq)
         await rejections.write()

@@ -238,7 +238,7 @@ async def test_receive_maximum_is_respected(tmp_path: Path) -> None:
             await asyncio.sleep(0.01)
         await rig.drained()
         assert rig.uplink._sending is not None
-        assert rig.uplink._sending._said.session == 1
+        assert rig.uplink._sending._announcements.session == 1
 
 
 async def test_maximum_packet_size_is_respected(tmp_path: Path) -> None:
@@ -252,7 +252,7 @@ async def test_maximum_packet_size_is_respected(tmp_path: Path) -> None:
         await rig.drained()
         assert max(len(told.payload) for told in rig.acknowledged) < 2500
         assert rig.uplink._sending is not None
-        assert rig.uplink._sending._said.session == 1
+        assert rig.uplink._sending._announcements.session == 1
 
 
 async def test_the_brokers_keep_alive_is_kept(tmp_path: Path) -> None:

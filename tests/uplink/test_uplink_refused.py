@@ -133,8 +133,8 @@ async def test_several_refused_messages_and_then_a_cut_lose_nothing(tmp_path: Pa
             await rig.until(lambda: rig.outbox.kept > before)  # noqa: B023 - used at once
         sending = rig.uplink._sending
         assert sending is not None
-        await rig.until(lambda: sending.flights.runs == 3)
-        for mid in list(sending.flights._flying):
+        await rig.until(lambda: sending.in_flight.runs == 3)
+        for mid in list(sending.in_flight._flying):
             sending._acked(mid, Refusal(0x87, "Not authorized"))
         stub.behaviour.verdict = lambda _message: TAKEN
         sending._broke("cut by the test")
@@ -152,8 +152,8 @@ async def test_an_unknown_clock_makes_no_message_too_large(tmp_path: Path) -> No
             await rig.drained()
             assert rig.outbox.lost == 0
             assert rig.uplink._sending is not None
-            assert rig.uplink._sending._said.session == 1
-            assert not rig.uplink._remembered.suspects._counts
+            assert rig.uplink._sending._announcements.session == 1
+            assert not rig.uplink._state.suspects._counts
             items = [json.loads(told.payload)["readings"][0] for told in rig.acknowledged]
             assert {item["clock"] for item in items} == {"unsynchronised"}
 

@@ -168,7 +168,7 @@ async def test_the_name_of_a_broker_that_is_reached_by_its_address(keys: Path, t
     async with Stub(tls=theirs) as stub, running(tmp_path, settings(1, **_servers(stub.port), **own)) as rig:
         await rig.connected()
         assert rig.uplink._sending is not None
-        ours = rig.uplink._sending.flights._session._sock
+        ours = rig.uplink._sending.in_flight._session._sock
         assert isinstance(ours, ssl.SSLSocket)
         assert ours.selected_alpn_protocol() == "mqtt"
     assert names == [BROKER_NAME]

@@ -12,8 +12,8 @@ import orjson
 
 from edge_agent.contract.topics import MONTH_S
 from edge_agent.quantity import Quantity
+from edge_agent.uplink.interfaces import Gateway
 from edge_agent.uplink.message import Outgoing
-from edge_agent.uplink.protocol import Gateway
 from edge_agent.uplink.topics import Topics
 
 Q = Quantity
