@@ -11,7 +11,7 @@ import orjson
 from paho.mqtt.client import Client, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edge_agent.outbox.outbox import MOST_PER_COMMIT
+from edge_agent.outbox.writer import MOST_PER_COMMIT
 from edge_agent.row import Row
 from edge_agent.uplink.window import MOST_MESSAGES
 

@@ -17,8 +17,9 @@ import orjson
 
 from benchmarks import measure
 from edge_agent.clock import SystemClock
-from edge_agent.outbox.outbox import MOST_PER_COMMIT, Outbox
-from edge_agent.outbox.rows import Identity, Policy
+from edge_agent.outbox.outbox import Outbox
+from edge_agent.outbox.policy import Identity, Policy
+from edge_agent.outbox.writer import MOST_PER_COMMIT
 from edge_agent.reading import Reading
 from edge_agent.row import Declared, Run
 

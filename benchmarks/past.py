@@ -20,9 +20,10 @@ from benchmarks import measure
 from benchmarks.meter import NAMES, samples
 from edge_agent.clock import SystemClock
 from edge_agent.control.plot import LENGTHS_MS, MOST, WITHIN_S
-from edge_agent.outbox.outbox import MOST_PER_COMMIT, Outbox
+from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.past import past
-from edge_agent.outbox.rows import Identity, Policy
+from edge_agent.outbox.policy import Identity, Policy
+from edge_agent.outbox.writer import MOST_PER_COMMIT
 from edge_agent.reading import Reading
 
 DEVICES = 200

@@ -19,7 +19,7 @@ from edge_agent.event import GATEWAY, Event
 from edge_agent.outbox import volatile
 from edge_agent.outbox.handover import Carried
 from edge_agent.outbox.outbox import Outbox
-from edge_agent.outbox.rows import Identity, Policy
+from edge_agent.outbox.policy import Identity, Policy
 from edge_agent.outbox.store import DiskError
 from edge_agent.reconfiguration.difference import refused
 from edge_agent.reconfiguration.reload_result import ReloadResult
@@ -139,7 +139,7 @@ class Agent:
         try:
             async with asyncio.timeout(within):
                 if self._outbox is not None:
-                    await self._outbox.answer()
+                    await self._outbox.ping()
         except TimeoutError:
             return False
         return True

@@ -9,9 +9,7 @@ from typing import Any
 from edge_agent.agent.device_description import describe
 from edge_agent.bus.serial import SerialFormat
 from edge_agent.driver import Channel, Driver, Over, Settings
-from edge_agent.outbox.eviction_order import Care
-from edge_agent.outbox.exclusions import Selection
-from edge_agent.outbox.rows import Enrolment
+from edge_agent.outbox.policy import Care, Enrolment, Selection
 from edge_agent.profile import profile_note, profile_text
 from edge_agent.settings import resolve
 from edge_agent.settings.device import Device as DeviceSettings

@@ -17,7 +17,7 @@ from edge_agent.collect.device import Device
 from edge_agent.driver import Over
 from edge_agent.event import Event
 from edge_agent.outbox.outbox import Outbox
-from edge_agent.outbox.rows import Policy
+from edge_agent.outbox.policy import Policy
 from edge_agent.outbox.store import DiskError
 from edge_agent.processing.plan import plan_for
 from edge_agent.profile import profile_note

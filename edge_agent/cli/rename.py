@@ -28,8 +28,8 @@ def rename(
     """
     # what only this verb needs
     from edge_agent.clock import SystemClock  # noqa: PLC0415
+    from edge_agent.outbox.policy import Identity  # noqa: PLC0415
     from edge_agent.outbox.renaming import rename as renamed  # noqa: PLC0415
-    from edge_agent.outbox.rows import Identity  # noqa: PLC0415
     from edge_agent.outbox.store import DamagedError, OutboxError  # noqa: PLC0415
     from edge_agent.settings import document  # noqa: PLC0415
     from edge_agent.settings.atomic_write import replace_file  # noqa: PLC0415

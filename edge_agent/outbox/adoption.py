@@ -14,10 +14,9 @@ from typing import Any
 
 from edge_agent.outbox import device_memory, events, volatile
 from edge_agent.outbox.commands import carry_over
-from edge_agent.outbox.rows import LOG_COLUMNS
+from edge_agent.outbox.queries import LOG_COLUMNS
 from edge_agent.outbox.seal import SIGNED, all_signed, is_sealed, prepare, seal, sign
-from edge_agent.outbox.store import OutboxError, lock
-from edge_agent.outbox.transactions import transaction
+from edge_agent.outbox.store import OutboxError, lock, transaction
 from edge_agent.row import EVENT_META, Row, checksum, intact
 
 log = logging.getLogger(__name__)

@@ -6,14 +6,16 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from edge_agent.outbox import ledger
+from edge_agent.outbox.batch import Checkpoint
 from edge_agent.outbox.delivery import Delivery
-from edge_agent.outbox.eviction_order import Care, Stage, stages
-from edge_agent.outbox.ledger import Entry, Fixed, Made
-from edge_agent.outbox.rows import Checkpoint
+from edge_agent.outbox.eviction_order import Stage, stages
+from edge_agent.outbox.ledger import Entry, Fixed, Recorded
+from edge_agent.outbox.policy import Care
+from edge_agent.outbox.queries import bytes_held, first_id
 from edge_agent.outbox.seal import seal
-from edge_agent.outbox.store import Store
+from edge_agent.outbox.store import Store, transaction
 from edge_agent.outbox.stream_delivery import LostPart
-from edge_agent.outbox.transactions import bytes_held, first_id, mark_given, transaction
+from edge_agent.outbox.transactions import write_delivery
 from edge_agent.row import EVENT_META, Stream
 
 log = logging.getLogger(__name__)
@@ -37,7 +39,7 @@ class Piece(NamedTuple):
     to_mono: int
 
 
-class Found(NamedTuple):
+class Candidates(NamedTuple):
     """A piece of the log, both ends included: how many rows it has, and which are to go.
 
     Of history, events from ``events_from`` on stay: they may still be owed where no reading is.
@@ -52,7 +54,7 @@ class Found(NamedTuple):
 
 class _Unsure(NamedTuple):
     stage: Stage
-    found: Found
+    found: Candidates
     entries: Mapping[Entry, Collection[int]]
     gone: int
 
@@ -145,7 +147,7 @@ class Capacity:
             )
         self.full = True
 
-    async def _give_up(self, stage: Stage, found: Found, deliveries: Sequence[Delivery]) -> int:
+    async def _give_up(self, stage: Stage, found: Candidates, deliveries: Sequence[Delivery]) -> int:
         every = stage.every
         entries: dict[Entry, list[int]] = {}
         gone = 0
@@ -171,7 +173,7 @@ class Capacity:
             return 0
         given = Checkpoint(0, {}, {}, {}, 0, 0)
         for delivery in deliveries:  # acknowledgements come all the time: the file must know of these rows'
-            delivery.mark(given)
+            delivery.add_to(given)
         made = await self._db.run(_write, unsure, given, fixed(deliveries))
         self._unsure = None
         for declared, uplinks in made:
@@ -196,7 +198,7 @@ def _entry(piece: Piece, lost: LostPart, every: int | None) -> Entry:
 
 def _look(
     db: sqlite3.Connection, stage: Stage, from_id: int, owed: tuple[int, int], rows: int
-) -> Found | None:
+) -> Candidates | None:
     """Look through the next rows, None without any. ``owed``: from where on readings are, and events."""
     last, found = db.execute(
         "SELECT max(id), count(*) FROM (SELECT id FROM log WHERE id >= ? AND id < ? ORDER BY id LIMIT ?)",
@@ -204,7 +206,7 @@ def _look(
     ).fetchone()
     if not found:
         return None
-    looked = Found(from_id, last, found, (), owed[1])
+    looked = Candidates(from_id, last, found, (), owed[1])
     if stage.name == "history":
         return looked
     where, arguments = _going(stage, looked)
@@ -224,7 +226,7 @@ def _piece(db: sqlite3.Connection, stream: int, first_id: int, last_id: int) -> 
     return Piece(stream, first, last, *began, *ended)
 
 
-def _going(stage: Stage, found: Found) -> tuple[str, list[int]]:
+def _going(stage: Stage, found: Candidates) -> tuple[str, list[int]]:
     """Return what a statement says of the rows in a piece that are to go."""
     ends = [found.first_id, found.last_id]
     if stage.name == "history":
@@ -234,7 +236,7 @@ def _going(stage: Stage, found: Found) -> tuple[str, list[int]]:
     return f"id BETWEEN ? AND ? AND {which}", ends
 
 
-def _write(db: sqlite3.Connection, unsure: _Unsure, given: Checkpoint, now: Fixed) -> list[Made]:
+def _write(db: sqlite3.Connection, unsure: _Unsure, given: Checkpoint, now: Fixed) -> list[Recorded]:
     """Write the ledger and delete the rows, in one transaction. Written twice, it is done once.
 
     ``given``: what the uplinks have by now. Without it a row that one has just acknowledged, and that goes,
@@ -251,6 +253,6 @@ def _write(db: sqlite3.Connection, unsure: _Unsure, given: Checkpoint, now: Fixe
         ]
         db.execute(f"DELETE FROM log WHERE {where}", arguments)  # noqa: S608 - no input in it
         ledger.count(db, unsure.gone, kept=True)
-        mark_given(db, given)
+        write_delivery(db, given)
         seal(db)
     return made

@@ -6,9 +6,8 @@ from contextlib import closing
 from pathlib import Path
 
 from edge_agent.clock import Clock
-from edge_agent.outbox.store import DamagedError, Store
+from edge_agent.outbox.store import DamagedError, Store, transaction
 from edge_agent.outbox.timeline import Timeline
-from edge_agent.outbox.transactions import transaction
 from edge_agent.row import Command
 
 log = logging.getLogger(__name__)

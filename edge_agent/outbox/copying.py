@@ -7,7 +7,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from edge_agent.outbox import store
-from edge_agent.outbox.opening import told_of
+from edge_agent.outbox.opening import naming
 from edge_agent.outbox.store import OutboxError
 
 _PAGES = 2048  # at a time
@@ -26,7 +26,7 @@ def copy_to(path: Path, copy: Path, on_progress: Callable[[float], None] = lambd
         on_progress(1 - left / total if total else 1.0)
 
     with (
-        told_of(path),
+        naming(path),
         closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as source,
         closing(sqlite3.connect(copy)) as target,
     ):

@@ -5,13 +5,15 @@ import sqlite3
 import sys
 from collections.abc import Callable, Collection, Sequence
 
-from edge_agent.outbox import events, lookup, transactions
+from edge_agent.outbox import events, queries, transactions
+from edge_agent.outbox.batch import Batch, Checkpoint, LossAck
 from edge_agent.outbox.exclusions import Exclusions
+from edge_agent.outbox.log_reader import LogReader
+from edge_agent.outbox.opened import Opened
 from edge_agent.outbox.repairs import OwedRepairs
-from edge_agent.outbox.rows import Batch, Checkpoint, LossAck, Opened
-from edge_agent.outbox.store import DamagedError, Store
+from edge_agent.outbox.store import Store
 from edge_agent.outbox.stream_delivery import LostPart, StreamDelivery
-from edge_agent.row import EVENT_META, Declared, RangeStatus, Row, Run
+from edge_agent.row import EVENT_META, Declared, Row, Run
 
 CHECKPOINT_EVERY = 20_000  # readings, about: so many a crash may send again
 
@@ -45,16 +47,14 @@ class Delivery:
             for (uplink, stream), written in opened.delivery.items()
             if uplink == self.uplink
         }
-        self.unsaved = 0  # readings settled since the last marks
+        self.log = LogReader(db, self)
+        self.repairs = OwedRepairs(opened.repairs.get(self.uplink, ()), opened.boot)
+        self.unsaved = 0  # readings settled since the last checkpoint
         self.on_much_unsaved: Callable[[], None] = lambda: None  # they are many
         self._unsaved_streams: set[int] = set()
         self._loss_acks: list[LossAck] = []
         self._open_declarations: dict[int, int | None] = {}  # by declaration that is open: up to which number
-        self._scanned: dict[int, int] = {}  # by stream: the last number of the forward scan
-        self._read_to = self._readings_from = 0
-        self._boot = opened.boot
-        self._repairs = OwedRepairs(opened.repairs.get(self.uplink, ()))
-        self._repairs_saved = list(self._repairs.runs)
+        self._readings_from = 0
 
     async def count(self) -> None:
         """Work out the backlog from the numbers alone, without reading the log."""
@@ -143,24 +143,6 @@ class Delivery:
         """Events are on disk: note which of them retire a device here."""
         self.retired.update(events.retired(rows, self.name))
 
-    def _is_mine(self, row: Row) -> bool:
-        return row.meta != EVENT_META or events.is_for(row, self.name, self.streams, self.exclusions.since)
-
-    async def read_events(self, from_id: int, to_id: int, limit: int) -> tuple[list[Row], int]:
-        """Read on in the events that are owed; return at most ``limit`` rows, and where to read on.
-
-        Where numbers before one are of events that this uplink does not get, its body says ``above``. These
-        are settled with that.
-        """
-        rows, before = await self._db.run(events.read, from_id, to_id, limit)
-        mine = list(events.for_one(rows, before, self._is_mine))
-        for row in rows:
-            if not self._is_mine(row):
-                self._of(row.stream).skip(row.seq, row.seq)
-                self._unsaved_streams.add(row.stream)
-        after = rows[-1].id if len(rows) == limit else to_id
-        return [row for row in mine if self.owes(row.stream, row.seq)], after + 1
-
     def former(self, devices: Collection[str]) -> list[str]:
         """Return devices that were on this uplink, are none of these, and of which nothing is owed to it."""
         owed, been = set(devices), set()
@@ -172,6 +154,11 @@ class Delivery:
                     been.add(stream.device)
         return sorted(been - owed)
 
+    def skip(self, stream: int, seq: int) -> None:
+        """This one is never owed, and there is nothing to declare."""
+        self._of(stream).skip(seq, seq)
+        self._unsaved_streams.add(stream)
+
     def settle(self, stream: int, first: int, last: int) -> None:
         """Accept: the broker has taken all of these readings that were owed."""
         new = self._of(stream).settle(first, last)
@@ -182,58 +169,6 @@ class Delivery:
         self.unsaved += new
         if self.unsaved >= CHECKPOINT_EVERY:
             self.on_much_unsaved()
-
-    def owe_repairs(self, rows: Sequence[Row]) -> None:
-        """The broker has taken these without a true time: they go out once more when it is learnt.
-
-        That of an earlier boot is never learnt any more.
-        """
-        if ids := [row.id for row in rows if row.boot == self._boot]:
-            self._repairs.add(ids[0], ids[-1])
-
-    def owes_repairs(self, from_id: int) -> bool:
-        """Say whether any log ids from this one on go out once more."""
-        return self._repairs.following(from_id) is not None
-
-    async def read_repairs(self, from_id: int, limit: int) -> tuple[list[Row], int]:
-        """Read on in what goes out once more; return at most ``limit`` rows, and where to read on.
-
-        There must be more. What has left the log meanwhile is left out, and so is what lies between and was
-        not acknowledged.
-        """
-        run = self._repairs.following(from_id)
-        assert run is not None
-        rows = await self._db.run(transactions.read, *run, limit)
-        taken = [
-            row
-            for row in rows
-            if not self.owes(row.stream, row.seq)
-            and not self.exclusions.covers(row.stream, row.seq)
-            and self._is_mine(row)
-        ]
-        return taken, (rows[-1].id if len(rows) == limit else run[1]) + 1
-
-    def repaired(self, below: int) -> None:
-        """All that goes out once more and has a log id below this one has done so."""
-        self._repairs.drop_below(below)
-
-    async def range_status(self, stream: int, first: int, last: int) -> RangeStatus:
-        """Say what became of the numbers from first to last, or of as many as fit into an answer."""
-        begin = await self._db.run(transactions.first_id) or self.last_id + 1
-
-        def kind(seq: int) -> str:
-            if self.exclusions.covers(stream, seq):
-                return "not_on_this_uplink"
-            return "pending" if self.owes(stream, seq) else ""
-
-        return await lookup.look_up(self._db, self.uplink, stream, first, last, (begin, self.last_id), kind)
-
-    async def read_range(  # noqa: PLR0913, PLR0917 - all that rows are found by
-        self, stream: int, first: int, last: int, from_id: int, to_id: int, limit: int
-    ) -> tuple[list[Row], int]:
-        """Read rows of a stream between two log ids; return at most ``limit``, and where to read on."""
-        rows, after = await lookup.read(self._db, stream, first, last, from_id, to_id, limit)
-        return [row for row in rows if self._is_mine(row)], after
 
     def lose(self, loss: Declared) -> None:
         """Readings that this uplink was owed are given up: they are declared, and not sent any more."""
@@ -251,7 +186,7 @@ class Delivery:
 
     def undecided(self) -> set[int]:
         """Declarations that were acknowledged, which the file does not know yet."""
-        return {heard.loss for heard in self._loss_acks}
+        return {ack.loss for ack in self._loss_acks}
 
     def _give_up(self, loss: Declared) -> int:
         self._open_declarations[loss.id] = loss.to_seq
@@ -287,35 +222,9 @@ class Delivery:
             share.forget()
         self._count_backlog()
 
-    async def read(self, from_id: int, to_id: int, limit: int) -> list[Row]:
-        """Read a piece of the log, both ends included, at most ``limit`` rows.
-
-        Raises:
-            DamagedError: rows are not as they were written, or some that are owed are not there.
-        """
-        rows = await self._db.run(transactions.read, from_id, to_id, limit)
-        if from_id <= self.scan_from:
-            self._scanned.clear()  # a forward scan begins; below it nothing is owed
-        elif from_id != self._read_to:
-            return rows  # no part of the scan
-        for row in rows:
-            self._look_for_gap(row)
-        self._read_to = rows[-1].id + 1 if rows else to_id + 1
-        return rows
-
-    def _look_for_gap(self, row: Row) -> None:
-        """A page that lost its rows looks sound: only their numbers tell."""
-        last = self._scanned.get(row.stream)
-        if last is None:
-            last = self.settled(row.stream)
-        if row.seq > last + 1 and self.owes_any(row.stream, last + 1, row.seq - 1):
-            self._db.on_damage()
-            raise DamagedError(f"readings {last + 1} to {row.seq - 1} of a stream are not there")
-        self._scanned[row.stream] = max(last, row.seq)
-
     async def open_losses(self, above: int = 0, limit: int = -1) -> list[Declared]:
         """Return the ledger entries above one that were not acknowledged, oldest first; limit -1: all."""
-        return await self._db.run(transactions.open_losses, self.uplink, above, limit)
+        return await self._db.run(queries.open_losses, self.uplink, above, limit)
 
     async def count_session(self) -> int:
         """Count one more CONNECT."""
@@ -327,24 +236,25 @@ class Delivery:
 
     async def descriptions(self) -> dict[int, tuple[str, str]]:
         """Return every description by id: hash and JSON body."""
-        return await self._db.run(transactions.descriptions)
+        return await self._db.run(queries.descriptions)
 
-    def mark(self, marks: Checkpoint) -> list[LossAck]:
-        """Add what changed to the marks; return the acknowledged declarations. Kept until ``marked``."""
+    def add_to(self, checkpoint: Checkpoint) -> list[LossAck]:
+        """Add what changed to a checkpoint; return the acknowledged declarations. Kept until ``saved``."""
         self.unsaved = 0
-        marks.scan_from[self.uplink] = self.scan_from
-        marks.acknowledged[self.uplink] = self.acknowledged
+        checkpoint.scan_from[self.uplink] = self.scan_from
+        checkpoint.acknowledged[self.uplink] = self.acknowledged
         for stream in self._unsaved_streams:
-            marks.delivery[self.uplink, stream] = self._of(stream).write()
-        if self._repairs.runs != self._repairs_saved:
-            marks.repairs[self.uplink] = list(self._repairs.runs)
+            checkpoint.delivery[self.uplink, stream] = self._of(stream).write()
+        if (repairs := self.repairs.unsaved()) is not None:
+            checkpoint.repairs[self.uplink] = repairs
         return list(self._loss_acks)
 
-    def marked(self, marks: Checkpoint, declared: Sequence[LossAck]) -> None:
-        """The marks are on disk. What changed since they were taken stays to be written."""
-        for (uplink, stream), written in marks.delivery.items():
+    def saved(self, checkpoint: Checkpoint, loss_acks: Sequence[LossAck]) -> None:
+        """The checkpoint is on disk. What changed since it was taken stays to be written."""
+        for (uplink, stream), written in checkpoint.delivery.items():
             if uplink == self.uplink and self._of(stream).write() == written:
                 self._unsaved_streams.discard(stream)
-        self._repairs_saved = marks.repairs.get(self.uplink, self._repairs_saved)
-        done = {heard for heard in declared if heard.uplink == self.uplink}
-        self._loss_acks = [heard for heard in self._loss_acks if heard not in done]
+        if self.uplink in checkpoint.repairs:
+            self.repairs.saved(checkpoint.repairs[self.uplink])
+        done = {ack for ack in loss_acks if ack.uplink == self.uplink}
+        self._loss_acks = [ack for ack in self._loss_acks if ack not in done]

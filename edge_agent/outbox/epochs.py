@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from edge_agent.outbox.exclusions import GONE
+from edge_agent.outbox.admission import GONE
 from edge_agent.outbox.ranges import Ranges
 from edge_agent.outbox.witness import Testimony
 from edge_agent.row import EVENT_META

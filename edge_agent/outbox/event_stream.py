@@ -6,11 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from edge_agent.event import GATEWAY, Event
 from edge_agent.outbox import events
 from edge_agent.outbox.handover import Enrolled, Handover
+from edge_agent.outbox.opened import Opened
 from edge_agent.outbox.recipients import Recipients
-from edge_agent.outbox.rows import Opened
 from edge_agent.outbox.seal import seal
-from edge_agent.outbox.store import Store
-from edge_agent.outbox.transactions import transaction
+from edge_agent.outbox.store import Store, transaction
 from edge_agent.outbox.witness import Known
 from edge_agent.row import EVENT_META, Row, Stream
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 import orjson
 
 from edge_agent.event import Event, about
-from edge_agent.outbox.rows import LOG_COLUMNS
+from edge_agent.outbox.queries import LOG_COLUMNS
 from edge_agent.outbox.store import DamagedError
 from edge_agent.row import EVENT_META, Row, Stream, intact
 

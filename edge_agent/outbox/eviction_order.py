@@ -1,22 +1,13 @@
 """In which order a full outbox gives up what is owed: by class, and in a class as each device says. Pure."""
 
 from collections.abc import Iterable, Mapping
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
+from edge_agent.outbox.policy import USUAL, Care
 from edge_agent.row import Stream
 
 CLASSES = ("bulk", "normal", "critical")  # in the order in which they go
 _MOST_THINNED = 64  # then even the readings that were left go, the oldest first
-
-
-class Care(NamedTuple):
-    """How much a device's readings matter when there is no room, and which of them go."""
-
-    class_: Literal["critical", "normal", "bulk"] = "normal"
-    when_full: Literal["oldest", "thin", "refuse"] = "oldest"
-
-
-USUAL = Care()
 
 
 class Stage(NamedTuple):

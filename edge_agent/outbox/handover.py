@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import orjson
 
-from edge_agent.outbox.rows import Batch, Loss
+from edge_agent.outbox.batch import Batch, Loss
 from edge_agent.reading import Reading, Value
 from edge_agent.row import Row, Stream, checksum
 

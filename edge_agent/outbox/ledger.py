@@ -36,14 +36,14 @@ class Fixed(NamedTuple):
     entries: Collection[int] = ()
 
 
-class Made(NamedTuple):
+class Recorded(NamedTuple):
     """An entry as it stands in the ledger, and the uplinks to be told."""
 
     declared: Declared
     uplinks: tuple[int, ...]
 
 
-def declare(db: sqlite3.Connection, entry: Entry, uplinks: Sequence[int], fixed: Fixed) -> list[Made]:
+def declare(db: sqlite3.Connection, entry: Entry, uplinks: Sequence[int], fixed: Fixed) -> list[Recorded]:
     """Write an entry. It is added to one that it touches and that its uplinks have not taken up yet."""
     if not uplinks:
         return [_inserted(db, entry, ())]
@@ -57,13 +57,13 @@ def count(db: sqlite3.Connection, lost: int, *, kept: bool) -> None:
     db.execute("UPDATE outbox SET lost = lost + ?, unkept = unkept + ?", (lost, 0 if kept else lost))
 
 
-def known(db: sqlite3.Connection, entry: Entry) -> list[Made]:
+def known(db: sqlite3.Connection, entry: Entry) -> list[Recorded]:
     """Find the entries that were made by a transaction whose outcome was not heard."""
     rows = db.execute(
         f"SELECT {LOSS_COLUMNS} FROM loss WHERE stream = ? AND to_seq = ? AND reason = ?",  # noqa: S608 - our own names
         (entry.stream, entry.to_seq, entry.reason),
     ).fetchall()
-    return [Made(Declared(*row), tuple(_owed(db, row[0]))) for row in rows]
+    return [Recorded(Declared(*row), tuple(_owed(db, row[0]))) for row in rows]
 
 
 def trim(db: sqlite3.Connection) -> None:
@@ -75,7 +75,7 @@ def trim(db: sqlite3.Connection) -> None:
     )
 
 
-def _added(db: sqlite3.Connection, entry: Entry, uplinks: Sequence[int], fixed: Fixed) -> Made:
+def _added(db: sqlite3.Connection, entry: Entry, uplinks: Sequence[int], fixed: Fixed) -> Recorded:
     id_ = _touching(db, entry, uplinks, fixed)
     return _inserted(db, entry, uplinks) if id_ is None else _grown(db, id_, entry, uplinks)
 
@@ -103,7 +103,7 @@ def _owed(db: sqlite3.Connection, id_: int) -> list[int]:
     return sorted(uplink for (uplink,) in db.execute("SELECT uplink FROM loss_owed WHERE loss = ?", (id_,)))
 
 
-def _inserted(db: sqlite3.Connection, entry: Entry, uplinks: Sequence[int]) -> Made:
+def _inserted(db: sqlite3.Connection, entry: Entry, uplinks: Sequence[int]) -> Recorded:
     columns = LOSS_COLUMNS.removeprefix("id, ")
     id_ = db.execute(
         f"INSERT INTO loss ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - our own names
@@ -115,17 +115,17 @@ def _inserted(db: sqlite3.Connection, entry: Entry, uplinks: Sequence[int]) -> M
         "INSERT INTO loss_owed (uplink, loss, sum) VALUES (?1, ?2, signed(?1, ?2))",
         [(uplink, id_) for uplink in uplinks],
     )
-    return Made(Declared(id_, *entry), tuple(uplinks))
+    return Recorded(Declared(id_, *entry), tuple(uplinks))
 
 
-def _grown(db: sqlite3.Connection, id_: int, entry: Entry, uplinks: Sequence[int]) -> Made:
+def _grown(db: sqlite3.Connection, id_: int, entry: Entry, uplinks: Sequence[int]) -> Recorded:
     row = db.execute(
         "UPDATE loss SET to_seq = ?, readings = readings + ?, to_boot = ?, to_mono = ? WHERE id = ?"  # noqa: S608 - our own names
         f" RETURNING {LOSS_COLUMNS}",
         (entry.to_seq, entry.readings, entry.to_boot, entry.to_mono, id_),
     ).fetchone()
     _sign(db, id_)
-    return Made(Declared(*row), tuple(uplinks))
+    return Recorded(Declared(*row), tuple(uplinks))
 
 
 def _sign(db: sqlite3.Connection, id_: int) -> None:

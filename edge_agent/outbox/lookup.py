@@ -8,7 +8,7 @@ import sqlite3
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
 
-from edge_agent.outbox.rows import LOG_COLUMNS
+from edge_agent.outbox.queries import LOG_COLUMNS
 from edge_agent.outbox.store import DamagedError, Store
 from edge_agent.row import RangeStatus, Row, intact
 

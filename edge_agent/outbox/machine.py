@@ -14,7 +14,7 @@ _SERIAL_NUMBERS = (
 _LETTERS = 16
 
 
-def mark(files: tuple[Path, ...] = _SERIAL_NUMBERS) -> str:
+def fingerprint(files: tuple[Path, ...] = _SERIAL_NUMBERS) -> str:
     """Return something that differs between machines and tells nothing about them; "" if there is nothing."""
     for file in files:
         try:

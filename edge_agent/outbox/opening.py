@@ -12,8 +12,8 @@ from pathlib import Path
 from edge_agent.clock import Clock
 from edge_agent.outbox import recovery, store
 from edge_agent.outbox.adoption import adopt
-from edge_agent.outbox.exclusions import Selection
-from edge_agent.outbox.rows import Identity, Opened
+from edge_agent.outbox.opened import Opened
+from edge_agent.outbox.policy import Identity, Selection
 from edge_agent.outbox.startup import begin_run
 from edge_agent.outbox.store import DamagedError, DiskError, OutboxError, Store
 from edge_agent.outbox.witness import Testimony, Witness
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def told_of(path: Path) -> Iterator[None]:
+def naming(path: Path) -> Iterator[None]:
     """Turn whatever goes wrong into one error that names the file and the remedy.
 
     But for damage that was seen only now: the witness knows it, and the next opening salvages.

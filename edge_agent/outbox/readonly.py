@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import orjson
 
-from edge_agent.outbox import exclusions, transactions
+from edge_agent.outbox import admission, exclusions, queries
 from edge_agent.outbox.exclusions import Exclusions
 from edge_agent.outbox.ledger import LOSS_COLUMNS
-from edge_agent.outbox.rows import LOG_COLUMNS
+from edge_agent.outbox.queries import LOG_COLUMNS
 from edge_agent.outbox.startup import streams
 from edge_agent.outbox.store import APPLICATION_ID, MAJOR, DamagedError, OutboxError, is_damage
 from edge_agent.outbox.stream_delivery import DeliveryRow, StreamDelivery
@@ -147,7 +147,7 @@ class ReadOnlyOutbox:
         for uplink, name, scan_from, acknowledged, parked in db.execute(
             "SELECT id, name, scan_from, acknowledged, parked FROM uplink ORDER BY name"
         ).fetchall():
-            if parked == exclusions.GONE:
+            if parked == admission.GONE:
                 continue
             missing = Exclusions(runs.get(uplink, ()))
             shares = {id_: StreamDelivery() for id_ in known}
@@ -158,7 +158,7 @@ class ReadOnlyOutbox:
             for stream in known.values():
                 for run in missing.runs(stream):
                     shares[stream.id].skip(*run)
-            for loss in transactions.open_losses(db, uplink, 0, -1):
+            for loss in queries.open_losses(db, uplink, 0, -1):
                 if loss.to_seq is not None:
                     shares[loss.stream].lose(loss.id, loss.from_seq, loss.to_seq, loss.every)
             counted = ((id_, of) for id_, of in known.items() if of.kind == "reading")
@@ -216,7 +216,7 @@ class ReadOnlyOutbox:
         described = self._described()
         first, last = self._db.execute("SELECT ifnull(min(id), 1), ifnull(max(id), 0) FROM log").fetchone()
         at = first
-        while rows := transactions.read(self._db, at, last, _AT_A_TIME):
+        while rows := queries.read(self._db, at, last, _AT_A_TIME):
             for row in rows:
                 device, epoch = names.get(row.stream, ("", ""))
                 if not device or (devices and device not in devices):

@@ -9,14 +9,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from edge_agent.outbox import ledger
+from edge_agent.outbox.admission import GONE
+from edge_agent.outbox.batch import Batch, Loss
 from edge_agent.outbox.delivery import Delivery
-from edge_agent.outbox.exclusions import GONE, Selection
-from edge_agent.outbox.ledger import Made
-from edge_agent.outbox.rows import Batch, Loss, Opened
+from edge_agent.outbox.ledger import Recorded
+from edge_agent.outbox.opened import Opened
+from edge_agent.outbox.policy import Selection
 from edge_agent.outbox.seal import seal, sign
-from edge_agent.outbox.store import Store
+from edge_agent.outbox.store import Store, transaction
 from edge_agent.outbox.stream_delivery import LostPart
-from edge_agent.outbox.transactions import transaction
 from edge_agent.row import Row, runs
 
 log = logging.getLogger(__name__)
@@ -25,8 +26,8 @@ log = logging.getLogger(__name__)
 class Recipients:
     """All of them, by name: ``configured`` are those of the configuration, ``parked`` those that left it.
 
-    ``on_much_unsaved`` is told when many readings were acknowledged since the last marks; ``outlived`` says
-    whether a row is older than acknowledged ones are kept for.
+    ``on_much_unsaved`` is told when many readings were acknowledged since the last checkpoint; ``outlived``
+    says whether a row is older than acknowledged ones are kept for.
     """
 
     def __init__(
@@ -73,14 +74,14 @@ class Recipients:
         for delivery in self:
             delivery.reselect(now)
 
-    def kept(self, batch: Batch, made: Sequence[Made]) -> None:
+    def kept(self, batch: Batch, recorded: Sequence[Recorded]) -> None:
         """A commit is on disk: tell everyone what it had, and what was declared in it."""
         recipients = tuple(self)
         dealt = runs(batch.rows, shared=len(recipients) > 1)
         for delivery in recipients:
             if batch.checkpoint is not None:
-                delivery.marked(batch.checkpoint, batch.loss_acks)
-            declared = [entry for entry, uplinks in made if delivery.uplink in uplinks]
+                delivery.saved(batch.checkpoint, batch.loss_acks)
+            declared = [entry for entry, uplinks in recorded if delivery.uplink in uplinks]
             delivery.kept(batch, dealt, declared)
             delivery.note_retired(batch.events)
 
@@ -98,7 +99,7 @@ class Recipients:
         """
         gone = 0
         for name in [name for name, since in self._since.items() if running_ms - since > replay_ms]:
-            with suppress(sqlite3.Error):  # again with the next marks
+            with suppress(sqlite3.Error):  # again with the next checkpoint
                 lost = await self._give_up(self.parked[name])
                 del self.parked[name], self._since[name]
                 gone += lost

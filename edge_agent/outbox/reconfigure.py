@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 
 from edge_agent.clock import Clock
 from edge_agent.outbox import events, exclusions
-from edge_agent.outbox.exclusions import Selection
-from edge_agent.outbox.rows import Enrolment, Opened
+from edge_agent.outbox.admission import admit
+from edge_agent.outbox.opened import Opened
+from edge_agent.outbox.policy import Enrolment, Selection
 from edge_agent.outbox.seal import SIGNED, seal, sign
-from edge_agent.outbox.startup import admit
+from edge_agent.outbox.store import transaction
 from edge_agent.outbox.timeline import Timeline
-from edge_agent.outbox.transactions import enroll, transaction
+from edge_agent.outbox.transactions import enroll
 from edge_agent.row import Stream
 
 

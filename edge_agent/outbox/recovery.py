@@ -16,7 +16,8 @@ from typing import Literal
 from edge_agent.outbox import ballast, machine
 from edge_agent.outbox.carve import carve
 from edge_agent.outbox.epochs import close_others, new_epoch, recall
-from edge_agent.outbox.rows import LOG_COLUMNS, Identity
+from edge_agent.outbox.policy import Identity
+from edge_agent.outbox.queries import LOG_COLUMNS
 from edge_agent.outbox.seal import SIGNED, all_signed, is_sealed, rows, seal, sign
 from edge_agent.outbox.store import APPLICATION_ID, MAJOR, DiskError, is_damage, prepare
 from edge_agent.outbox.witness import Testimony
@@ -83,7 +84,7 @@ def _is_copy(runs: int, testimony: Testimony) -> bool:
     """Say whether the file came here from elsewhere: from where it may still be numbering readings."""
     if not testimony.runs:  # its witness did not come along
         return bool(runs)
-    here = machine.mark()
+    here = machine.fingerprint()
     return bool(testimony.machine and here) and testimony.machine != here
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from edge_agent.clock import Clock
 from edge_agent.outbox import machine, store
+from edge_agent.outbox.admission import GONE
 from edge_agent.outbox.epochs import new_epoch
-from edge_agent.outbox.exclusions import GONE
-from edge_agent.outbox.opening import open_file, told_of
+from edge_agent.outbox.opening import naming, open_file
+from edge_agent.outbox.policy import Identity
 from edge_agent.outbox.recipients import Recipients
-from edge_agent.outbox.rows import Identity
 from edge_agent.outbox.seal import SIGNED, seal, sign
-from edge_agent.outbox.transactions import transaction
+from edge_agent.outbox.store import transaction
 from edge_agent.outbox.witness import Testimony, Witness
 
 
@@ -40,12 +40,12 @@ async def rename(path: Path, was: Identity, to: Identity, clock: Clock) -> Owed:
         OutboxError: it is in use, or cannot be used.
         DamagedError: it is damaged; the agent salvages it at its next start.
     """
-    with told_of(path):
+    with naming(path):
         if _numbered_under(path) in {None, to}:
             return Owed({}, 0)
     witness = Witness(store.lock(path))
     try:
-        with told_of(path):
+        with naming(path):
             # No uplink is named: all are looked at as they are, and the next run finds them so.
             db, opened = await open_file(path, witness, was, clock, {}, None)
             try:
@@ -59,7 +59,7 @@ async def rename(path: Path, was: Identity, to: Identity, clock: Clock) -> Owed:
             finally:
                 await db.close()
         if owed.nothing:
-            told = Testimony(opened.runs, opened.next_id, "closed", epoch, *to, machine=machine.mark())
+            told = Testimony(opened.runs, opened.next_id, "closed", epoch, *to, machine=machine.fingerprint())
             witness.write(told)
         else:
             witness.write(replace(witness.hear(), runs=opened.runs, next_id=opened.next_id, state="closed"))

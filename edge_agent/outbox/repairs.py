@@ -1,22 +1,31 @@
-"""Which log ids one uplink was sent without a true time: they go out once more when it is learnt. Pure."""
+"""Repairs that an uplink is owed: rows that were sent without a true time, and go once more with it. Pure."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+from edge_agent.row import Row
 
 MOST = 64
 
 
 class OwedRepairs:
-    """Disjoint ``runs`` of log ids, both ends included, in order; at most 64.
+    """Disjoint ``runs`` of log ids, both ends included, in order; at most 64. Table ``again``.
 
     One more makes the closest two into one: what lies between them is then sent again as well, which a
     consumer sees as a duplicate.
     """
 
-    __slots__ = ("runs",)
+    __slots__ = ("_boot", "_saved", "runs")
 
-    def __init__(self, runs: Iterable[tuple[int, int]] = ()) -> None:
+    def __init__(self, runs: Iterable[tuple[int, int]] = (), boot: int = 0) -> None:
         self.runs = sorted(runs)
+        self._boot = boot
+        self._saved = list(self.runs)
+
+    def owe(self, rows: Sequence[Row]) -> None:
+        """Note rows that were taken without a true time; that of an earlier boot is never learnt any more."""
+        if ids := [row.id for row in rows if row.boot == self._boot]:
+            self.add(ids[0], ids[-1])
 
     def add(self, first: int, last: int) -> None:
         """Note the ids from first to last."""
@@ -41,3 +50,11 @@ class OwedRepairs:
             if last >= id_:
                 return max(first, id_), last
         return None
+
+    def unsaved(self) -> list[tuple[int, int]] | None:
+        """Return the runs as a checkpoint is to have them, None where the last one has."""
+        return list(self.runs) if self.runs != self._saved else None
+
+    def saved(self, runs: list[tuple[int, int]]) -> None:
+        """A checkpoint with these is on disk."""
+        self._saved = runs

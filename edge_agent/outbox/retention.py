@@ -1,8 +1,8 @@
 """What leaves the outbox: readings that every uplink has, once they are old or the file is full."""
 
 from edge_agent.clock import Clock
-from edge_agent.outbox import transactions
-from edge_agent.outbox.rows import Policy
+from edge_agent.outbox import queries
+from edge_agent.outbox.policy import Policy
 from edge_agent.outbox.store import Store
 from edge_agent.outbox.timeline import Timeline
 from edge_agent.row import Row
@@ -37,11 +37,11 @@ class Retention:
         ``floor`` is the lowest id that any uplink is still owed; ``appended`` how many rows came since the
         last call: at least twice as many may go, so that the file converges.
         """
-        row = await self._db.run(transactions.at, self._first_id + max(_LEAST, 2 * appended))
+        row = await self._db.run(queries.at, self._first_id + max(_LEAST, 2 * appended))
         if row is None or row[0] > floor:
             return 0
         id_, boot, mono_ms = row
-        if self._is_old(boot, mono_ms) or await self._db.run(transactions.bytes_held) > self._max_size:
+        if self._is_old(boot, mono_ms) or await self._db.run(queries.bytes_held) > self._max_size:
             return id_
         return 0
 

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 
-from edge_agent.outbox.eviction_order import Care
 from edge_agent.outbox.handover import Enrolled
-from edge_agent.outbox.rows import Enrolment
+from edge_agent.outbox.policy import Care, Enrolment
 from edge_agent.outbox.witness import Known
 
 

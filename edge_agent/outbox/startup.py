@@ -4,14 +4,14 @@ import sqlite3
 from collections.abc import Mapping
 
 from edge_agent.clock import Clock
-from edge_agent.outbox import device_memory, events, exclusions
+from edge_agent.outbox import device_memory
+from edge_agent.outbox.admission import admit
 from edge_agent.outbox.epochs import close_others, new_epoch, recall
-from edge_agent.outbox.exclusions import Selection
-from edge_agent.outbox.rows import Admitted, Identity, Opened
+from edge_agent.outbox.opened import Opened
+from edge_agent.outbox.policy import Identity, Selection
 from edge_agent.outbox.seal import SIGNED, seal, sign
-from edge_agent.outbox.store import OutboxError
-from edge_agent.outbox.stream_delivery import DeliveryRow
-from edge_agent.outbox.transactions import ran_to, transaction
+from edge_agent.outbox.store import OutboxError, transaction
+from edge_agent.outbox.transactions import ran_to
 from edge_agent.outbox.witness import Testimony
 from edge_agent.row import Stream
 
@@ -33,7 +33,7 @@ def begin_run(
     with transaction(db):
         opened = _begin(db, identity, clock, behind)
         admit(db, opened, uplinks)
-        opened.memory = device_memory.read(db)
+        opened.device_memory = device_memory.read(db)
         sign(db, *SIGNED)
         seal(db)
     return opened
@@ -102,48 +102,3 @@ def streams(db: sqlite3.Connection, upto: int) -> dict[int, Stream]:
     for id_, top in db.execute("SELECT stream, max(to_seq) FROM loss WHERE to_seq NOT NULL GROUP BY stream"):
         found[id_].next_seq = max(found[id_].next_seq, top + 1)
     return found
-
-
-def admit(db: sqlite3.Connection, opened: Opened, uplinks: Mapping[str, Selection]) -> None:
-    """Note the uplinks of this run, and which are gone; read what they were given. Inside a transaction."""
-    nobody = not db.execute("SELECT 1 FROM uplink").fetchone()
-    salvaged = nobody and db.execute("SELECT 1 FROM loss").fetchone()  # what they had is not known any more
-    streams = opened.streams
-    for name, selection in uplinks.items():
-        new = db.execute("INSERT OR IGNORE INTO uplink (name) VALUES (?)", (name,)).rowcount
-        uplink, parked = db.execute("SELECT id, parked FROM uplink WHERE name = ?", (name,)).fetchone()
-        scan_from = opened.next_id
-        if salvaged:
-            exclusions.begin_again(db, uplink, streams.values(), selection)
-            scan_from = 1
-        elif new and selection.begin == "oldest":
-            exclusions.begin_oldest(db, uplink, streams, selection)
-            scan_from = 1
-        elif new or parked == exclusions.GONE:
-            exclusions.begin_now(db, uplink, streams.values())
-        else:
-            scan_from = 0
-        db.execute(
-            "UPDATE uplink SET parked = NULL, everything = ?, scan_from = max(scan_from, ?) WHERE id = ?",
-            (selection.devices is None, scan_from, uplink),
-        )
-    names = list(uplinks)
-    db.execute(
-        f"UPDATE uplink SET parked = ? WHERE parked IS NULL AND name NOT IN ({','.join('?' * len(names))})",  # noqa: S608 - marks
-        (sum(opened.ran_ms.values()), *names),
-    )
-    for name, parked, *told in db.execute(
-        "SELECT name, parked, id, scan_from, session, acknowledged, everything FROM uplink"
-    ):
-        if parked != exclusions.GONE:
-            opened.uplinks[name] = Admitted(*told)
-        if parked not in (None, exclusions.GONE):
-            opened.parked[name] = parked
-    for uplink, stream, *written in db.execute(
-        "SELECT uplink, stream, settled, beyond, given_up FROM delivery"
-    ):
-        opened.delivery[uplink, stream] = DeliveryRow(*written)
-    for uplink, from_id, to_id in db.execute("SELECT uplink, from_id, to_id FROM again"):
-        opened.repairs.setdefault(uplink, []).append((from_id, to_id))
-    opened.exclusions = exclusions.load(db)
-    opened.last_events, opened.retired = events.known(db)

@@ -7,8 +7,8 @@ transaction. (Fetching or inserting row by row would hand over the interpreter l
 import fcntl
 import os
 import sqlite3
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Concatenate, ParamSpec, Self, TypeVar
@@ -85,7 +85,7 @@ class Store(aiosqlite.Connection):
             self.on_damage()
             raise DamagedError(str(error)) from error
 
-    async def answer(self) -> None:
+    async def ping(self) -> None:
         """Wait until the writer's thread has done all before this. A disk that refuses is an answer."""
         with suppress(ValueError):  # it is closed
             await self.run(lambda _db: None)
@@ -197,6 +197,19 @@ def _make(db: sqlite3.Connection, minor: int) -> None:
             f"PRAGMA user_version={MAJOR * 1000 + MINOR};"
         )
         seal.seal(db)
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """Commit what is done inside, or take all of it back. An error of SQLite may have done that already."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
         db.execute("COMMIT")
     except BaseException:
         if db.in_transaction:

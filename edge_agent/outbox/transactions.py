@@ -2,17 +2,17 @@
 
 import sqlite3
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from itertools import chain
 
 from edge_agent.outbox import device_memory, events, ledger
-from edge_agent.outbox.ledger import LOSS_COLUMNS, Entry, Fixed, Made
-from edge_agent.outbox.rows import LOG_COLUMNS, Batch, Checkpoint, Loss
+from edge_agent.outbox.batch import Batch, Checkpoint, Loss
+from edge_agent.outbox.ledger import Entry, Fixed, Recorded
+from edge_agent.outbox.queries import LOG_COLUMNS
 from edge_agent.outbox.seal import SIGNED, seal
-from edge_agent.outbox.store import DamagedError
+from edge_agent.outbox.store import transaction
 from edge_agent.outbox.timeline import MOST_PIECES
-from edge_agent.row import Declared, Row, intact
+from edge_agent.row import Declared, Row
 
 MOST_QUARANTINED = 1_000
 _ROWS_PER_STATEMENT = (1024, 256, 64, 16, 4, 1)  # few: each statement is remembered, any number takes 15 MB
@@ -21,23 +21,10 @@ _FORGET_PIECES = (
     "DELETE FROM clock WHERE boot = ?1 AND from_mono > (SELECT min(from_mono) FROM clock WHERE boot = ?1)"
     " AND from_mono < (SELECT from_mono FROM clock WHERE boot = ?1 ORDER BY from_mono DESC LIMIT 1 OFFSET ?2)"
 )
-_HEARD = (  # but not where it has grown since it was sent
+_FORGET_DEBT = (  # but not where it has grown since it was sent
     "DELETE FROM loss_owed WHERE uplink = ?1 AND loss = ?2"
     " AND EXISTS (SELECT 1 FROM loss WHERE id = ?2 AND to_seq IS ?3)"
 )
-
-
-@contextmanager
-def transaction(db: sqlite3.Connection) -> Iterator[None]:
-    """Commit what is done inside, or take all of it back. An error of SQLite may have done that already."""
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("ROLLBACK")
-        raise
 
 
 def enroll(db: sqlite3.Connection, device: str, hash_: str, body: str) -> tuple[int, int]:
@@ -55,15 +42,10 @@ def enroll(db: sqlite3.Connection, device: str, hash_: str, body: str) -> tuple[
     return stream, meta
 
 
-def descriptions(db: sqlite3.Connection) -> dict[int, tuple[str, str]]:
-    """Return every description by id: its hash and its body."""
-    return {id_: (hash_, body) for id_, hash_, body in db.execute("SELECT id, hash, body FROM meta")}
-
-
 def write(
     db: sqlite3.Connection, batch: Batch, uplinks: Mapping[int, Sequence[int]], fixed: Fixed
-) -> list[Made]:
-    """Write one batch, whole or not at all; return the ledger entries it made.
+) -> list[Recorded]:
+    """Write one batch, whole or not at all; return the ledger entries it recorded.
 
     ``uplinks`` says by stream who is owed them, ``fixed`` which entries grow no more.
 
@@ -71,12 +53,12 @@ def write(
     """
     with transaction(db):
         if _is_written(db, batch):
-            made = [one for loss in batch.losses for one in ledger.known(db, _entry(loss))]
+            recorded = [one for loss in batch.losses for one in ledger.known(db, _entry(loss))]
         else:
             insert(db, batch.rows)
             if batch.events:
                 events.note(db, batch.events)
-            made = [
+            recorded = [
                 one
                 for loss in batch.losses
                 for one in ledger.declare(db, _entry(loss), uplinks[loss.stream], fixed)
@@ -91,15 +73,15 @@ def write(
             )
         if batch.pieces:
             db.execute(_FORGET_PIECES, (batch.boot, MOST_PIECES - 2))
-        device_memory.write(db, batch.memory)
-        for heard in batch.loss_acks:
-            db.execute(_HEARD, heard)
+        device_memory.write(db, batch.device_memory)
+        for ack in batch.loss_acks:
+            db.execute(_FORGET_DEBT, ack)
         if batch.checkpoint is not None:
-            _mark(db, batch.checkpoint)
+            _write_checkpoint(db, batch.checkpoint)
             ledger.trim(db)
         if batch.drop_below:
             db.execute("DELETE FROM log WHERE id < ?", (batch.drop_below,))
-    return made
+    return recorded
 
 
 def _is_written(db: sqlite3.Connection, batch: Batch) -> bool:
@@ -145,28 +127,28 @@ def reject(db: sqlite3.Connection, uplink: int, row: Row, why: str) -> Declared:
     return declared
 
 
-def _mark(db: sqlite3.Connection, marks: Checkpoint) -> None:
-    for stream, next_seq in marks.next_seq.items():  # all that appended, before upto moves
+def _write_checkpoint(db: sqlite3.Connection, checkpoint: Checkpoint) -> None:
+    for stream, next_seq in checkpoint.next_seq.items():  # all that appended, before upto moves
         db.execute("UPDATE stream SET next_seq = ? WHERE id = ?", (next_seq, stream))
-    db.execute("UPDATE outbox SET next_id = ?, upto = ?", (marks.next_id, marks.next_id - 1))
-    for uplink, scan_from in marks.scan_from.items():
+    db.execute("UPDATE outbox SET next_id = ?, upto = ?", (checkpoint.next_id, checkpoint.next_id - 1))
+    for uplink, scan_from in checkpoint.scan_from.items():
         db.execute("UPDATE uplink SET scan_from = ? WHERE id = ?", (scan_from, uplink))
-    mark_given(db, marks)
-    ran_to(db, marks.boot, marks.ran_ms)
+    write_delivery(db, checkpoint)
+    ran_to(db, checkpoint.boot, checkpoint.ran_ms)
     seal(db)
 
 
-def mark_given(db: sqlite3.Connection, marks: Checkpoint) -> None:
+def write_delivery(db: sqlite3.Connection, checkpoint: Checkpoint) -> None:
     """Write what the uplinks were given, before rows go on the strength of that. The caller seals."""
-    for uplink, counted in marks.acknowledged.items():
+    for uplink, counted in checkpoint.acknowledged.items():
         db.execute("UPDATE uplink SET acknowledged = ? WHERE id = ?", (counted, uplink))
-    for of, written in marks.delivery.items():
+    for of, written in checkpoint.delivery.items():
         db.execute(
             "INSERT OR REPLACE INTO delivery (uplink, stream, settled, beyond, given_up)"
             " VALUES (?, ?, ?, ?, ?)",
             (*of, *written),
         )
-    for uplink, runs in marks.repairs.items():
+    for uplink, runs in checkpoint.repairs.items():
         db.execute("DELETE FROM again WHERE uplink = ?", (uplink,))
         db.executemany(
             "INSERT INTO again (uplink, from_id, to_id) VALUES (?, ?, ?)", [(uplink, *run) for run in runs]
@@ -179,63 +161,9 @@ def ran_to(db: sqlite3.Connection, boot: int, mono_ms: int) -> None:
     db.execute(f"UPDATE boot SET sum = signed({SIGNED['boot']}) WHERE id = ?", (boot,))  # noqa: S608 - our own names
 
 
-def read(db: sqlite3.Connection, from_id: int, to_id: int, limit: int) -> list[Row]:
-    """Read a piece of the log, in its order, both ends included."""
-    found = db.execute(
-        f"SELECT {LOG_COLUMNS} FROM log WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?",  # noqa: S608 - no input in it
-        (from_id, to_id, limit),
-    )
-    made = list(map(Row._make, found))
-    if not all(map(intact, made)):
-        raise DamagedError(f"a row between {from_id} and {made[-1].id} is not as it was written")
-    if len(made) < limit:  # a damaged page ends the way forward, and looks like the end: so look backward
-        (top,) = db.execute("SELECT max(id) FROM log WHERE id BETWEEN ? AND ?", (from_id, to_id)).fetchone()
-        if top != (made[-1].id if made else None):
-            raise DamagedError(f"rows up to {top} cannot be reached")
-    return made
-
-
-def at(db: sqlite3.Connection, from_id: int) -> tuple[int, int, int] | None:
-    """Return id, boot and monotonic time of the first row at or after an id."""
-    found = db.execute(
-        f"SELECT {LOG_COLUMNS} FROM log WHERE id >= ? ORDER BY id LIMIT 1",  # noqa: S608 - no input in it
-        (from_id,),
-    ).fetchone()
-    if found is None:
-        return None
-    row = Row._make(found)
-    if not intact(row):
-        raise DamagedError(f"row {row.id} is not as it was written")
-    return row.id, row.boot, row.mono_ms
-
-
-def open_losses(db: sqlite3.Connection, uplink: int, above: int, limit: int) -> list[Declared]:
-    """Return an uplink's open ledger entries above one, oldest first; limit -1: all."""
-    rows = db.execute(
-        f"SELECT {LOSS_COLUMNS} FROM loss JOIN loss_owed ON loss = id"  # noqa: S608 - no input in it
-        " WHERE uplink = ? AND loss > ? ORDER BY loss LIMIT ?",
-        (uplink, above, limit),
-    ).fetchall()
-    return [Declared(*row) for row in rows]
-
-
 def count_session(db: sqlite3.Connection, uplink: int, last: int) -> int:
     """Count one more CONNECT of an uplink, and return the count: above ``last``, and never twice the same."""
     (session,) = db.execute(
         "UPDATE uplink SET session = max(session, ?) + 1 WHERE id = ? RETURNING session", (last, uplink)
     ).fetchone()
     return int(session)
-
-
-def first_id(db: sqlite3.Connection) -> int | None:
-    """Return the lowest log id, None where the log is empty."""
-    (id_,) = db.execute("SELECT min(id) FROM log").fetchone()
-    return None if id_ is None else int(id_)
-
-
-def bytes_held(db: sqlite3.Connection) -> int:
-    """How much of the file is in use. Freed pages are used again, and do not count."""
-    (pages,) = db.execute("PRAGMA page_count").fetchone()
-    (free,) = db.execute("PRAGMA freelist_count").fetchone()
-    (size,) = db.execute("PRAGMA page_size").fetchone()
-    return int((pages - free) * size)

@@ -29,7 +29,7 @@ class Events:
     async def read(self) -> None:
         """Read the next ones."""
         upto = self._scan.limit  # it may be extended meanwhile
-        rows, self._scan.cursor = await self._delivery.read_events(self._scan.cursor, upto, _READ_ROWS)
+        rows, self._scan.cursor = await self._delivery.log.read_events(self._scan.cursor, upto, _READ_ROWS)
         self.lane.add(runs(rows))
 
     def made(self) -> None:

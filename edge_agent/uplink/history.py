@@ -40,7 +40,7 @@ class History:
         """Read the next piece of the log."""
         delivery = self._delivery
         upto = self._scan.limit  # it may be extended meanwhile
-        rows = await delivery.read(self._scan.cursor, upto, _READ_ROWS)
+        rows = await delivery.log.read(self._scan.cursor, upto, _READ_ROWS)
         # events have no description, and a way of their own
         self.lane.add(runs(row for row in rows if row.meta and delivery.owes(row.stream, row.seq)))
         self._scan.advance(rows, upto)

@@ -8,6 +8,40 @@ from edge_agent.row import Declared, Moment, RangeStatus, Row, Run, Stream
 from edge_agent.status import Availability, Status
 
 
+class LogReader(Protocol):
+    """How an uplink reads its share of the log, at most ``limit`` rows at a time."""
+
+    async def read(self, from_id: int, to_id: int, limit: int) -> list[Row]:
+        """Read a piece of the log, both ends included, at most ``limit`` rows."""
+
+    async def read_events(self, from_id: int, to_id: int, limit: int) -> tuple[list[Row], int]:
+        """Read on in the events that are owed; return at most ``limit`` rows, and where to read on."""
+
+    async def read_repairs(self, from_id: int, limit: int) -> tuple[list[Row], int]:
+        """Read on in what goes out once more with its true time; return the rows, and where to read on."""
+
+    async def range_status(self, stream: int, first: int, last: int) -> RangeStatus:
+        """Say what became of the numbers from first to last, or of as many as fit into an answer."""
+
+    async def read_range(  # noqa: PLR0913, PLR0917 - all that rows are found by
+        self, stream: int, first: int, last: int, from_id: int, to_id: int, limit: int
+    ) -> tuple[list[Row], int]:
+        """Read rows of a stream between two log ids; return at most ``limit``, and where to read on."""
+
+
+class OwedRepairs(Protocol):
+    """Rows that the broker has taken without a true time: they go out once more when it is learnt."""
+
+    def owe(self, rows: Sequence[Row]) -> None:
+        """The broker has taken these without a true time."""
+
+    def following(self, id_: int) -> tuple[int, int] | None:
+        """Return the first run of log ids from this one on that go out once more, None without any."""
+
+    def drop_below(self, id_: int) -> None:
+        """All that go out once more and have a log id below this one have done so."""
+
+
 class Delivery(Protocol):
     """One uplink's share of the log, and what it is still owed of it.
 
@@ -26,6 +60,14 @@ class Delivery(Protocol):
     low_water_of_readings: Callable[[], int] | None
     outlived: Callable[[Row], bool]
     losses_taken: Callable[[], int]
+
+    @property
+    def log(self) -> LogReader:
+        """Reads what is on disk."""
+
+    @property
+    def repairs(self) -> OwedRepairs:
+        """What goes out once more with its true time."""
 
     @property
     def scan_from(self) -> int:
@@ -49,37 +91,11 @@ class Delivery(Protocol):
     def settle_loss(self, loss: Declared) -> None:
         """Accept: the broker has taken the declaration of a loss."""
 
-    def owe_repairs(self, rows: Sequence[Row]) -> None:
-        """The broker has taken these without a true time: they go out once more when it is learnt."""
-
-    def owes_repairs(self, from_id: int) -> bool:
-        """Say whether any log ids from this one on go out once more."""
-
-    async def read_repairs(self, from_id: int, limit: int) -> tuple[list[Row], int]:
-        """Read on in what goes out once more; return at most ``limit`` rows, and where to read on."""
-
-    def repaired(self, below: int) -> None:
-        """All that goes out once more and has a log id below this one has done so."""
-
-    async def range_status(self, stream: int, first: int, last: int) -> RangeStatus:
-        """Say what became of the numbers from first to last, or of as many as fit into an answer."""
-
-    async def read_range(  # noqa: PLR0913, PLR0917 - all that rows are found by
-        self, stream: int, first: int, last: int, from_id: int, to_id: int, limit: int
-    ) -> tuple[list[Row], int]:
-        """Read rows of a stream between two log ids; return at most ``limit``, and where to read on."""
-
     async def reject(self, row: Row, why: str) -> Declared:
         """Give up a reading that the broker can never take: a copy is set aside, the ledger says why."""
 
     def rewind(self) -> None:
         """A session ended: what it did not acknowledge will be read from the log again."""
-
-    async def read(self, from_id: int, to_id: int, limit: int) -> list[Row]:
-        """Read a piece of the log, both ends included, at most ``limit`` rows."""
-
-    async def read_events(self, from_id: int, to_id: int, limit: int) -> tuple[list[Row], int]:
-        """Read on in the events that are owed; return at most ``limit`` rows, and where to read on."""
 
     async def open_losses(self, above: int, limit: int) -> list[Declared]:
         """Return the ledger entries above one that were not acknowledged, oldest first."""

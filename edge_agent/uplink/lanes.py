@@ -55,7 +55,7 @@ class Lanes:
             return
         self._delivery.settle(run.stream, run.first, run.last)
         if not flight.timed:
-            self._delivery.owe_repairs(run.rows)
+            self._delivery.repairs.owe(run.rows)
         if lane is self.history.lane:
             self.history.acked(len(run.rows), now)
 

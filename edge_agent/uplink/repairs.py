@@ -32,7 +32,7 @@ class Repairs:
         """Whether the lane runs low and there is more."""
         return (
             self._opened
-            and self._delivery.owes_repairs(self._cursor)
+            and self._delivery.repairs.following(self._cursor) is not None
             and self.lane.waiting < _READ_ROWS // 2
             and self._gateway.clock_known()
             and not self._in_flight.untimed
@@ -40,7 +40,7 @@ class Repairs:
 
     async def read(self) -> None:
         """Read on: of that, what its boot's first true offset has mended."""
-        rows, self._cursor = await self._delivery.read_repairs(self._cursor, _READ_ROWS)
+        rows, self._cursor = await self._delivery.log.read_repairs(self._cursor, _READ_ROWS)
         moment = self._gateway.moment
         self.lane.add(runs(row for row in rows if moment(row.boot, row.mono_ms).clock == "repaired"))
         self.went()
@@ -48,6 +48,6 @@ class Repairs:
     def went(self) -> None:
         """Some of it was taken, or left out."""
         waiting, flying = self.lane.low_water(), self._in_flight.low_water((self.lane,))
-        self._delivery.repaired(
+        self._delivery.repairs.drop_below(
             min((id_ for id_ in (waiting, flying) if id_ is not None), default=self._cursor)
         )

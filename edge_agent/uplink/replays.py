@@ -55,7 +55,9 @@ class Jobs:
             raise CannotError(f"{_MOST_JOBS} replays wait already; ask again later")
         if args.from_seq >= stream.next_seq:
             raise CannotError(f"{args.device} has only {stream.next_seq - 1} readings in this epoch")
-        held = await delivery.range_status(stream.id, args.from_seq, min(args.to_seq, stream.next_seq - 1))
+        held = await delivery.log.range_status(
+            stream.id, args.from_seq, min(args.to_seq, stream.next_seq - 1)
+        )
         self.add(stream.id, held)
         come = {"queued", "pending"}
         return {
@@ -124,7 +126,7 @@ class Replays:
         """Read on in the first job."""
         job = self._job = self._jobs[0]
         at = max(self._cursor, job.next_id)
-        rows, self._cursor = await self._delivery.read_range(
+        rows, self._cursor = await self._delivery.log.read_range(
             job.stream, job.ranges[0][0], job.ranges[-1][1], at, job.to_id, _READ_ROWS
         )
         self.lane.add(runs(row for row in rows if _within(row.seq, job.ranges)))

@@ -47,7 +47,7 @@ async def test_what_is_owed_is_what_the_outbox_knows(path: Path) -> None:
         await keep(outbox, clock, 20, "d2")
         outbox.deliveries["city"].settle(1, 1, 10)
         outbox.deliveries["city"].settle(1, 15, 20)
-        rows = await outbox.deliveries["park"].read(1, 100, 1)
+        rows = await outbox.deliveries["park"].log.read(1, 100, 1)
         await outbox.deliveries["park"].reject(rows[0], "too large")
     async with opened(path, clock, ["city", "new"], kept_by=policy(memory=5)) as outbox:
         for number in range(9):  # four more than there is room for
@@ -56,7 +56,7 @@ async def test_what_is_owed_is_what_the_outbox_knows(path: Path) -> None:
         clock.wait(10_000)
         await keep(outbox, clock, 1)
         found = told("--file", str(path))
-        knows = {up.name: up.backlog for up in outbox._recipients}
+        knows = {up.name: up.backlog for up in outbox._writer.recipients}
         by_name = {one["name"]: one for one in found["uplinks"]}
         assert {name: one["backlog"] for name, one in by_name.items()} == knows
         assert knows["city"] == 50 + 20 - 16 + 5 + 1

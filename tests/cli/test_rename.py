@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from edge_agent.cli import app
 from edge_agent.clock import SystemClock
 from edge_agent.outbox.outbox import Outbox
-from edge_agent.outbox.rows import Identity, Policy
+from edge_agent.outbox.policy import Identity, Policy
 from edge_agent.reading import Reading
 from edge_agent.settings.load import load
 

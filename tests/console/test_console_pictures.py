@@ -10,7 +10,7 @@ from playwright.async_api import Page, ViewportSize, expect
 
 from edge_agent.demo.config import GATEWAY, SITE
 from edge_agent.outbox.outbox import Outbox
-from edge_agent.outbox.rows import Identity
+from edge_agent.outbox.policy import Identity
 from edge_agent.reading import Grade, Quality, Reading
 from tests.cli.verb import started
 from tests.console.browser import Browser

@@ -14,7 +14,7 @@ from edge_agent.driver import Channel, Quantity
 from edge_agent.forecast import line_load, measured, traffic
 from edge_agent.forecast.traffic import Source
 from edge_agent.outbox.outbox import Outbox
-from edge_agent.outbox.rows import Identity, Policy
+from edge_agent.outbox.policy import Identity, Policy
 from edge_agent.reading import Reading
 from edge_agent.settings.model import Config
 from tests.faults.broker import Broker

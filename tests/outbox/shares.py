@@ -4,9 +4,8 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from edge_agent.outbox.exclusions import Selection
 from edge_agent.outbox.outbox import Outbox
-from edge_agent.outbox.rows import Policy
+from edge_agent.outbox.policy import Policy, Selection
 from tests.outbox.world import EAST, NAMES, FakeClock, owed, policy, reading
 
 

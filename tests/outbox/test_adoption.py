@@ -10,9 +10,8 @@ import orjson
 
 from edge_agent.event import Event, EventKind
 from edge_agent.outbox import volatile
-from edge_agent.outbox.exclusions import Selection
 from edge_agent.outbox.outbox import Outbox
-from edge_agent.outbox.rows import Policy
+from edge_agent.outbox.policy import Policy, Selection
 from tests.outbox.shares import keep, opened, settle
 from tests.outbox.world import EAST, FakeClock, ask, lost, owed, policy
 

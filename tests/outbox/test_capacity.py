@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from edge_agent.event import Event
-from edge_agent.outbox import capacity, transactions
+from edge_agent.outbox import capacity, queries, transactions
+from edge_agent.outbox.batch import Batch
 from edge_agent.outbox.delivery import Delivery
-from edge_agent.outbox.eviction_order import Care
 from edge_agent.outbox.outbox import Outbox
-from edge_agent.outbox.rows import Batch
+from edge_agent.outbox.policy import Care
 from edge_agent.row import EVENT_META, Declared, Run
 from tests.outbox.world import NAMES, FakeClock, ask, crash, open_outbox, opened, owed, policy, reading
 
@@ -225,7 +225,7 @@ async def test_the_file_is_looked_at_before_many_readings_have_come(path: Path) 
             for _ in range(100):
                 outbox.keep(reading("d1", number))
             assert await outbox.flush()
-            most = max(most, await outbox._db.run(transactions.bytes_held))
+            most = max(most, await outbox._db.run(queries.bytes_held))
         assert most < _CAP * 1.2
     finally:
         await outbox.close()
@@ -298,7 +298,7 @@ async def test_an_event_that_nobody_takes_costs_no_reading(path: Path, then: str
             city = outbox.deliveries["city"]
         await keep(500)
         assert (outbox.lost, city.backlog, city.owed) == (0, 0, 1) if then == "connected" else (0, 500, 501)
-        assert not outbox._capacity.full
+        assert not outbox._writer._capacity.full
     finally:
         await outbox.close()
     rows = ask(path, "SELECT count(*), sum(meta = 0), min(id) FROM log")

@@ -11,7 +11,7 @@ import pytest
 from edge_agent.clock import SystemClock
 from edge_agent.outbox import commands, store
 from edge_agent.outbox.outbox import Outbox
-from edge_agent.outbox.rows import Identity, Policy
+from edge_agent.outbox.policy import Identity, Policy
 from edge_agent.outbox.seal import is_sealed, prepare, seal
 from edge_agent.reading import Reading
 

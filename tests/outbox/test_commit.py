@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from edge_agent.outbox import transactions
-from edge_agent.outbox.outbox import MOST_PER_COMMIT, Outbox
-from edge_agent.outbox.rows import Batch
+from edge_agent.outbox.batch import Batch
+from edge_agent.outbox.outbox import Outbox
+from edge_agent.outbox.writer import MOST_PER_COMMIT
 from edge_agent.reading import Grade, Quality, Reading
 from edge_agent.row import Declared, Row, Run
 from tests.outbox.world import FakeClock, ask, numbers, opened, policy, reading, rows_of
@@ -97,7 +98,7 @@ async def test_numbers_are_per_device_and_in_the_order_of_keeping(path: Path) ->
         for number in range(6):
             outbox.keep(reading("d1" if number % 3 else "d2", number))
         assert await outbox.flush()
-        rows = await outbox.deliveries["city"].read(1, 99, 99)
+        rows = await outbox.deliveries["city"].log.read(1, 99, 99)
         assert numbers(rows) == [(2, 1, 0), (1, 1, 1), (1, 2, 2), (2, 2, 3), (1, 3, 4), (1, 4, 5)]
         assert [row.id for row in rows] == [1, 2, 3, 4, 5, 6]
 
@@ -124,7 +125,7 @@ async def test_a_body_says_what_was_read(path: Path, made: Reading, body: bytes)
     async with opened(path, FakeClock()) as outbox:
         outbox.keep(made)
         assert await outbox.flush()
-        (row,) = await outbox.deliveries["city"].read(1, 9, 9)
+        (row,) = await outbox.deliveries["city"].log.read(1, 9, 9)
         assert row.body == body
 
 
@@ -133,7 +134,7 @@ async def test_a_device_with_one_channel_has_a_list_too(path: Path) -> None:
         await outbox.enroll("d1", "hash", "{}", ["contact"])
         outbox.keep(Reading("d1", 1, {"contact": True}))
         assert await outbox.flush()
-        (row,) = await outbox.deliveries["city"].read(1, 9, 9)
+        (row,) = await outbox.deliveries["city"].log.read(1, 9, 9)
         assert row.body == b"[true]"
 
 
@@ -152,7 +153,7 @@ async def test_what_overflows_is_in_the_ledger_with_the_numbers_before_the_rest(
             (2, 1, 10, 10, 1, 5_000, 1, 5_018, "overflow"),
             (1, 1, 10, 10, 1, 5_001, 1, 5_019, "overflow"),
         ]
-        rows = await delivery.read(1, 99, 99)
+        rows = await delivery.log.read(1, 99, 99)
         assert numbers(rows) == [(1 + (n % 2 == 0), 11 + (n - 20) // 2, n) for n in range(20, 30)]
         assert (outbox.kept, outbox.lost, delivery.backlog) == (10, 20, 10)
     async with opened(path, clock) as outbox:
@@ -197,7 +198,7 @@ async def test_a_commit_that_is_tried_again_keeps_everything_once(
         assert told == await outbox.deliveries["city"].open_losses(), "the uplink hears of the loss"
         for delivery in outbox.deliveries.values():
             assert [loss[1:5] for loss in await delivery.open_losses()] == [(1, 1, 2, 2)]
-        rows = await outbox.deliveries["city"].read(1, 99, 99)
+        rows = await outbox.deliveries["city"].log.read(1, 99, 99)
         assert numbers(rows) == [(1, 3 + n, 2 + n) for n in range(7)]
         assert [delivery.backlog for delivery in outbox.deliveries.values()] == [7, 7]
         assert (outbox.kept, outbox.lost) == (7, 2)
@@ -227,7 +228,7 @@ async def test_a_writer_that_is_cancelled_anywhere_loses_and_doubles_nothing(pat
             with suppress(asyncio.CancelledError):
                 await writer
         assert await outbox.flush()
-        rows = await outbox.deliveries["city"].read(1, 999, 999)
+        rows = await outbox.deliveries["city"].log.read(1, 999, 999)
         assert numbers(rows) == [(1, n + 1, n) for n in range(kept)]
         assert (outbox.kept, outbox.deliveries["city"].backlog) == (kept, kept)
 

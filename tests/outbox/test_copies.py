@@ -56,7 +56,7 @@ async def test_a_copy_begins_an_epoch_and_closes_the_old_one(tmp_path: Path, how
 async def test_the_same_file_on_the_same_machine_goes_on(tmp_path: Path) -> None:
     clock, path = FakeClock(), tmp_path / "outbox.db"
     epoch = await _kept(path, clock)
-    _moved_here(path, machine.mark())
+    _moved_here(path, machine.fingerprint())
     async with opened(path, clock) as outbox:
         assert outbox.epoch == epoch
 
@@ -67,18 +67,18 @@ async def test_a_machine_that_cannot_be_told_is_no_reason(
     clock, path = FakeClock(), tmp_path / "outbox.db"
     epoch = await _kept(path, clock)
     _moved_here(path, "another")
-    monkeypatch.setattr(machine, "mark", lambda: "")  # as in a container without any serial number
+    monkeypatch.setattr(machine, "fingerprint", lambda: "")  # as in a container without any serial number
     async with opened(path, clock) as outbox:
         assert outbox.epoch == epoch
 
 
 def test_the_mark_is_the_board_s_before_the_installation_s(tmp_path: Path) -> None:
     board, installation = tmp_path / "serial", tmp_path / "machine-id"
-    assert machine.mark((board, installation)) == ""
+    assert machine.fingerprint((board, installation)) == ""
     installation.write_text("0a0b0c\n")
-    of_installation = machine.mark((board, installation))
+    of_installation = machine.fingerprint((board, installation))
     board.write_bytes(b"100000003d1f\0")
-    of_board = machine.mark((board, installation))
+    of_board = machine.fingerprint((board, installation))
     assert len({"", of_installation, of_board}) == 3
     assert "3d1f" not in of_board
 

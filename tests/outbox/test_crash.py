@@ -33,7 +33,7 @@ async def test_seqs_are_contiguous_over_crashes_at_any_point(path: Path, tmp_pat
             outbox.keep(reading("d1", -1))  # was not written: may be gone
             path = crash(path, tmp_path / f"run-{run}")
     async with opened(path, clock) as outbox:
-        rows = await outbox.deliveries["city"].read(1, 9_999, 9_999)
+        rows = await outbox.deliveries["city"].log.read(1, 9_999, 9_999)
         for stream in (1, 2):
             seqs = [row.seq for row in rows if row.stream == stream]
             assert seqs == list(range(1, len(seqs) + 1))

@@ -113,9 +113,9 @@ async def test_a_long_drain_is_marked_even_when_no_readings_come(path: Path, tmp
         delivery = outbox.deliveries["city"]
         async with writing(outbox):
             delivery.settle(1, 1, CHECKPOINT_EVERY - 1)
-            assert not outbox._something.is_set()
+            assert not outbox._writer.pending.is_set()
             delivery.settle(1, CHECKPOINT_EVERY, CHECKPOINT_EVERY + 5)
-            assert outbox._something.is_set()
+            assert outbox._writer.pending.is_set()
             outbox.keep(reading("d2", 1))  # in the same commit as the marks
             await heard(outbox, 1)
         path = crash(path, tmp_path / "crashed")
@@ -124,10 +124,10 @@ async def test_a_long_drain_is_marked_even_when_no_readings_come(path: Path, tmp
     # and without that reading
     async with opened(path, clock) as outbox:
         outbox.deliveries["city"].unsaved = CHECKPOINT_EVERY
-        before = outbox._marking._marked_ms
+        before = outbox._writer._checkpoints._taken_ms
         clock.wait(1)
-        assert await outbox._commit()
-        assert outbox._marking._marked_ms > before
+        assert await outbox._writer._commit()
+        assert outbox._writer._checkpoints._taken_ms > before
 
 
 async def test_what_is_settled_while_the_marks_are_written_is_written_next_time(
@@ -255,7 +255,7 @@ async def test_a_reading_that_is_rejected_while_the_session_ends_is_declared_onc
         with pytest.raises(asyncio.CancelledError):
             await rejecting
         city.rewind()
-        await outbox.answer()
+        await outbox.ping()
         assert [loss.from_seq for loss in await city.open_losses()] == [1]
         assert ([row.seq for row in await owed(city)], city.backlog) == ([2], 1)
 
@@ -290,10 +290,10 @@ async def test_reading_the_log_holds_its_ends_and_its_limit(path: Path) -> None:
     async with opened(path, FakeClock()) as outbox:
         await keep(outbox, 10)
         delivery = outbox.deliveries["city"]
-        assert [row.id for row in await delivery.read(3, 7, 99)] == [3, 4, 5, 6, 7]
-        assert [row.id for row in await delivery.read(3, 7, 2)] == [3, 4]
-        assert await delivery.read(11, 99, 9) == []
-        assert numbers(await delivery.read(10, 10, 9)) == [(1, 10, 9)]
+        assert [row.id for row in await delivery.log.read(3, 7, 99)] == [3, 4, 5, 6, 7]
+        assert [row.id for row in await delivery.log.read(3, 7, 2)] == [3, 4]
+        assert await delivery.log.read(11, 99, 9) == []
+        assert numbers(await delivery.log.read(10, 10, 9)) == [(1, 10, 9)]
 
 
 async def test_an_entry_that_grows_while_its_acknowledgement_comes_stays_open(path: Path) -> None:
@@ -301,11 +301,11 @@ async def test_an_entry_that_grows_while_its_acknowledgement_comes_stays_open(pa
     async with opened(path, clock) as outbox:
         delivery = outbox.deliveries["city"]
         outbox._handover.overflow(1, 3, 5_000, 5_000)
-        assert await outbox._commit()
+        assert await outbox._writer._commit()
         (sent,) = await delivery.open_losses()
         assert (sent.from_seq, sent.to_seq) == (1, 3)
         outbox._handover.overflow(1, 3, 5_000, 5_000)
-        growing = asyncio.create_task(outbox._commit())
+        growing = asyncio.create_task(outbox._writer._commit())
         await asyncio.sleep(0)  # it is on its way to the disk
         delivery.settle_loss(sent)
         assert await growing

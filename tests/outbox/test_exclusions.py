@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from edge_agent.outbox import store, witness
-from edge_agent.outbox.exclusions import Exclusions, Selection
+from edge_agent.outbox.exclusions import Exclusions
+from edge_agent.outbox.policy import Selection
 from edge_agent.row import Declared, Row, Stream
 from tests.outbox.shares import keep, opened, owed_by, settle, stream
 from tests.outbox.world import EAST, FakeClock, ask, crash, policy, reading, rows_of
@@ -265,7 +266,7 @@ async def test_a_device_that_goes_may_be_asked_about_until_it_is_gone(path: Path
     async with opened(path, clock, {"city": Selection()}) as outbox:
         await keep(outbox, 3)
         both = {"city": Selection(), "park": Selection(begin="oldest")}
-        stays = next(one for one in outbox._roster.devices if one.device == "d1")
+        stays = next(one for one in outbox._writer.roster.devices if one.device == "d1")
         change = asyncio.create_task(outbox.change(policy(), both, [stays]))
         while not change.done():
             assert outbox.last_seq("d2") == 3

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edge_agent.outbox.exclusions import Selection
 from edge_agent.outbox.outbox import Outbox
+from edge_agent.outbox.policy import Selection
 from tests.outbox.shares import keep, owed_by, settle, stream
 from tests.outbox.world import EAST, NAMES, FakeClock, crash, policy
 

@@ -99,7 +99,7 @@ async def test_readings_wait_in_memory_and_what_overflows_is_declared(disk: Path
         assert outbox.disk.problem == ""
         delivery = outbox.deliveries["city"]
         losses = await delivery.open_losses()
-        rows = await delivery.read(1, 10**6, 10**6)
+        rows = await delivery.log.read(1, 10**6, 10**6)
         assert outbox.kept == len(rows) == delivery.backlog
         assert outbox.lost == len(lost(losses)) > 0
         assert outbox.kept + outbox.lost == 60_000
@@ -128,7 +128,7 @@ async def test_a_stop_while_the_disk_is_full_loses_only_what_it_says(
     assert f"{60_000 - kept} readings" in message
     free(disk)
     async with opened(path, clock) as outbox:
-        rows = await outbox.deliveries["city"].read(1, 10**6, 10**6)
+        rows = await outbox.deliveries["city"].log.read(1, 10**6, 10**6)
         assert [of for _, _, of in numbers(rows)] == list(range(kept))
         assert outbox.last_seq("d1") + outbox.last_seq("d2") == kept
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from edge_agent.clock import SystemClock
 from edge_agent.outbox import lookup
 from edge_agent.outbox.outbox import Outbox
-from edge_agent.outbox.rows import Identity, Policy
+from edge_agent.outbox.policy import Identity, Policy
 from edge_agent.reading import Reading
 
 
@@ -34,12 +34,14 @@ async def test_numbers_are_found_wherever_they_lie(tmp_path: Path) -> None:
             for _ in range(12):
                 first = chance.randint(1, count)
                 last = min(count, first + chance.choice([0, 1, 20, 500, lookup.MOST + 5]))
-                found = await up.range_status(streams[device], first, last)
+                found = await up.log.range_status(streams[device], first, last)
                 last = min(last, first + lookup.MOST - 1)
                 assert (found.to_seq, found.runs) == (last, [(first, last, "queued")])
                 rows, at_id = [], found.from_id
                 while at_id <= found.to_id:
-                    more, at_id = await up.read_range(streams[device], first, last, at_id, found.to_id, 700)
+                    more, at_id = await up.log.read_range(
+                        streams[device], first, last, at_id, found.to_id, 700
+                    )
                     rows += more
                 assert [row.seq for row in rows] == list(range(first, last + 1))
     finally:

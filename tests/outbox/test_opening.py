@@ -16,7 +16,7 @@ import pytest
 from edge_agent.event import Event
 from edge_agent.outbox import store
 from edge_agent.outbox.outbox import Outbox
-from edge_agent.outbox.rows import Identity
+from edge_agent.outbox.policy import Identity
 from edge_agent.outbox.seal import seal
 from edge_agent.outbox.store import OutboxError
 from tests.outbox.world import EAST, NAMES, FakeClock, ask, opened, policy, reading
@@ -124,7 +124,7 @@ async def test_a_newer_minor_with_more_columns_and_tables_is_used(path: Path) ->
         delivery.settle_loss(loss)
         delivery.settle(loss.stream, 1, 4)
         assert delivery.backlog == 0
-        rows = await delivery.read(1, 99, 99)
+        rows = await delivery.log.read(1, 99, 99)
         assert [row.seq for row in rows] == [1, 4]
         await outbox.deliveries["park"].reject(rows[-1], "too large")
         await outbox.events.enroll()
@@ -185,7 +185,7 @@ async def test_an_error_of_the_disk_while_opening_is_one_clear_error(
     def broken(*_: object) -> None:
         raise sqlite3.OperationalError("disk I/O error")
 
-    for step in ("edge_agent.outbox.opening.begin_run", "edge_agent.outbox.transactions.open_losses"):
+    for step in ("edge_agent.outbox.opening.begin_run", "edge_agent.outbox.queries.open_losses"):
         with monkeypatch.context() as patch:
             patch.setattr(step, broken)
             assert "disk I/O error" in await refused(path)
@@ -219,7 +219,7 @@ async def test_a_description_that_changes_is_kept_beside_the_old_one(path: Path)
         outbox.keep(reading("d1", 2))
         assert await outbox.flush()
         delivery = outbox.deliveries["city"]
-        first, second = await delivery.read(1, 9, 9)
+        first, second = await delivery.log.read(1, 9, 9)
         assert (first.seq, second.seq) == (1, 2)
         assert (first.body, second.body) == (b"[1,50.5]", b"[50.5]")
         described = await delivery.descriptions()

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from edge_agent.event import GATEWAY, Event
-from edge_agent.outbox import capacity, outbox, retention, stream_delivery, transactions
+from edge_agent.outbox import capacity, queries, retention, stream_delivery, transactions, writer
 from edge_agent.outbox.delivery import Delivery
-from edge_agent.outbox.exclusions import Selection
 from edge_agent.outbox.outbox import Outbox
+from edge_agent.outbox.policy import Selection
 from edge_agent.row import Declared, Row, Run
 from tests.outbox.world import (
     NAMES,
@@ -42,7 +42,7 @@ configured = st.sampled_from([UPLINKS, UPLINKS, UPLINKS[:1]])  # "park" may be g
 SMALL = (  # the same bounds as always, where a short history reaches them
     (retention, "_LEAST", 4),
     (stream_delivery, "_MOST_BEYOND", 2),
-    (outbox, "MOST_PER_COMMIT", 5),
+    (writer, "MOST_PER_COMMIT", 5),
 )
 
 
@@ -104,7 +104,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @rule(device=st.sampled_from(DEVICES), count=st.integers(1, 9))
     def keep(self, device: str, count: int) -> None:
-        if device not in self.outbox._roster.enrolled:
+        if device not in self.outbox._writer.roster.enrolled:
             self.do(self.outbox.enroll(device, "hash", "{}", NAMES))
         for _ in range(count):
             self.outbox.keep(reading(device, self.number, self.clock.mono_ms()))
@@ -138,7 +138,9 @@ class OutboxMachine(RuleBasedStateMachine):
         for name in self.sessions.keys() - set(names):
             self.disconnect(name)
         self.do(
-            self.outbox.change(self.policy, dict.fromkeys(names, Selection()), self.outbox._roster.devices)
+            self.outbox.change(
+                self.policy, dict.fromkeys(names, Selection()), self.outbox._writer.roster.devices
+            )
         )
 
     @rule(device=st.sampled_from(DEVICES[:2]))
@@ -180,7 +182,7 @@ class OutboxMachine(RuleBasedStateMachine):
             return
         part = self.outbox.deliveries[name]
         part.rewind()
-        rows = self.do(part.read(part.scan_from, part.last_id, 10**6))
+        rows = self.do(part.log.read(part.scan_from, part.last_id, 10**6))
         self.sessions[name] = Session(part, [row for row in rows if part.owes(row.stream, row.seq)])
 
     @rule(name=uplinks)
@@ -260,7 +262,7 @@ class OutboxMachine(RuleBasedStateMachine):
     def every_number_is_in_one_place(self) -> None:
         if not hasattr(self, "outbox"):
             return
-        rows = self.do(self.outbox._db.run(transactions.read, 1, 10**9, 10**6))
+        rows = self.do(self.outbox._db.run(queries.read, 1, 10**9, 10**6))
         for row in rows:
             said = orjson.loads(row.body)
             stream, seq, number = row.stream, row.seq, said[0] if row.meta else int(said["detail"])

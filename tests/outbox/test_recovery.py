@@ -121,7 +121,7 @@ async def run_on(path: Path) -> tuple[Outbox, list[tuple[int, int, float]]]:
             await keep(outbox, NEW)
             delivery = outbox.deliveries["city"]
             found, at = [], delivery.scan_from
-            while rows := await delivery.read(at, outbox.last_id, 500):
+            while rows := await delivery.log.read(at, outbox.last_id, 500):
                 found += [
                     (row.stream, row.seq, orjson.loads(row.body)[0])
                     for row in rows

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from edge_agent.outbox.outbox import Outbox
+from edge_agent.outbox.policy import Identity
 from edge_agent.outbox.renaming import rename
-from edge_agent.outbox.rows import Identity
 from edge_agent.outbox.store import OutboxError
 from tests.outbox.world import EAST, NAMES, FakeClock, ask, opened, policy, reading
 

@@ -44,7 +44,7 @@ def test_nothing_noted_is_missed_and_little_is_invented(added: list[tuple[int, i
 
 
 async def _log(delivery: Delivery) -> list[Row]:
-    return await delivery.read(1, delivery.last_id, 10**6)
+    return await delivery.log.read(1, delivery.last_id, 10**6)
 
 
 async def _kept(outbox: Outbox, clock: FakeClock, count: int, *devices: str) -> None:
@@ -56,8 +56,8 @@ async def _kept(outbox: Outbox, clock: FakeClock, count: int, *devices: str) -> 
 
 async def _to_go(delivery: Delivery) -> list[int]:
     found, at = [], 0
-    while delivery.owes_repairs(at):
-        rows, at = await delivery.read_repairs(at, 3)
+    while delivery.repairs.following(at):
+        rows, at = await delivery.log.read_repairs(at, 3)
         found += [row.id for row in rows]
     return found
 
@@ -71,14 +71,14 @@ async def test_it_survives_restarts_and_neither_settled_nor_backlog_see_it(tmp_p
         for row in await _log(city):
             if row.id <= 8:
                 city.settle(row.stream, row.seq, row.seq)
-                city.owe_repairs([row])
+                city.repairs.owe([row])
         before = [city.settled(stream) for stream in city.streams], city.backlog
     assert ask(path, "SELECT from_id, to_id FROM again") == [(1, 8)]
     clock.trust = True
     async with opened(path, clock) as outbox:
         city = outbox.deliveries["city"]
         assert await _to_go(city) == list(range(1, 9))
-        city.repaired(5)
+        city.repairs.drop_below(5)
         assert await _to_go(city) == [5, 6, 7, 8]
         assert ([city.settled(stream) for stream in city.streams], city.backlog) == before
         died = crash(path, tmp_path / "died")
@@ -86,7 +86,7 @@ async def test_it_survives_restarts_and_neither_settled_nor_backlog_see_it(tmp_p
     async with opened(path, clock) as outbox:
         city = outbox.deliveries["city"]
         assert await _to_go(city) == [5, 6, 7, 8]
-        city.repaired(9)
+        city.repairs.drop_below(9)
     assert ask(path, "SELECT from_id, to_id FROM again") == []
 
 
@@ -100,7 +100,7 @@ async def test_what_an_earlier_boot_never_knew_is_not_noted(tmp_path: Path) -> N
         city = outbox.deliveries["city"]
         rows = await _log(city)
         city.settle(rows[0].stream, 1, 4)
-        city.owe_repairs(rows)
+        city.repairs.owe(rows)
         assert await _to_go(city) == [3, 4]
 
 
@@ -111,7 +111,7 @@ async def test_what_lies_between_and_is_still_owed_or_has_left_the_log_stays_out
         city = outbox.deliveries["city"]
         rows = [row for row in await _log(city) if row.stream == 1]
         city.settle(1, 1, 4)
-        city.owe_repairs(rows)
+        city.repairs.owe(rows)
         assert await _to_go(city) == [row.id for row in rows]
         await outbox._db.run(lambda db: db.execute("DELETE FROM log WHERE id < 4"))
         assert await _to_go(city) == [row.id for row in rows if row.id >= 4]

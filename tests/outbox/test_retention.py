@@ -134,7 +134,7 @@ async def check_given_up(park: Delivery) -> None:
     every = range(1, 12_001)
     losses = await park.open_losses()
     gone = {seq for _, seq in lost(losses)}
-    there = {row.seq for row in await park.read(1, 10**6, 10**6)}
+    there = {row.seq for row in await park.log.read(1, 10**6, 10**6)}
     acknowledged = {seq for seq in every if seq % 800 in range(791, 796)}
     assert {loss.reason for loss in losses} == {"capacity"}
     assert (

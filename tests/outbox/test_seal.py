@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.outbox.exclusions import Selection
 from edge_agent.outbox.outbox import Outbox
+from edge_agent.outbox.policy import Selection
 from tests.outbox.shares import keep, opened, owed_by, settle
 from tests.outbox.world import NOW_MS, FakeClock, lost, policy
 
@@ -33,7 +33,7 @@ async def path(tmp_path: Path) -> Path:
     async with opened(file, clock, SELECTIONS, kept_by=policy(memory=17), devices=("d1",)) as outbox:
         await keep(outbox, 20, devices=("d1",))
         city = outbox.deliveries["city"]
-        city.owe_repairs(await city.read(1, 3, 9))
+        city.repairs.owe(await city.log.read(1, 3, 9))
         settle(outbox, "city", "d1", 4, 6)
     clock.trust = True
     async with opened(file, clock, SELECTIONS, devices=("d1", "d2")) as outbox:
@@ -63,6 +63,6 @@ async def test_a_flipped_bit_is_noticed(flip: str, path: Path) -> None:
             assert named <= declared
             assert {("d1", seq) for seq in range(1, 21)} <= owed | declared | acknowledged
             assert flip in {"meta", "loss"} or declared == named, "it is there"
-        rows = await outbox.deliveries["city"].read(1, outbox.last_id, 99)
+        rows = await outbox.deliveries["city"].log.read(1, outbox.last_id, 99)
         times = {outbox.timeline.moment(row.boot, row.mono_ms) for row in rows}
         assert all(when.clock or when.ts == NOW_MS for when in times), times

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.outbox.eviction_order import Care
+from edge_agent.outbox.policy import Care
 from edge_agent.row import runs
 from edge_agent.uplink.lane import Lane
 from tests.outbox.test_capacity import accounts, full

@@ -12,7 +12,7 @@ import orjson
 
 from edge_agent.outbox.delivery import Delivery
 from edge_agent.outbox.outbox import Outbox
-from edge_agent.outbox.rows import Identity, Policy
+from edge_agent.outbox.policy import Identity, Policy
 from edge_agent.reading import Reading
 from edge_agent.row import Declared, Row, Run
 
@@ -114,7 +114,7 @@ def numbers(rows: Sequence[Row]) -> list[tuple[int, int, int]]:
 
 async def owed(delivery: Delivery) -> list[Row]:
     """Find what a restart would send: the log from ``scan_from`` on, without what is settled."""
-    rows = await delivery.read(delivery.scan_from, delivery.last_id, 10**6)
+    rows = await delivery.log.read(delivery.scan_from, delivery.last_id, 10**6)
     return [row for row in rows if delivery.owes(row.stream, row.seq)]
 
 

@@ -13,7 +13,7 @@ from edge_agent.clock import Clock, SystemClock
 from edge_agent.contract.messages import ChannelMeta, MetaMessage
 from edge_agent.event import Event
 from edge_agent.outbox.outbox import Outbox
-from edge_agent.outbox.rows import Identity, Policy
+from edge_agent.outbox.policy import Identity, Policy
 from edge_agent.reading import Reading
 from edge_agent.settings.uplink import Uplink as Settings
 from edge_agent.status import Status

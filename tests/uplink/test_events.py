@@ -15,8 +15,8 @@ from edge_agent.backoff import Backoff
 from edge_agent.contract.messages import EventMessage
 from edge_agent.event import Event
 from edge_agent.outbox.events import body
-from edge_agent.outbox.exclusions import Selection
 from edge_agent.outbox.outbox import Outbox
+from edge_agent.outbox.policy import Selection
 from edge_agent.row import EVENT_META, Row, Stream
 from edge_agent.uplink.events import event as message_of
 from edge_agent.uplink.refusals import CircuitBreaker
@@ -114,9 +114,8 @@ async def test_events_that_are_refused_do_not_hold_the_log_for_ever(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After the replay window they are declared and set aside; what is allowed later goes on."""
-    monkeypatch.setattr(
-        "edge_agent.uplink.sending.CircuitBreaker", partial(CircuitBreaker, _backoff=Backoff(0.05, 0.1))
-    )
+    impatient = partial(CircuitBreaker, _backoff=Backoff(0.05, 0.1))
+    monkeypatch.setattr("edge_agent.uplink.sending.CircuitBreaker", impatient)
     monkeypatch.setattr("edge_agent.uplink.dead_letters._PATIENCE_S", 0.1)
     listener = ("user listener", "topic read #")
     async with broker_running(tmp_path / "broker", acl=True) as served:
@@ -240,7 +239,9 @@ async def test_a_device_that_is_on_other_uplinks_only_is_retired_on_this_one(tmp
             rig.keep(1, _ROOM)
             await rig.drained()
             outbox = rig.outbox
-            known = await outbox.change(outbox._policy, {"city": Selection({_METER})}, outbox._roster.devices)
+            known = await outbox.change(
+                outbox._policy, {"city": Selection({_METER})}, outbox._writer.roster.devices
+            )
             rig.uplink.describe({_METER: rig.gateway.metas[_METER]}, known)
             _tell(rig, "late")
             await heard.until(lambda: [said for said in heard.heard if said.payload == {}])

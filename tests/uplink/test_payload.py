@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from edge_agent.clock import SystemClock
 from edge_agent.contract.messages import DataMessage
 from edge_agent.outbox.outbox import Outbox
-from edge_agent.outbox.rows import Identity, Policy
+from edge_agent.outbox.policy import Identity, Policy
 from edge_agent.reading import Grade, Quality, Reading, Value
 from edge_agent.row import Moment, Row, Run, runs
 from edge_agent.uplink.lane import Lane
@@ -55,7 +55,7 @@ class Kept:
         for reading in readings:
             self._outbox.keep(reading)
         await self._outbox.flush()
-        rows = await self._outbox.deliveries["city"].read(before + 1, self._outbox.last_id, len(readings))
+        rows = await self._outbox.deliveries["city"].log.read(before + 1, self._outbox.last_id, len(readings))
         return [row._replace(seq=row.seq - before) for row in rows]
 
     def close(self) -> None:

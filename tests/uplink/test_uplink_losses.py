@@ -33,8 +33,8 @@ async def _lose(rig: Rig, entries: int, *, touching: bool = False) -> None:
         rig.outbox._handover.overflow(1, 1, 5_000, 5_000)
         if not touching:
             rig.keep(1)
-        rig.outbox._something.set()
-        rig.outbox._now.set()
+        rig.outbox._writer.pending.set()
+        rig.outbox._writer.at_once.set()
         await rig.until(partial(_is_lost, rig, lost))
 
 
@@ -120,7 +120,7 @@ async def test_what_is_not_owed_any_more_is_not_rejected(tmp_path: Path) -> None
         rig.keep(1)
         assert await rig.outbox.flush()
         delivery = rig.outbox.deliveries["city"]
-        (row,) = await delivery.read(1, delivery.last_id, 10)
+        (row,) = await delivery.log.read(1, delivery.last_id, 10)
         rejections = DeadLetters(delivery, Losses(rig.gateway, Topics(BASE), delivery), UplinkState())
         rejections.add(row, "too large")
         delivery.settle(row.stream, row.seq, row.seq)

@@ -79,7 +79,7 @@ async def test_the_same_numbers_come_again_on_history(tmp_path: Path) -> None:
         rig.outbox.learn_time()
         rig.uplink.clock_set()
         await rig.until(lambda: len(_readings(stub, "history", "repaired")) == _MADE)
-        await rig.until(lambda: not rig.outbox.deliveries["city"].owes_repairs(0))
+        await rig.until(lambda: not rig.outbox.deliveries["city"].repairs.following(0))
         assert _readings(stub, "history", "repaired") == list(range(1, _MADE + 1))
         status = rig.uplink.status()
         assert (status.backlog, status.acknowledged) == (0, taken), "no reading counts twice"
@@ -135,7 +135,7 @@ async def test_a_broker_that_refuses_the_second_copy_costs_nothing(tmp_path: Pat
         clock.known = True
         rig.outbox.learn_time()
         rig.uplink.clock_set()
-        await rig.until(lambda: not rig.outbox.deliveries["city"].owes_repairs(0))
+        await rig.until(lambda: not rig.outbox.deliveries["city"].repairs.following(0))
         assert rig.outbox.lost == 0
         rig.keep(5)
         await rig.drained()
@@ -159,7 +159,7 @@ async def test_a_restart_between_sends_no_less_and_a_quota_holds_it(tmp_path: Pa
         behaviour.verdict = lambda _message: TAKEN
         async with running(tmp_path, settings(stub.port), clock=clock) as rig:
             before = len(stub.heard.messages)
-            await rig.until(lambda: not rig.outbox.deliveries["city"].owes_repairs(0))
+            await rig.until(lambda: not rig.outbox.deliveries["city"].repairs.following(0))
             again = [message for message in stub.heard.messages[before:] if _is_repaired(message)]
             seqs = [item["seq"] for message in again for item in json.loads(message.payload)["readings"]]
             assert sorted(seqs) == sorted(2 * list(range(1, _MADE + 1)))
