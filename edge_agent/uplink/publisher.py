@@ -14,7 +14,7 @@ from edge_agent.uplink.lane import MOST_ROWS, Lane
 from edge_agent.uplink.lanes import Lanes
 from edge_agent.uplink.message import Outgoing
 from edge_agent.uplink.payload import Description
-from edge_agent.uplink.refusals import PoisonSuspects
+from edge_agent.uplink.poison import PoisonSuspects
 from edge_agent.uplink.topics import Topics
 
 _MOST_SHRUNK = 20.0

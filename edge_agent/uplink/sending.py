@@ -8,13 +8,14 @@ from functools import partial
 from edge_agent.row import EVENT_META, Declared, Run
 from edge_agent.settings.uplink import Uplink as Settings
 from edge_agent.uplink.announcements import Announcements
-from edge_agent.uplink.data_message import LEAST_ROOM, largest_packet, largest_payload
+from edge_agent.uplink.circuit_breaker import Breakers
+from edge_agent.uplink.data_message import largest_packet, largest_payload
 from edge_agent.uplink.dead_letters import DeadLetters
 from edge_agent.uplink.disk_task import read
+from edge_agent.uplink.dispatch import Dispatch
 from edge_agent.uplink.in_flight import Flight, InFlight
 from edge_agent.uplink.inbound import Inbound
 from edge_agent.uplink.interfaces import Delivery, Gateway
-from edge_agent.uplink.lane import Lane
 from edge_agent.uplink.lanes import Lanes
 from edge_agent.uplink.linger import Linger
 from edge_agent.uplink.losses import Losses
@@ -22,10 +23,10 @@ from edge_agent.uplink.message import Outgoing
 from edge_agent.uplink.mqtt import Connected, Session
 from edge_agent.uplink.payload import Descriptions
 from edge_agent.uplink.publisher import Publisher
-from edge_agent.uplink.refusals import CircuitBreaker, Refusal
-from edge_agent.uplink.round_robin import RoundRobin
+from edge_agent.uplink.refusals import Refusal
 from edge_agent.uplink.selection import passing
 from edge_agent.uplink.session_error import SessionError
+from edge_agent.uplink.settlement import Settlement
 from edge_agent.uplink.timers import Timers, in_a_day
 from edge_agent.uplink.topics import Topics
 from edge_agent.uplink.uplink_state import UplinkState
@@ -39,7 +40,11 @@ _GOODBYE_SHARE = 0.4  # of the time to stop in
 
 
 class Sending:
-    """What is done with one connection, from CONNACK to its end. ``acks`` counts what the broker took."""
+    """What is done with one connection, from CONNACK to its end.
+
+    ``Dispatch`` says what goes next, ``Settlement`` what an acknowledgement means; this puts them together,
+    takes what the outbox has kept, keeps the times, and ends. ``acks`` counts what the broker took.
+    """
 
     def __init__(
         self,
@@ -58,8 +63,6 @@ class Sending:
         self._ended: asyncio.Future[str] = self._loop.create_future()
         self.descriptions = Descriptions(passing(settings.send))
         self._announcements = Announcements(gateway, self._topics, delivery, self.descriptions, state.last)
-        base, events = self._topics.base, self._topics.event("#")
-        self._breaker, self._event_breaker = CircuitBreaker(base), CircuitBreaker(base, events)
         self._disk_work, self._quiet = asyncio.Event(), asyncio.Event()
         self._losses, self._timers = Losses(gateway, self._topics, delivery), Timers()
         self._dead_letters = DeadLetters(delivery, self._losses, state)
@@ -76,41 +79,19 @@ class Sending:
         ``proved``: the broker says so when it refuses a message. A 3.1.1 broker does not, and so has to pass
         our own status back to us before any reading is trusted to it.
         """
-        packets = connected.maximum_packet, self._settings.max_packet
-        packet = largest_packet(*packets)
-        window, sizes = Window(connected.receive_maximum), self.descriptions.sizes
-        self.in_flight = InFlight(session, window, self._settings.ack_timeout, self._end)
-        self.in_flight.largest, self.in_flight.left_out = packet, self._state.left_out
-        self._lanes = lanes = Lanes(self._gateway, self._delivery, self.in_flight, sizes, self._state)
-        self._live = lanes.live
-        self._publisher = Publisher(
-            self._gateway, self._topics, self._delivery, self.descriptions, self.in_flight, lanes,
-            self._suspects, self._dead_letters, (largest_payload(*packets), packet), self._disk_work.set,
-            packs=self._settings.send.gzip and session.five,
-        )  # fmt: skip
-        self._linger = Linger(self._settings.send.batch, self._live, self._timers, self.pump)
-        first = (partial(self._next_run, lane) for lane in (lanes.events.lane, lanes.live))
-        self._first = RoundRobin(*first)
-        beside = (partial(self._next_run, way.lane) for way in (lanes.history, lanes.replays))
-        self._beside = RoundRobin(self._next_loss, *beside)
-        self._sources = self._losses, lanes.events, lanes.history, lanes.repairs, lanes.replays
-        below = self._state.downlink
-        self._inbound = Inbound(
-            session, self._topics, self._announcements, self.in_flight, below, self.pump, proved=proved
-        )
+        self._assemble(session, connected, proved=proved)
         session.on_ack, session.on_closed = self._acked, self._broke
         self._delivery.on_kept, self._delivery.low_water = self._kept, self._low_water
         self._delivery.low_water_of_readings = partial(self._low_water, events=False)
         self._delivery.losses_taken = lambda: self._losses.taken
-        now, delay = self._loop.time(), random.uniform(0, self._settings.spread)  # noqa: S311 - jitter
-        self._hold_until = self._state.hold_until(now, self._gateway.clock_wait)
         try:
             self._inbound.begin()
             if not self._announcements.finishing:
                 self._announcements.begin()
                 self.pump()
+            delay = random.uniform(0, self._settings.spread)  # noqa: S311 - jitter
             self._timers.after("backlog", delay, self._open_backlog)
-            self._timers.after("clock", self._hold_until - now, self.pump)
+            self._timers.after("clock", self._hold_until - self._loop.time(), self.pump)
             self._timers.after("refresh", in_a_day(), self._refresh)
             self._health()
             if not proved:
@@ -131,6 +112,36 @@ class Sending:
             self.in_flight.close()
             self._timers.close()
 
+    def _assemble(self, session: Session, connected: Connected, *, proved: bool) -> None:
+        """Put together what one session needs."""
+        packets = connected.maximum_packet, self._settings.max_packet
+        packet = largest_packet(*packets)
+        window, sizes = Window(connected.receive_maximum), self.descriptions.sizes
+        self.in_flight = InFlight(session, window, self._settings.ack_timeout, self._end)
+        self.in_flight.largest, self.in_flight.left_out = packet, self._state.left_out
+        lanes = self._lanes = Lanes(self._gateway, self._delivery, self.in_flight, sizes, self._state)
+        publisher = self._publisher = Publisher(
+            self._gateway, self._topics, self._delivery, self.descriptions, self.in_flight, lanes,
+            self._suspects, self._dead_letters, (largest_payload(*packets), packet), self._disk_work.set,
+            packs=self._settings.send.gzip and session.five,
+        )  # fmt: skip
+        linger = self._linger = Linger(self._settings.send.batch, lanes.live, self._timers, self.pump)
+        self._sources = self._losses, lanes.events, lanes.history, lanes.repairs, lanes.replays
+        inbound = self._inbound = Inbound(
+            session, self._topics, self._announcements, self.in_flight, self._state.downlink, self.pump,
+            proved=proved,
+        )  # fmt: skip
+        breakers = self._breakers = Breakers(self._topics.base, self._topics.event("#"), lanes.events.lane)
+        self._hold_until = self._state.hold_until(self._loop.time(), self._gateway.clock_wait)
+        self._dispatch = Dispatch(
+            self._gateway, self._announcements, inbound, lanes, self._losses, linger, publisher,
+            self.in_flight, breakers, self._suspects, self._hold_until,
+        )  # fmt: skip
+        self._settlement = Settlement(
+            self._delivery, self._state, self._announcements, inbound, self.in_flight, lanes, self._losses,
+            self._dead_letters, breakers, self._timers, self._on_acknowledged, self.pump, self._disk_work.set,
+        )  # fmt: skip
+
     async def finish(self, seconds: float) -> None:
         """Stop in order: what is live goes out, is acknowledged within so many seconds, then goodbye."""
         self._announcements.finishing = True
@@ -144,18 +155,18 @@ class Sending:
 
     def _taken(self, *, live: bool) -> bool:
         return self._ended.done() or not (
-            self.in_flight or self._announcements.urgent or (live and self._first_waits)
+            self.in_flight or self._announcements.urgent or (live and self._foreground_waits)
         )
 
     @property
-    def _first_waits(self) -> bool:
+    def _foreground_waits(self) -> bool:
         events = self._lanes.events
-        return bool(self._live.waiting or events.lane.waiting or events.runs_low)
+        return bool(self._lanes.live.waiting or events.lane.waiting or events.runs_low)
 
     @property
     def problem(self) -> str:
         """What the broker does not let us do, "" while it takes all."""
-        return self._breaker.problem or self._event_breaker.problem or self._inbound.problem
+        return self._breakers.problem or self._inbound.problem
 
     def publish_state(self, device: str) -> None:
         """A device went or came back: say so."""
@@ -184,12 +195,12 @@ class Sending:
         if told := [run for run in runs if run.rows[0].meta == EVENT_META]:
             self._lanes.events.made()
             runs = [run for run in runs if run not in told]
-        if self._live.waiting + sum(len(run.rows) for run in runs) > _MOST_LIVE:
-            self._live.clear()
+        if self._lanes.live.waiting + sum(len(run.rows) for run in runs) > _MOST_LIVE:
+            self._lanes.live.clear()
             self._lanes.history.extend()
         else:
             self._linger.add()
-            self._live.add(runs)
+            self._lanes.live.add(runs)
         self._announcements.kept(runs)
         if "states" not in self._timers:
             every = max(_STATE_EVERY_S, self._settings.send.batch)
@@ -203,7 +214,7 @@ class Sending:
     def pump(self) -> None:
         """Send what may be sent now: announcements, live readings, states, backlog."""
         try:
-            while not self._ended.done() and self._next():
+            while not self._ended.done() and self._dispatch.next():
                 pass
         except SessionError as error:
             self._end(str(error))
@@ -212,110 +223,9 @@ class Sending:
         if not self.in_flight:
             self._quiet.set()
 
-    def _next(self) -> bool:
-        """Send one message; return False when there is nothing to send, or no room."""
-        if self.in_flight.window.in_flight >= self.in_flight.window.messages:
-            return False
-        return (
-            self._next_urgent()
-            or self._inbound.answer()
-            or self._first.next(self.in_flight.window.room)
-            or (not self._announcements.finishing and self._next_when_running())
-        )
-
-    def _next_when_running(self) -> bool:
-        return (
-            self._next_state()
-            or self._beside.next(self.in_flight.window.backlog_room)
-            or self._next_run(self._lanes.repairs.lane, self.in_flight.window.backlog_room)
-        )
-
-    def _next_urgent(self) -> bool:
-        if urgent := self._announcements.urgent:
-            self.in_flight.send(self._announcements.next_urgent())
-        return urgent
-
-    def _next_loss(self, room: int) -> bool:
-        return (
-            room >= LEAST_ROOM and self._readings_may_go(self._breaker) and self._losses.send(self.in_flight)
-        )
-
-    def _next_state(self) -> bool:
-        if self.in_flight.window.room < LEAST_ROOM or not self._announcements.states:
-            return False
-        self.in_flight.send(self._announcements.next_state())
-        return True
-
-    def _next_run(self, lane: Lane, room: int) -> bool:
-        breaker = self._breaker_of(lane)
-        if not lane.waiting or room < LEAST_ROOM or not self._readings_may_go(breaker):
-            return False
-        if lane is self._live and not (self._linger.allows() or self._announcements.finishing):
-            return False
-        self._publisher.send(lane, LEAST_ROOM if breaker.problem else room)  # a probe is small
-        return True
-
-    def _breaker_of(self, lane: Lane | None) -> CircuitBreaker:
-        """Events have one of their own: a broker whose ACL does not know their topic stops nothing else."""
-        return self._event_breaker if lane is self._lanes.events.lane else self._breaker
-
-    def _readings_may_go(self, breaker: CircuitBreaker) -> bool:
-        """Not before the broker is proved, the clock known, and nothing of ours refused."""
-        now, flying = self._loop.time(), self.in_flight.runs
-        waits_for_clock = now < self._hold_until and not self._gateway.clock_known()
-        one_at_a_time = self._suspects.careful and flying
-        if breaker is self._event_breaker:  # it does not wait for the readings, some of which may always fly
-            flying = self.in_flight.of(self._lanes.events.lane)
-        return (
-            self._inbound.proved and not waits_for_clock and not one_at_a_time and breaker.allows(now, flying)
-        )
-
-    def _refused(self, flight: Flight, refusal: Refusal) -> None:
-        """Nothing is given up here: what was refused goes back, and comes again."""
-        run, breaker = flight.run, self._breaker_of(flight.lane)
-        if flight.reply is not None:
-            self._inbound.refused(flight, flight.reply, refusal.name)
-            self.pump()
-            return
-        if run is not None and flight.lane is not None:
-            if breaker is self._event_breaker and self._dead_letters.outlived(run.rows[0], self._loop.time()):
-                self._disk_work.set()
-                return
-            flight.lane.put_back(run)
-            if refusal.of_the_reading:
-                self._suspects.refused(run.rows)
-                self.pump()
-                return
-        elif refusal.of_the_reading:
-            self.in_flight.leave_out(flight.topic, refusal.name)
-            return
-        elif flight.loss is not None:
-            self._losses.put_back(flight.loss)
-        self._timers.after(f"breaker {id(breaker)}", breaker.refused(self._loop.time(), refusal), self.pump)
-
     def _acked(self, mid: int, refusal: Refusal | None) -> None:
-        if self._ended.done() or (flight := self.in_flight.acked(mid)) is None:
-            return
-        if refusal is not None and (flight.owed or not refusal.nobody):
-            self._refused(flight, refusal)
-            return
-        self.acks += 1
-        self._suspects.acked()
-        if flight.run is not None:
-            self._breaker_of(flight.lane).accepted()
-            self._suspects.forget(flight.run.rows[0])
-            self._lanes.taken(flight, self._loop.time())
-            if flight.lane is self._lanes.events.lane:
-                self._state.event_taken()
-                self._announcements.retire()
-            else:
-                self._on_acknowledged(flight)
-        elif flight.loss is not None:
-            self._breaker.accepted()
-            self._delivery.settle_loss(flight.loss)
-        elif flight.reply is not None:
-            self._inbound.answered(flight.reply)
-        self.pump()
+        if not self._ended.done():
+            self.acks += self._settlement.acked(mid, refusal)
 
     def _unproved(self, problem: str) -> None:
         if not self._inbound.proved:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from edge_agent.row import Row
 from edge_agent.uplink.downlink import Downlink
-from edge_agent.uplink.refusals import PoisonSuspects
+from edge_agent.uplink.poison import PoisonSuspects
 from edge_agent.uplink.replays import Jobs
 
 

@@ -18,8 +18,8 @@ from edge_agent.outbox.events import body
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.policy import Selection
 from edge_agent.row import EVENT_META, Row, Stream
+from edge_agent.uplink.circuit_breaker import CircuitBreaker
 from edge_agent.uplink.events import event as message_of
-from edge_agent.uplink.refusals import CircuitBreaker
 from edge_agent.uplink.topics import Topics
 from tests.faults.broker import running as broker_running
 from tests.faults.gateway import Gateway, config
@@ -115,7 +115,7 @@ async def test_events_that_are_refused_do_not_hold_the_log_for_ever(
 ) -> None:
     """After the replay window they are declared and set aside; what is allowed later goes on."""
     impatient = partial(CircuitBreaker, _backoff=Backoff(0.05, 0.1))
-    monkeypatch.setattr("edge_agent.uplink.sending.CircuitBreaker", impatient)
+    monkeypatch.setattr("edge_agent.uplink.circuit_breaker.CircuitBreaker", impatient)
     monkeypatch.setattr("edge_agent.uplink.dead_letters._PATIENCE_S", 0.1)
     listener = ("user listener", "topic read #")
     async with broker_running(tmp_path / "broker", acl=True) as served:

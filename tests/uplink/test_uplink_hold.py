@@ -35,7 +35,7 @@ async def test_what_nobody_hears_waits_for_who_comes(broker: Broker, tmp_path: P
         await rig.connected()
         sending = rig.uplink._sending
         assert sending is not None
-        sending._breaker._backoff = Backoff(0.1, 1)
+        sending._breakers.readings._backoff = Backoff(0.1, 1)
         rig.keep(200)
         await rig.until(lambda: "nobody subscribes" in rig.uplink.status().problem)
         async with listening(broker.port) as heard:
@@ -63,7 +63,7 @@ async def test_probes_are_few_and_small_and_memory_has_an_end(
         assert all(size < 2_000 for size in probes)
         sending = rig.uplink._sending
         assert sending is not None
-        assert sending._live.waiting <= 1_000
+        assert sending._lanes.live.waiting <= 1_000
         async with listening(broker.port) as heard:
             await rig.drained()
             await heard.until(lambda: [*map(len, heard.readings().values())] == [3_001])

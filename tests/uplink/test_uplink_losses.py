@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from edge_agent.backoff import Backoff
+from edge_agent.uplink.circuit_breaker import CircuitBreaker
 from edge_agent.uplink.dead_letters import DeadLetters
 from edge_agent.uplink.losses import Losses
-from edge_agent.uplink.refusals import CircuitBreaker
 from edge_agent.uplink.topics import Topics
 from edge_agent.uplink.uplink_state import UplinkState
 from tests.faults.stub import NO_ACK, TAKEN, Behaviour, Published, Stub
@@ -74,9 +74,8 @@ async def test_live_readings_go_before_many_losses(tmp_path: Path) -> None:
 async def test_a_gate_that_is_shut_holds_few_in_memory_and_lets_entries_grow(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "edge_agent.uplink.sending.CircuitBreaker", partial(CircuitBreaker, _backoff=Backoff(0.05, 0.1))
-    )
+    impatient = partial(CircuitBreaker, _backoff=Backoff(0.05, 0.1))
+    monkeypatch.setattr("edge_agent.uplink.circuit_breaker.CircuitBreaker", impatient)
     stub_says = {"code": 0x87}
 
     def verdict(message: Published) -> int:

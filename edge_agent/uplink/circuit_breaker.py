@@ -1,0 +1,67 @@
+"""Circuit breakers: after a refusal that is the uplink's fault only one message at a time goes, to probe."""
+
+import logging
+from dataclasses import dataclass, field
+
+from edge_agent.backoff import Backoff
+from edge_agent.uplink.lane import Lane
+from edge_agent.uplink.refusals import Refusal
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class CircuitBreaker:
+    """Holds readings back after a refusal of the uplink: then one message at a time probes.
+
+    ``base``: where the gateway's topics lie; ``events``: those of events, where it holds these alone. Times
+    are seconds, monotonic.
+    """
+
+    base: str
+    events: str = ""
+    problem: str = ""
+    _opens_at: float = 0.0
+    _backoff: Backoff = field(default_factory=Backoff)
+
+    def refused(self, now: float, refusal: Refusal) -> float:
+        """Close for a while; return for how long. What was on its way meanwhile does not make it longer."""
+        problem = refusal.problem(self.base, self.events)
+        if self.problem == problem and now < self._opens_at:
+            return self._opens_at - now
+        if self.problem != problem:
+            log.warning("%s; nothing is given up", problem)
+        self.problem = problem
+        pause = self._backoff.next()
+        self._opens_at = now + pause
+        return pause
+
+    def accepted(self) -> None:
+        """A reading was taken: all is well again."""
+        if self.problem:
+            self.problem = ""
+            self._backoff.reset()
+
+    def allows(self, now: float, in_flight: int) -> bool:
+        """Say whether one more message of readings may go."""
+        return not self.problem or (now >= self._opens_at and not in_flight)
+
+
+class Breakers:
+    """One for readings and their losses, and one for events.
+
+    So a broker whose ACL does not know the events' topic stops nothing else.
+    """
+
+    def __init__(self, base: str, events: str, events_lane: Lane) -> None:
+        self.readings, self.events = CircuitBreaker(base), CircuitBreaker(base, events)
+        self._events_lane = events_lane
+
+    def of(self, lane: Lane | None) -> CircuitBreaker:
+        """Return the one that what is taken from a lane passes; None: what is taken from none."""
+        return self.events if lane is self._events_lane else self.readings
+
+    @property
+    def problem(self) -> str:
+        """What the broker refuses, "" while it takes all."""
+        return self.readings.problem or self.events.problem
