@@ -21,7 +21,7 @@ from edge_agent.text.language import plural, tr
 
 if TYPE_CHECKING:
     from edge_agent.outbox.happened import Happened
-    from edge_agent.outbox.readonly import Found, Lost, ReadOnlyOutbox
+    from edge_agent.outbox.readonly import KeptReading, LedgerLoss, ReadOnlyOutbox
     from edge_agent.row import Moment
 
 outbox = typer.Typer(help=tr("Show what is kept, unsent and lost; export readings. It only reads."))
@@ -61,7 +61,7 @@ def summary(
         return
     path, zone = _place(config, file, as_json=as_json)
     with _looking(path, as_json=as_json) as look:
-        kept = look.kept()
+        kept = look.summary()
         if as_json:
             tell({"file": str(path)} | asdict(kept) | {"uplinks": [_owed(one) for one in kept.uplinks]})
             return
@@ -215,11 +215,11 @@ def _place(config: Path, file: Path | None, *, as_json: bool = False) -> tuple[P
 
 @contextmanager
 def _looking(path: Path, *, as_json: bool = False) -> "Iterator[ReadOnlyOutbox]":
-    from edge_agent.outbox.readonly import opened  # noqa: PLC0415 - as above
+    from edge_agent.outbox.readonly import open_read_only  # noqa: PLC0415 - as above
     from edge_agent.outbox.store import DamagedError, OutboxError  # noqa: PLC0415 - as above
 
     try:
-        with opened(path) as look:
+        with open_read_only(path) as look:
             yield look
     except OutboxError as error:
         stop(str(error), as_json=as_json)
@@ -265,7 +265,7 @@ def _event(one: "Happened", zone: tzinfo) -> str:
     return "; ".join(filter(None, (f"{_local(one.when, zone)} {what}", value, how, one.detail)))
 
 
-def _loss(loss: "Lost", zone: tzinfo) -> str:
+def _loss(loss: "LedgerLoss", zone: tzinfo) -> str:
     times = " to ".join(
         datetime.fromtimestamp(ts / 1000, zone).isoformat(" ", "seconds")
         for ts in (loss.from_ts, loss.to_ts)
@@ -300,7 +300,7 @@ def _csv(written: TextIO) -> Any:
     rows = csv.writer(written, lineterminator="\n")
     rows.writerow(_COLUMNS)
 
-    def put(found: "Found") -> None:
+    def put(found: "KeptReading") -> None:
         at = datetime.fromtimestamp(found.when.ts / 1000, UTC).isoformat(timespec="milliseconds")
         about = (found.device, found.epoch, found.seq, found.when.ts, at, found.when.clock or "synchronised")
         for channel in dict.fromkeys((*found.values, *found.quality)):
@@ -313,7 +313,7 @@ def _csv(written: TextIO) -> Any:
 
 
 def _jsonl(written: TextIO) -> Any:
-    def put(found: "Found") -> None:
+    def put(found: "KeptReading") -> None:
         told = {
             "device": found.device,
             "epoch": found.epoch,

@@ -11,7 +11,7 @@ from edge_agent.cli.verb_exit import stop, until_stopped
 from edge_agent.text.language import tr
 
 if TYPE_CHECKING:
-    from edge_agent.outbox.renaming import Owed
+    from edge_agent.outbox.renaming import Outstanding
 
 
 def rename(
@@ -66,7 +66,7 @@ def rename(
         for key in changed
         if name.startswith(PREFIX) and name.upper() == f"{PREFIX}GATEWAY__{key.upper()}"
     }
-    owed: list[Owed] = []
+    owed: list[Outstanding] = []
 
     async def work() -> None:
         owed.append(await renamed(found.outbox.path, was, to, SystemClock(found.clock.trust)))
@@ -100,7 +100,7 @@ def _id(option: str, text: str) -> str:
         stop(f"{option}: {error.errors()[0]['msg'].removeprefix('Value error, ')}")
 
 
-def _what_is_owed(owed: "Owed") -> str:
+def _what_is_owed(owed: "Outstanding") -> str:
     parts = [
         f"{count} reading{'s' * (count > 1)} to {name}" for name, count in owed.readings.items() if count
     ]

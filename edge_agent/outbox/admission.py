@@ -39,14 +39,14 @@ def admit(db: sqlite3.Connection, opened: Opened, uplinks: Mapping[str, Selectio
         )
     names = list(uplinks)
     db.execute(
-        f"UPDATE uplink SET parked = ? WHERE parked IS NULL AND name NOT IN ({','.join('?' * len(names))})",  # noqa: S608 - marks
+        f"UPDATE uplink SET parked = ? WHERE parked IS NULL AND name NOT IN ({','.join('?' * len(names))})",  # noqa: S608 - places
         (sum(opened.ran_ms.values()), *names),
     )
-    for name, parked, *told in db.execute(
+    for name, parked, *row in db.execute(
         "SELECT name, parked, id, scan_from, session, acknowledged, everything FROM uplink"
     ):
         if parked != GONE:
-            opened.uplinks[name] = Admitted(*told)
+            opened.uplinks[name] = Admitted(*row)
         if parked not in (None, GONE):
             opened.parked[name] = parked
     for uplink, stream, *written in db.execute(
@@ -116,7 +116,7 @@ def _begin_again(
     theirs = [stream.id for stream in streams if stream.device in selection]
     places = ",".join("?" * len(theirs))
     db.execute(
-        f"INSERT INTO loss_owed (uplink, loss) SELECT ?, id FROM loss WHERE stream IN ({places})",  # noqa: S608 - marks
+        f"INSERT INTO loss_owed (uplink, loss) SELECT ?, id FROM loss WHERE stream IN ({places})",  # noqa: S608 - places
         (uplink, *theirs),
     )
     exclusions.put(db, uplink, [(stream.id, 1, None) for stream in streams if stream.device not in selection])

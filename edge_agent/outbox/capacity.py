@@ -52,7 +52,7 @@ class Candidates(NamedTuple):
     events_from: int
 
 
-class _Unsure(NamedTuple):
+class _Unconfirmed(NamedTuple):
     stage: Stage
     found: Candidates
     entries: Mapping[Entry, Collection[int]]
@@ -69,7 +69,7 @@ class Capacity:
         self._db, self.max_size = db, max_size
         self._appended = 0  # rows since the last look
         self._stood: dict[str, int] = {}  # by stage: the log id it goes on from
-        self._unsure: _Unsure | None = None  # was not heard to be written
+        self._unconfirmed: _Unconfirmed | None = None  # was not heard to be written
         self.full = False
         self.pressing = False  # there was more to do than one call may
 
@@ -100,7 +100,7 @@ class Capacity:
         held = await self._db.run(bytes_held)
         if held < _NO_LONGER_FULL * self.max_size:
             self.full = False
-        if held <= self.max_size and self._unsure is None:
+        if held <= self.max_size and self._unconfirmed is None:
             self._appended, self.pressing = 0, False
             return False
         return True
@@ -127,7 +127,7 @@ class Capacity:
                     return gone
                 rows = min(_MOST, left, max(_LEAST, int(excess / _ROW_BYTES)))
                 stood = self._stood.get(stage.name, 0)
-                found = await self._db.run(_look, stage, stood, owed if history else (_NO_END, 0), rows)
+                found = await self._db.run(_candidates, stage, stood, owed if history else (_NO_END, 0), rows)
                 if found is None:
                     break
                 gone += await self._give_up(stage, found, deliveries)
@@ -160,7 +160,7 @@ class Capacity:
                     entries.setdefault(_entry(piece, lost, thinned), []).append(delivery.uplink)
                     most = max(most, lost.readings)
             gone += most
-        self._unsure = _Unsure(stage, found, entries, gone)
+        self._unconfirmed = _Unconfirmed(stage, found, entries, gone)
         try:
             return await self._settle(deliveries)
         except sqlite3.Error:  # soon again: what is gone must not count as owed
@@ -169,34 +169,34 @@ class Capacity:
 
     async def _settle(self, deliveries: Sequence[Delivery]) -> int:
         """Write what is to be given up; once more, as it is, where the outcome was not heard."""
-        if (unsure := self._unsure) is None:
+        if (unconfirmed := self._unconfirmed) is None:
             return 0
         given = Checkpoint(0, {}, {}, {}, 0, 0)
         for delivery in deliveries:  # acknowledgements come all the time: the file must know of these rows'
             delivery.add_to(given)
-        made = await self._db.run(_write, unsure, given, fixed(deliveries))
-        self._unsure = None
+        made = await self._db.run(_write, unconfirmed, given, fixed(deliveries))
+        self._unconfirmed = None
         for declared, uplinks in made:
             for delivery in deliveries:
                 if delivery.uplink in uplinks:
                     delivery.lose(declared)
                     if delivery.on_kept is not None:
                         delivery.on_kept((), (declared,))
-        return unsure.gone
+        return unconfirmed.gone
 
 
 def fixed(deliveries: Iterable[Delivery]) -> Fixed:
     """Return which entries the uplinks have taken up, and which they have acknowledged lately."""
     deliveries = tuple(deliveries)
-    heard = {of.uplink: of.losses_taken() for of in deliveries if of.on_kept is not None}
-    return Fixed(heard, {id_ for delivery in deliveries for id_ in delivery.undecided()})
+    taken_up = {of.uplink: of.losses_taken() for of in deliveries if of.on_kept is not None}
+    return Fixed(taken_up, {id_ for delivery in deliveries for id_ in delivery.acknowledged_losses()})
 
 
 def _entry(piece: Piece, lost: LostPart, every: int | None) -> Entry:
     return Entry(piece.stream, *lost, *piece[3:], "capacity", every)
 
 
-def _look(
+def _candidates(
     db: sqlite3.Connection, stage: Stage, from_id: int, owed: tuple[int, int], rows: int
 ) -> Candidates | None:
     """Look through the next rows, None without any. ``owed``: from where on readings are, and events."""
@@ -236,23 +236,25 @@ def _going(stage: Stage, found: Candidates) -> tuple[str, list[int]]:
     return f"id BETWEEN ? AND ? AND {which}", ends
 
 
-def _write(db: sqlite3.Connection, unsure: _Unsure, given: Checkpoint, now: Fixed) -> list[Recorded]:
+def _write(
+    db: sqlite3.Connection, unconfirmed: _Unconfirmed, given: Checkpoint, now: Fixed
+) -> list[Recorded]:
     """Write the ledger and delete the rows, in one transaction. Written twice, it is done once.
 
     ``given``: what the uplinks have by now. Without it a row that one has just acknowledged, and that goes,
     would be owed after a crash, and look like damage.
     """
-    where, arguments = _going(unsure.stage, unsure.found)
+    where, arguments = _going(unconfirmed.stage, unconfirmed.found)
     with transaction(db):
         if db.execute(f"SELECT 1 FROM log WHERE {where} LIMIT 1", arguments).fetchone() is None:  # noqa: S608 - no input in it
-            return [one for entry in unsure.entries for one in ledger.known(db, entry)]
+            return [one for entry in unconfirmed.entries for one in ledger.known(db, entry)]
         made = [
             one
-            for entry, uplinks in unsure.entries.items()
+            for entry, uplinks in unconfirmed.entries.items()
             for one in ledger.declare(db, entry, tuple(uplinks), now)
         ]
         db.execute(f"DELETE FROM log WHERE {where}", arguments)  # noqa: S608 - no input in it
-        ledger.count(db, unsure.gone, kept=True)
+        ledger.count(db, unconfirmed.gone, kept=True)
         write_delivery(db, given)
         seal(db)
     return made

@@ -25,7 +25,8 @@ class Commands:
 
     def __init__(self, db: Store, timeline: Timeline, clock: Clock, uplink: str | None = None) -> None:
         self._db, self._timeline, self._clock, self._uplink = db, timeline, clock, uplink
-        self._told: list[str] = []  # to be written beside what is written next: no more than this is urgent
+        # Written beside what is written next: no more than this is urgent.
+        self._acknowledged: list[str] = []
 
     def over(self, uplink: str) -> "Commands":
         """Return the same for those that come over one uplink."""
@@ -48,9 +49,9 @@ class Commands:
             DamagedError, sqlite3.Error: it could not be kept, and must not be carried out.
         """
         new = Command(id_, name, self._running_ms(), reply_to, correlation, None)
-        told = list(self._told)
-        known = await self._db.run(_take, new, self._uplink, told)
-        self._told = self._told[len(told) :]
+        acknowledged = list(self._acknowledged)
+        known = await self._db.run(_take, new, self._uplink, acknowledged)
+        self._acknowledged = self._acknowledged[len(acknowledged) :]
         return known
 
     async def find(self, id_: str) -> Command | None:
@@ -59,19 +60,19 @@ class Commands:
 
     async def answer(self, id_: str, answer: bytes) -> None:
         """Keep the answer to a command that was taken."""
-        told = list(self._told)
-        await self._db.run(_answer, id_, answer, told)
-        self._told = self._told[len(told) :]
+        acknowledged = list(self._acknowledged)
+        await self._db.run(_answer, id_, answer, acknowledged)
+        self._acknowledged = self._acknowledged[len(acknowledged) :]
 
-    def taken(self, id_: str) -> None:
+    def acknowledge(self, id_: str) -> None:
         """A broker has taken the answer; it is written with the next change, or by ``write``."""
-        self._told.append(id_)
+        self._acknowledged.append(id_)
 
     async def write(self) -> None:
         """Write which answers were taken by a broker."""
-        if self._told:
-            told, self._told = self._told, []
-            await self._db.run(_tell, told)
+        if self._acknowledged:
+            acknowledged, self._acknowledged = self._acknowledged, []
+            await self._db.run(_write_acknowledged, acknowledged)
 
     async def unacknowledged(self, within_ms: float) -> list[Command]:
         """Return those of so long ago whose answer no broker has taken, and all that have none."""
@@ -108,12 +109,14 @@ def carry_over(old: sqlite3.Connection, new: sqlite3.Connection) -> None:
     )
 
 
-def _take(db: sqlite3.Connection, new: Command, uplink: str | None, told: list[str]) -> Command | None:
+def _take(
+    db: sqlite3.Connection, new: Command, uplink: str | None, acknowledged: list[str]
+) -> Command | None:
     known = _find(db, new.id)
     if known is not None:
         return known
     with transaction(db):
-        _mark(db, told)
+        _note_acknowledged(db, acknowledged)
         (n,) = db.execute(
             f"INSERT INTO command ({_COLUMNS}, uplink) VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING n",  # noqa: S608 - our own names
             (*new, uplink),
@@ -127,19 +130,19 @@ def _find(db: sqlite3.Connection, id_: str) -> Command | None:
     return None if row is None else Command(*row)
 
 
-def _answer(db: sqlite3.Connection, id_: str, answer: bytes, told: list[str]) -> None:
+def _answer(db: sqlite3.Connection, id_: str, answer: bytes, acknowledged: list[str]) -> None:
     with transaction(db):
-        _mark(db, told)
+        _note_acknowledged(db, acknowledged)
         db.execute("UPDATE command SET answer = ? WHERE id = ?", (answer, id_))
 
 
-def _tell(db: sqlite3.Connection, told: list[str]) -> None:
+def _write_acknowledged(db: sqlite3.Connection, acknowledged: list[str]) -> None:
     with transaction(db):
-        _mark(db, told)
+        _note_acknowledged(db, acknowledged)
 
 
-def _mark(db: sqlite3.Connection, told: list[str]) -> None:
-    db.executemany("UPDATE command SET told = 1 WHERE id = ?", [(id_,) for id_ in told])
+def _note_acknowledged(db: sqlite3.Connection, acknowledged: list[str]) -> None:
+    db.executemany("UPDATE command SET told = 1 WHERE id = ?", [(id_,) for id_ in acknowledged])
 
 
 def _unacknowledged(db: sqlite3.Connection, since: float, uplink: str | None) -> list[Command]:

@@ -93,10 +93,10 @@ class Delivery:
         )
 
     def _of(self, stream: int) -> StreamDelivery:
-        share = self._by_stream.get(stream)
-        if share is None:
-            share = self._by_stream[stream] = StreamDelivery()
-        return share
+        found = self._by_stream.get(stream)
+        if found is None:
+            found = self._by_stream[stream] = StreamDelivery()
+        return found
 
     def settled(self, stream: int) -> int:
         """All readings of a stream up to this number are acknowledged or declared lost."""
@@ -184,7 +184,7 @@ class Delivery:
         """Return what this uplink would lose of a range, wholly or but for each ``every``-th number."""
         return self._of(stream).would_lose(first, last, every)
 
-    def undecided(self) -> set[int]:
+    def acknowledged_losses(self) -> set[int]:
         """Declarations that were acknowledged, which the file does not know yet."""
         return {ack.loss for ack in self._loss_acks}
 
@@ -218,8 +218,8 @@ class Delivery:
     def rewind(self) -> None:
         """A session ended: what it did not acknowledge will be read from the log again."""
         self._scan_from, self._readings_from = self.scan_from, self.readings_from
-        for share in self._by_stream.values():
-            share.forget()
+        for one in self._by_stream.values():
+            one.forget()
         self._count_backlog()
 
     async def open_losses(self, above: int = 0, limit: int = -1) -> list[Declared]:

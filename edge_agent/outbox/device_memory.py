@@ -53,8 +53,8 @@ def carry_over(old: sqlite3.Connection, new: sqlite3.Connection) -> None:
 def read(db: sqlite3.Connection) -> dict[str, bytes]:
     """Return what every device remembers, as far as it is as it was written."""
     found = {}
-    for device, body, told in db.execute("SELECT device, body, sum FROM memory"):
-        if told == _sum(device, body):
+    for device, body, check in db.execute("SELECT device, body, sum FROM memory"):
+        if check == _sum(device, body):
             found[device] = body
         else:
             log.error("outbox: what %s remembered is damaged, and is forgotten", device)

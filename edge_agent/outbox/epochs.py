@@ -64,9 +64,9 @@ def close_others(db: sqlite3.Connection, epoch: int) -> None:
         ).fetchall()
     }
     closed = dict(db.execute("SELECT stream, min(from_seq) FROM loss WHERE to_seq IS NULL GROUP BY stream"))
-    apart = set(db.execute("SELECT uplink, stream FROM apart WHERE to_seq IS NULL"))
+    excluded = set(db.execute("SELECT uplink, stream FROM apart WHERE to_seq IS NULL"))
     ledger = _ledger(db)
-    again: set[int] = set()  # entries that say already what is missing
+    redeclared: set[int] = set()  # entries that say already what is missing
     missing = []
     for stream, seq in db.execute("SELECT stream, seq FROM log ORDER BY id"):
         if stream in last and seq > last[stream]:
@@ -74,11 +74,11 @@ def close_others(db: sqlite3.Connection, epoch: int) -> None:
             last[stream] = seq
             if gap[0] > gap[1]:
                 continue
-            known = next((said.id for said in ledger.get(stream, ()) if said.names(*gap)), None)
+            known = next((entry.id for entry in ledger.get(stream, ()) if entry.names(*gap)), None)
             if known is None:
                 missing.append((stream, *gap, gap[1] - gap[0] + 1))
             else:
-                again.add(known)
+                redeclared.add(known)
     ends = [(stream, seq + 1, None, None) for stream, seq in last.items() if stream not in closed]
     for (
         stream,
@@ -89,7 +89,7 @@ def close_others(db: sqlite3.Connection, epoch: int) -> None:
             last[stream] = end - 1
     db.executemany(
         "INSERT OR IGNORE INTO loss_owed (uplink, loss) VALUES (?, ?)",
-        [(uplink, id_) for uplink in uplinks for id_ in again],
+        [(uplink, id_) for uplink in uplinks for id_ in redeclared],
     )
     db.execute("UPDATE outbox SET lost = lost + ?", (sum(readings for *_, readings in missing),))
     for entry in missing + ends:
@@ -97,12 +97,12 @@ def close_others(db: sqlite3.Connection, epoch: int) -> None:
             "INSERT INTO loss (stream, from_seq, to_seq, readings, reason) VALUES (?, ?, ?, ?, 'damage')",
             entry,
         ).lastrowid
-        owed = [(uplink, loss) for uplink in uplinks if (uplink, entry[0]) not in apart]
+        owed = [(uplink, loss) for uplink in uplinks if (uplink, entry[0]) not in excluded]
         db.executemany("INSERT INTO loss_owed (uplink, loss) VALUES (?, ?)", owed)
     db.executemany("UPDATE stream SET next_seq = ? WHERE id = ?", [(s + 1, id_) for id_, s in last.items()])
 
 
-class _Said(NamedTuple):
+class _Entry(NamedTuple):
     id: int
     first: int
     last: int
@@ -114,13 +114,13 @@ class _Said(NamedTuple):
         return inside and (not self.every or (low - 1) // self.every == high // self.every)
 
 
-def _ledger(db: sqlite3.Connection) -> dict[int, list[_Said]]:
+def _ledger(db: sqlite3.Connection) -> dict[int, list[_Entry]]:
     """Return by stream what was declared before: a thinned backlog is full of gaps."""
-    found: dict[int, list[_Said]] = {}
+    found: dict[int, list[_Entry]] = {}
     for stream, *entry in db.execute(
         "SELECT stream, id, from_seq, to_seq, every FROM loss WHERE to_seq NOT NULL"
     ):
-        found.setdefault(stream, []).append(_Said(*entry))
+        found.setdefault(stream, []).append(_Entry(*entry))
     return found
 
 

@@ -15,7 +15,7 @@ from edge_agent.row import EVENT_META, Row, Stream
 
 
 class EventStream:
-    """What people are to be told of. ``told``: by device and alarm (``Event.about``) what was told last."""
+    """What people are to be told of. ``latest``: by device and alarm (``Event.about``) what was told last."""
 
     def __init__(
         self,

@@ -21,8 +21,8 @@ STAYS = "gateway"
 
 So an agent before 2026-11-23, which refuses keys that it does not know, writes over it.
 """
-_TOLD = "INSERT OR REPLACE INTO told (device, event) VALUES (?, ?)"
-_UNTOLD = "DELETE FROM told WHERE ?1 IN (device, substr(device, 1, instr(device, '/') - 1))"
+_NOTE_LATEST = "INSERT OR REPLACE INTO told (device, event) VALUES (?, ?)"
+_FORGET_LATEST = "DELETE FROM told WHERE ?1 IN (device, substr(device, 1, instr(device, '/') - 1))"
 
 Mine = Callable[[Row], bool]
 Retired = dict[str, tuple[int, int]]  # by device: stream and number of the event that tells it
@@ -33,9 +33,9 @@ def body(event: Event, uplink: str, *, stays: bool) -> bytes:
 
     ``uplink``: the one that is told of it, "": all are. ``stays``: the device goes on, on other uplinks.
     """
-    said = {"event": event.kind, "device": event.device, "uplink": uplink, "detail": event.detail}
-    said |= {"channel": event.channel, "alarm": event.alarm}
-    made: dict[str, object] = {key: value for key, value in said.items() if value}
+    content = {"event": event.kind, "device": event.device, "uplink": uplink, "detail": event.detail}
+    content |= {"channel": event.channel, "alarm": event.alarm}
+    made: dict[str, object] = {key: value for key, value in content.items() if value}
     if stays:
         made[STAYS] = True
     if event.value is not None:
@@ -46,17 +46,17 @@ def body(event: Event, uplink: str, *, stays: bool) -> bytes:
 def note(db: sqlite3.Connection, rows: Iterable[Row]) -> None:
     """Remember what these say of devices, in the transaction that writes them."""
     for row in rows:
-        said = orjson.loads(row.body)
-        if said["event"] in _LASTING:
-            of = about(said["device"], said.get("channel", ""), said.get("alarm", ""))
-            db.execute(_TOLD, (of, said["event"]))
-        elif said["event"] == "retired":
-            if STAYS not in said:
-                db.execute(_UNTOLD, (said["device"],))
+        content = orjson.loads(row.body)
+        if content["event"] in _LASTING:
+            of = about(content["device"], content.get("channel", ""), content.get("alarm", ""))
+            db.execute(_NOTE_LATEST, (of, content["event"]))
+        elif content["event"] == "retired":
+            if STAYS not in content:
+                db.execute(_FORGET_LATEST, (content["device"],))
             db.execute(
                 "INSERT OR REPLACE INTO retired (uplink, device, stream, seq)"
                 " SELECT id, ?, ?, ? FROM uplink WHERE name = ?",
-                (said["device"], row.stream, row.seq, said["uplink"]),
+                (content["device"], row.stream, row.seq, content["uplink"]),
             )
 
 
@@ -69,11 +69,11 @@ def is_back(db: sqlite3.Connection, device: str, uplinks: Iterable[int]) -> None
 
 def known(db: sqlite3.Connection) -> tuple[dict[str, str], dict[int, Retired]]:
     """Return what was told last of each device and alarm, and by uplink which event retired a device."""
-    told = dict(db.execute("SELECT device, event FROM told"))
+    latest = dict(db.execute("SELECT device, event FROM told"))
     gone: dict[int, Retired] = {}
     for uplink, device, stream, seq in db.execute("SELECT uplink, device, stream, seq FROM retired"):
         gone.setdefault(uplink, {})[device] = stream, seq
-    return told, gone
+    return latest, gone
 
 
 def carry_over(
@@ -85,7 +85,7 @@ def carry_over(
     """Remember what was told last in a volatile outbox, whose streams and uplinks have new ids."""
     if not old.execute("SELECT 1 FROM sqlite_schema WHERE name = 'told'").fetchone():
         return  # an older agent made it
-    new.executemany(_TOLD, old.execute("SELECT device, event FROM told").fetchall())
+    new.executemany(_NOTE_LATEST, old.execute("SELECT device, event FROM told").fetchall())
     for uplink, device, stream, seq in old.execute("SELECT uplink, device, stream, seq FROM retired"):
         if uplink not in uplinks or stream not in streams:
             continue  # a salvage had no more of it
@@ -136,10 +136,10 @@ def for_one(rows: Iterable[Row], before: Sequence[Row], mine: Mine) -> Iterator[
 
 def is_for(row: Row, uplink: str, streams: Mapping[int, Stream], off: Collection[int]) -> bool:
     """Say whether an event goes to an uplink. ``off``: streams of devices that are not on it now."""
-    said = orjson.loads(row.body)
-    if "uplink" in said:  # that a device is not on it any more
-        return bool(said["uplink"] == uplink)
-    device = said["device"]
+    content = orjson.loads(row.body)
+    if "uplink" in content:  # that a device is not on it any more
+        return bool(content["uplink"] == uplink)
+    device = content["device"]
     # Of earlier epochs nothing says that a device has come back.
     latest = max((id_ for id_, of in streams.items() if of.device == device), default=0)
     return latest not in off
@@ -149,7 +149,7 @@ def retired(rows: Iterable[Row], uplink: str) -> Retired:
     """Return which devices are told to be gone from an uplink, and in which event."""
     found = {}
     for row in rows:
-        said = orjson.loads(row.body)
-        if said["event"] == "retired" and said.get("uplink") == uplink:
-            found[said["device"]] = row.stream, row.seq
+        content = orjson.loads(row.body)
+        if content["event"] == "retired" and content.get("uplink") == uplink:
+            found[content["device"]] = row.stream, row.seq
     return found

@@ -30,9 +30,9 @@ class Exclusions:
 
     def whole(self, stream: Stream) -> bool:
         """Say whether a stream was never on the uplink."""
-        told = stream.next_seq - 1
+        last_seq = stream.next_seq - 1
         return self.since.get(stream.id) == 1 or (
-            told > 0 and sum(last - first + 1 for first, last in self.runs(stream)) == told
+            last_seq > 0 and sum(last - first + 1 for first, last in self.runs(stream)) == last_seq
         )
 
     def covers(self, stream: int, seq: int) -> bool:

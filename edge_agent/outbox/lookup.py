@@ -47,8 +47,8 @@ async def look_up(  # noqa: PLR0913, PLR0917 - all that a range is looked up by
     starts = [loss[0] for loss in losses]
 
     def what(seq: int) -> str:
-        if told := kind(seq):
-            return told
+        if reason := kind(seq):
+            return reason
         if seq in there:
             return "rejected" if seq in rejected else "queued"
         for loss in losses[: bisect_right(starts, seq)]:

@@ -18,9 +18,9 @@ def fingerprint(files: tuple[Path, ...] = _SERIAL_NUMBERS) -> str:
     """Return something that differs between machines and tells nothing about them; "" if there is nothing."""
     for file in files:
         try:
-            told = file.read_bytes().strip(b"\0\n ")
+            serial = file.read_bytes().strip(b"\0\n ")
         except OSError:
             continue
-        if told:
-            return sha256(b"edge-agent outbox " + told).hexdigest()[:_LETTERS]
+        if serial:
+            return sha256(b"edge-agent outbox " + serial).hexdigest()[:_LETTERS]
     return ""

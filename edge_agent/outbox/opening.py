@@ -54,7 +54,7 @@ async def open_file(  # noqa: PLR0913, PLR0917 - all that a run begins with
     try:
         return await _once(path, witness, identity, clock, uplinks, adopting)
     except DamagedError:  # seen too late to be judged; now it is known
-        witness.write(replace(witness.hear(), state="damaged"))
+        witness.write(replace(witness.read(), state="damaged"))
         return await _once(path, witness, identity, clock, uplinks, adopting)
 
 
@@ -81,7 +81,7 @@ async def _once(  # noqa: PLR0913, PLR0917 - the same
     uplinks: Mapping[str, Selection],
     adopting: Path | None,
 ) -> tuple[Store, Opened]:
-    testimony = witness.hear()
+    testimony = witness.read()
     verdict = await asyncio.to_thread(recovery.examine, path, testimony)
     if verdict == "damaged":
         witness.write(replace(testimony, state="damaged"))

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_agent.downsampling import Downsampler, Span
-from edge_agent.outbox.readonly import opened
+from edge_agent.outbox.readonly import open_read_only
 
 
 @dataclass(slots=True)
@@ -29,7 +29,7 @@ def past(path: Path, device: str, to_ms: int | None, length_ms: int, most: int, 
     Raises:
         OutboxError, DamagedError: the outbox cannot be read.
     """
-    with opened(path) as look:
+    with open_read_only(path) as look:
         if to_ms is None:
             to_ms = look.newest_ms() or 0
         found = Past(to_ms - length_ms, to_ms)

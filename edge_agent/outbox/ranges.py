@@ -36,17 +36,17 @@ class Ranges:
             return last - first + 1
         before = self.count()
         low, high = first, last
-        apart: list[tuple[int, int]] = []
+        disjoint: list[tuple[int, int]] = []
         for other in self.beyond:
             if other[1] + 1 < low or other[0] > high + 1:
-                apart.append(other)
+                disjoint.append(other)
             else:
                 low, high = min(low, other[0]), max(high, other[1])
-        apart.append((low, high))
-        apart.sort()
-        while apart and apart[0][0] <= self.settled + 1:
-            self.settled = max(self.settled, apart.pop(0)[1])
-        self.beyond = apart
+        disjoint.append((low, high))
+        disjoint.sort()
+        while disjoint and disjoint[0][0] <= self.settled + 1:
+            self.settled = max(self.settled, disjoint.pop(0)[1])
+        self.beyond = disjoint
         return self.count() - before
 
     def forget(self, most: int) -> list[tuple[int, int]]:

@@ -32,7 +32,7 @@ NEWEST = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Owed:
+class UplinkSummary:
     """What one uplink is owed. ``parked``: it is not in the configuration any more.
 
     ``oldest`` is when the oldest reading of it was made, ``age_s`` how long ago, in seconds in which the
@@ -48,17 +48,17 @@ class Owed:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class Summary:
     """The outbox as a whole. ``size`` in bytes; ``readings`` are there now, ``lost`` since it was made."""
 
     epoch: str
     size: int
     readings: int
     lost: int
-    uplinks: tuple[Owed, ...]
+    uplinks: tuple[UplinkSummary, ...]
 
 
-class Lost(NamedTuple):
+class LedgerLoss(NamedTuple):
     """A declaration in the ledger. ``to_seq`` None: to the end of the epoch; ``id`` is its own number."""
 
     device: str
@@ -80,7 +80,7 @@ class Described(NamedTuple):
     units: dict[str, str]
 
 
-class Found(NamedTuple):
+class KeptReading(NamedTuple):
     """A kept reading with all that its description says."""
 
     device: str
@@ -93,7 +93,7 @@ class Found(NamedTuple):
 
 
 @contextmanager
-def opened(path: Path) -> Iterator["ReadOnlyOutbox"]:
+def open_read_only(path: Path) -> Iterator["ReadOnlyOutbox"]:
     """Open a file for reading.
 
     Raises:
@@ -134,7 +134,7 @@ class ReadOnlyOutbox:
         self._now_ms = sum(ran_ms.values())
         self._timeline = Timeline(self._boot, ran_ms, pieces)
 
-    def kept(self) -> Kept:
+    def summary(self) -> Summary:
         """Look at the whole of it."""
         db = self._db
         epoch, upto, lost = db.execute(
@@ -164,10 +164,11 @@ class ReadOnlyOutbox:
             counted = ((id_, of) for id_, of in known.items() if of.kind == "reading")
             backlog = sum(shares[id_].owed(1, of.next_seq - 1) for id_, of in counted)
             oldest = self._oldest(scan_from, shares) if backlog else None
-            uplinks.append(Owed(name, backlog, acknowledged, parked is not None, *(oldest or (None, None))))
+            since = oldest or (None, None)
+            uplinks.append(UplinkSummary(name, backlog, acknowledged, parked is not None, *since))
         files = (self._path, self._path.with_name(self._path.name + "-wal"))
         size = sum(file.stat().st_size for file in files if file.exists())
-        return Kept(epoch, size, readings, lost, tuple(uplinks))
+        return Summary(epoch, size, readings, lost, tuple(uplinks))
 
     def _oldest(self, from_id: int, shares: dict[int, StreamDelivery]) -> tuple[Moment, float] | None:
         rows = self._db.execute(
@@ -180,7 +181,7 @@ class ReadOnlyOutbox:
                 return self._timeline.moment(boot, mono), age
         return None
 
-    def losses(self, below: int = NEWEST) -> Iterator[Lost]:
+    def losses(self, below: int = NEWEST) -> Iterator[LedgerLoss]:
         """Yield what the ledger still has below a number, the newest first."""
         names = self._names()
         found = self._db.execute(
@@ -192,7 +193,7 @@ class ReadOnlyOutbox:
             if loss.stream not in names:
                 continue
             device, epoch = names[loss.stream]
-            yield Lost(
+            yield LedgerLoss(
                 device, epoch, loss.from_seq, loss.to_seq, loss.readings,
                 self._ts(loss.from_boot, loss.from_mono), self._ts(loss.to_boot, loss.to_mono),
                 loss.reason, loss.every, loss.id,
@@ -204,7 +205,7 @@ class ReadOnlyOutbox:
         from_ms: int | None,
         to_ms: int | None,
         tell: Callable[[float], None] = lambda _share: None,
-    ) -> Iterator[Found]:
+    ) -> Iterator[KeptReading]:
         """Yield the readings of some devices, none for all, made from a time on and before another.
 
         They come in the order of keeping, a piece at a time. ``tell`` hears how much is done, 0 to 1.
@@ -223,11 +224,11 @@ class ReadOnlyOutbox:
                     continue
                 when = self._timeline.moment(row.boot, row.mono_ms)
                 if (from_ms is None or when.ts >= from_ms) and (to_ms is None or when.ts < to_ms):
-                    yield _found(device, epoch, when, row, described[row.meta])
+                    yield _reading(device, epoch, when, row, described[row.meta])
             at = rows[-1].id + 1
             tell((at - first) / (last - first + 1))
 
-    def newest(self, device: str, from_ms: int, within: float) -> Iterator[Found]:
+    def newest(self, device: str, from_ms: int, within: float) -> Iterator[KeptReading]:
         """Yield the readings of a device back to a time, the newest first; what is not intact is left out.
 
         Raises:
@@ -241,7 +242,7 @@ class ReadOnlyOutbox:
                     raise TimeoutError
                 if intact(row):
                     when = self._timeline.moment(row.boot, row.mono_ms)
-                    yield _found(*names[row.stream], when, row, described[row.meta])
+                    yield _reading(*names[row.stream], when, row, described[row.meta])
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[float]:
@@ -271,11 +272,12 @@ class ReadOnlyOutbox:
 
         Each piece is read forward: Linux reads ahead only there, and backward each page is read by itself.
         """
-        marks = ",".join("?" * len(streams))
+        places = ",".join("?" * len(streams))
         (top,) = self._db.execute("SELECT ifnull(max(id), 0) FROM log").fetchone()
         while (newest := self._moment("id <= ? ORDER BY id DESC", top)) and newest >= from_ms:
             piece = self._db.execute(
-                f"SELECT {LOG_COLUMNS} FROM log WHERE id > ? AND id <= ? AND stream IN ({marks}) ORDER BY id",  # noqa: S608 - our own names
+                f"SELECT {LOG_COLUMNS} FROM log WHERE id > ? AND id <= ? AND stream IN ({places})"  # noqa: S608 - our own names
+                " ORDER BY id",
                 (top - _BACK_AT_A_TIME, top, *streams),
             ).fetchall()
             yield from map(Row._make, reversed(piece))
@@ -314,8 +316,8 @@ class ReadOnlyOutbox:
         return None if boot is None or mono is None else self._timeline.moment(boot, mono).ts
 
 
-def _found(device: str, epoch: str, when: Moment, row: Row, described: Described) -> Found:
+def _reading(device: str, epoch: str, when: Moment, row: Row, described: Described) -> KeptReading:
     content = orjson.loads(row.body)
     values, quality = (content, {}) if isinstance(content, list) else (content["v"], content["q"])
     named = {name: value for name, value in zip(described.names, values, strict=True) if value is not None}
-    return Found(device, epoch, row.seq, when, named, quality, described.units)
+    return KeptReading(device, epoch, row.seq, when, named, quality, described.units)

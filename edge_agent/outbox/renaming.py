@@ -18,7 +18,7 @@ from edge_agent.outbox.witness import Testimony, Witness
 
 
 @dataclass(frozen=True, slots=True)
-class Owed:
+class Outstanding:
     """What uplinks have not acknowledged: readings and events, by name; declared losses, of all together."""
 
     readings: dict[str, int]
@@ -30,7 +30,7 @@ class Owed:
         return not self.losses and not any(self.readings.values())
 
 
-async def rename(path: Path, was: Identity, to: Identity, clock: Clock) -> Owed:
+async def rename(path: Path, was: Identity, to: Identity, clock: Clock) -> Outstanding:
     """Number readings under another site or gateway from now on, if nothing is owed under the old ones.
 
     May be done again; where there is no outbox there is nothing to do. Returns what is owed: then nothing
@@ -42,7 +42,7 @@ async def rename(path: Path, was: Identity, to: Identity, clock: Clock) -> Owed:
     """
     with naming(path):
         if _numbered_under(path) in {None, to}:
-            return Owed({}, 0)
+            return Outstanding({}, 0)
     witness = Witness(store.lock(path))
     try:
         with naming(path):
@@ -51,7 +51,7 @@ async def rename(path: Path, was: Identity, to: Identity, clock: Clock) -> Owed:
             try:
                 recipients = Recipients(db, opened, {})
                 await recipients.count()
-                owed = Owed(
+                owed = Outstanding(
                     {name: delivery.owed for name, delivery in recipients.parked.items()},
                     await db.run(_owed_losses),
                 )
@@ -59,10 +59,10 @@ async def rename(path: Path, was: Identity, to: Identity, clock: Clock) -> Owed:
             finally:
                 await db.close()
         if owed.nothing:
-            told = Testimony(opened.runs, opened.next_id, "closed", epoch, *to, machine=machine.fingerprint())
-            witness.write(told)
+            now = Testimony(opened.runs, opened.next_id, "closed", epoch, *to, machine=machine.fingerprint())
+            witness.write(now)
         else:
-            witness.write(replace(witness.hear(), runs=opened.runs, next_id=opened.next_id, state="closed"))
+            witness.write(replace(witness.read(), runs=opened.runs, next_id=opened.next_id, state="closed"))
         return owed
     finally:
         witness.close()
@@ -74,8 +74,8 @@ def _numbered_under(path: Path) -> Identity | None:
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as db:
         if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'outbox'").fetchone():
             return None
-        told = db.execute("SELECT site, gateway FROM epoch JOIN outbox ON epoch = epoch.id").fetchone()
-    return Identity(*told) if told else None
+        found = db.execute("SELECT site, gateway FROM epoch JOIN outbox ON epoch = epoch.id").fetchone()
+    return Identity(*found) if found else None
 
 
 def _owed_losses(db: sqlite3.Connection) -> int:

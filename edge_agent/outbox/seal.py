@@ -63,8 +63,8 @@ def all_signed(db: sqlite3.Connection) -> bool:
 
 def rows(db: sqlite3.Connection, table: str) -> Iterator[tuple[tuple[Any, ...], bool]]:
     """Yield the rows of a signed table, each with whether it is as it was written."""
-    for *row, told in db.execute(f"SELECT {SIGNED[table]}, sum FROM {table}"):  # noqa: S608 - our own names
-        yield tuple(row), told == _signature(*row)
+    for *row, check in db.execute(f"SELECT {SIGNED[table]}, sum FROM {table}"):  # noqa: S608 - our own names
+        yield tuple(row), check == _signature(*row)
 
 
 def _signature(*row: str | int | None) -> int:

@@ -48,7 +48,7 @@ class Witness:
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
 
-    def hear(self) -> Testimony:
+    def read(self) -> Testimony:
         """Read what was written last; a file that says nothing sensible is as good as none."""
         text = os.pread(self.descriptor, _LARGEST, 0).decode("utf-8", "replace")
         first, _, rest = text.partition("\n")
@@ -62,7 +62,7 @@ class Witness:
                 epoch=str(known["epoch"]),
                 site=str(known["site"]),
                 gateway=str(known["gateway"]),
-                devices={device: Known(*told) for device, told in known["devices"].items()},
+                devices={device: Known(*of) for device, of in known["devices"].items()},
                 machine=str(known.get("machine", "")),
             )
         except (ValueError, KeyError, TypeError, AttributeError, StopIteration):

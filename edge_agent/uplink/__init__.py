@@ -1,17 +1,27 @@
 """Send what is kept to a broker: live readings first, the backlog beside them, until acknowledged.
 
-``uplink`` connects again and again; each connection is a ``mqtt`` session with one ``sending``, which
-decides what goes next.
+``uplink`` connects again and again. Each connection is a ``mqtt`` session (the wire) and one ``sending``
+(what is done with it); ``uplink_state`` outlives them. The way of a row, step by step:
 
-- What goes: ``announcements`` and ``birth`` (status, meta, state, health); ``readings`` and
-  ``payload``, from the ``lanes``: live, the backlog (``history``), ``repairs`` of times; ``losses``, which
-  take ``turns`` with the backlog; ``selection`` says which devices and channels; ``reader`` fetches them.
-- The lanes together: ``lanes``.
-- How much: ``window`` and ``flights`` (what is on its way), ``drain`` (how long the backlog will take).
-- When a broker refuses: ``refusals``, and ``rejections`` on their way to the ledger.
-- What is asked: ``hearing`` takes it in, ``judging`` says whether it may be, ``downlink`` has it carried out
-  and answered; ``replays`` and ``republishing`` send once more.
-- The wire: ``mqtt``, ``tls``, ``off_loop``, ``kernel``, ``topics``, ``message``; small things: ``timers``,
-  ``within``, ``remembered``.
-- ``protocol`` is all that this room knows of the outbox.
+1. It comes to a lane: live ones from memory right after their commit, all others from the log. ``lanes``
+   are live, ``events``, the backlog (``history``), ``repairs`` of times and ``replays``; each is a
+   ``lane``. ``disk_task`` reads, ``log_scan`` is how far.
+2. ``dispatch`` says what goes next, within the ``window`` of bytes and messages; ``round_robin`` is fair,
+   ``linger`` holds live rows back to fill a message.
+3. The ``publisher`` makes a message of it: ``data_message`` with ``payload``, or an event; ``selection``
+   says which devices and channels.
+4. It is ``in_flight`` until the broker answers, and watched.
+5. ``settlement``: a PUBACK settles it. After one of the ``refusals`` it goes back: a ``circuit_breaker``
+   opens where the uplink is to blame, ``poison`` suspects the reading where it is. What can never be taken
+   goes to the ledger by ``dead_letters``, and is declared by ``losses``.
+
+What is beside this way:
+
+- What is said of gateway and devices: ``announcements``, made by ``birth`` and ``dialects``.
+- Commands: ``inbound`` hears them, ``command_rules`` says whether one may be, ``downlink`` has it carried
+  out and answered; ``republishing``, ``replays``.
+- The wire: ``mqtt`` and ``properties`` (the door to paho), ``tls``, ``session_error``, ``tcp_info``,
+  ``topics``, ``message``, ``cloudevents``; ``probe`` is a visit for the doctor.
+- Small parts: ``timers``, ``wait``, ``off_loop``, ``drain``.
+- ``interfaces`` is all that this room knows of the outbox and the agent.
 """

@@ -42,7 +42,7 @@ class CommandStore(Protocol):
     async def answer(self, id_: str, answer: bytes) -> None:
         """Keep the answer to a command that was taken."""
 
-    def taken(self, id_: str) -> None:
+    def acknowledge(self, id_: str) -> None:
         """A broker has taken the answer."""
 
     async def write(self) -> None:
@@ -107,7 +107,7 @@ class Downlink:
     def taken(self, key: str) -> None:
         """The broker has taken an answer, or never will."""
         if self._flying.pop(key, None) is not None and not key.startswith(_REFUSAL):
-            self._store.taken(key)
+            self._store.acknowledge(key)
 
     async def run(self) -> None:
         """Carry out what comes, until cancelled."""

@@ -6,7 +6,8 @@ from edge_agent.contract.messages import EventMessage
 from edge_agent.row import Row, Stream, runs
 from edge_agent.uplink.cloudevents import attributes
 from edge_agent.uplink.interfaces import Delivery, Gateway
-from edge_agent.uplink.lane import Lane, LogScan
+from edge_agent.uplink.lane import Lane
+from edge_agent.uplink.log_scan import LogScan
 from edge_agent.uplink.message import Outgoing
 from edge_agent.uplink.topics import Topics
 

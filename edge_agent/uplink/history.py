@@ -3,7 +3,8 @@
 from edge_agent.row import runs
 from edge_agent.uplink.drain import Drain
 from edge_agent.uplink.interfaces import Delivery
-from edge_agent.uplink.lane import Lane, LogScan
+from edge_agent.uplink.lane import Lane
+from edge_agent.uplink.log_scan import LogScan
 
 _READ_ROWS = 2_000
 

@@ -312,7 +312,7 @@ async def test_what_is_acknowledged_while_room_is_made_is_known_after_a_crash(
     """Its rows go undeclared. A file that did not know why would look damaged."""
     clock = FakeClock()
     async with opened(path, clock, kept_by=policy(max_size=_CAP)) as outbox:
-        city, look = outbox.deliveries["city"], capacity._look
+        city, look = outbox.deliveries["city"], capacity._candidates
         left: list[Path] = []
 
         async def acknowledged(work: Any, *arguments: Any) -> Any:

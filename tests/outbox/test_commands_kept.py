@@ -52,7 +52,7 @@ async def test_an_id_is_taken_once_and_keeps_its_answer(tmp_path: Path) -> None:
     async with opened(path) as outbox:
         known = await outbox.commands.unacknowledged(300_000)
         assert [(one.id, one.answer) for one in known] == [("a", b"{}"), ("b", None)]
-        outbox.commands.taken("a")
+        outbox.commands.acknowledge("a")
         await outbox.commands.write()
     async with opened(path) as outbox:
         assert [one.id for one in await outbox.commands.unacknowledged(300_000)] == ["b"]

@@ -25,7 +25,7 @@ async def _kept(path: Path, clock: FakeClock, count: int = 3) -> str:
 def _moved_here(path: Path, mark: str) -> None:
     """Make the witness say that it was written on another machine."""
     witness = Witness(store.lock(path))
-    witness.write(replace(witness.hear(), machine=mark))
+    witness.write(replace(witness.read(), machine=mark))
     witness.close()
 
 

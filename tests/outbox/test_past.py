@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.outbox.past import past
-from edge_agent.outbox.readonly import opened as look_at
+from edge_agent.outbox.readonly import open_read_only
 from edge_agent.reading import Grade, Quality, Reading
 from tests.outbox.world import NOW_MS, FakeClock, opened, reading
 
@@ -53,7 +53,7 @@ async def test_it_ends_in_time(tmp_path: Path) -> None:
     async with opened(file, clock) as outbox:
         outbox.keep(reading("d1", 1, clock.mono))
         await outbox.flush()
-        with look_at(file) as look, pytest.raises(TimeoutError):
+        with open_read_only(file) as look, pytest.raises(TimeoutError):
             list(look.newest("d1", 0, -1.0))
         found = past(file, "d1", clock.wall, HOUR, 10, -1.0)
     assert not found.complete

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_agent.row import Row, runs
-from edge_agent.uplink.lane import MOST_ROWS, Lane, LogScan
+from edge_agent.uplink.lane import MOST_ROWS, Lane
+from edge_agent.uplink.log_scan import LogScan
 
 _BODY = b"[1.5]"
 
