@@ -4,10 +4,12 @@ import asyncio
 import logging
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from edge_agent.clock import Clock
 from edge_agent.outbox import recovery, store
@@ -16,9 +18,11 @@ from edge_agent.outbox.opened import Opened
 from edge_agent.outbox.policy import Identity, Selection
 from edge_agent.outbox.startup import begin_run
 from edge_agent.outbox.store import DamagedError, DiskError, OutboxError, Store
-from edge_agent.outbox.witness import Testimony, Witness
+from edge_agent.outbox.witness import Witness
 
 log = logging.getLogger(__name__)
+
+R = TypeVar("R")
 
 
 @contextmanager
@@ -58,18 +62,18 @@ async def open_file(  # noqa: PLR0913, PLR0917 - all that a run begins with
         return await _once(path, witness, identity, clock, uplinks, adopting)
 
 
-async def _salvage(path: Path, testimony: Testimony, identity: Identity) -> None:
-    """Salvage on a thread, which ends before this does: the lock must not be given up under it."""
-    given_up = threading.Event()
-    work = asyncio.create_task(
-        asyncio.to_thread(recovery.salvage, path, testimony, identity, given_up.is_set)
-    )
+async def _on_thread(work: Callable[[], R], give_up: Callable[[], None] = lambda: None) -> R:
+    """Do what blocks on a thread that ends before this does: the lock must not be given up under it.
+
+    Cancelled, this asks it by ``give_up`` to end soon; what takes only seconds need not hear of it.
+    """
+    working = asyncio.create_task(asyncio.to_thread(work))
     try:
-        await asyncio.shield(work)
+        return await asyncio.shield(working)
     except asyncio.CancelledError:
-        given_up.set()
-        with suppress(DiskError):
-            await work
+        give_up()
+        with suppress(OutboxError, sqlite3.Error):  # nobody waits for it any more
+            await working
         raise
 
 
@@ -82,10 +86,12 @@ async def _once(  # noqa: PLR0913, PLR0917 - the same
     adopting: Path | None,
 ) -> tuple[Store, Opened]:
     testimony = witness.read()
-    verdict = await asyncio.to_thread(recovery.examine, path, testimony)
+    verdict = await _on_thread(partial(recovery.examine, path, testimony))
     if verdict == "damaged":
         witness.write(replace(testimony, state="damaged"))
-        await _salvage(path, testimony, identity)
+        given_up = threading.Event()
+        salvage = partial(recovery.salvage, path, testimony, identity, given_up.is_set)
+        await _on_thread(salvage, given_up.set)
     db = await store.open_store(path)
     behind = testimony if verdict == "behind" else None
     try:

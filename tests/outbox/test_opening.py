@@ -193,6 +193,28 @@ async def test_an_error_of_the_disk_while_opening_is_one_clear_error(
         pass
 
 
+async def test_an_opening_that_is_given_up_ends_after_its_look_at_the_file(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until then it holds the lock: another agent must not salvage what this one still has open."""
+    looking, seen, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def slow(*_: object) -> str:
+        looking.set()
+        seen.wait(10)
+        ended.set()
+        return "sound"
+
+    monkeypatch.setattr("edge_agent.outbox.recovery.examine", slow)
+    opening = asyncio.create_task(Outbox.open(path, EAST, policy(), FakeClock(), ["city"]))
+    assert await asyncio.to_thread(looking.wait, 10)
+    opening.cancel()
+    asyncio.get_running_loop().call_later(0.1, seen.set)
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    assert ended.is_set()
+
+
 async def test_an_opening_that_is_given_up_leaves_nothing_behind(path: Path) -> None:
     before = len(open_files())
     gc.disable()  # what it would close has leaked
