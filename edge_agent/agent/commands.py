@@ -17,7 +17,7 @@ from edge_agent.driver import Fault
 from edge_agent.fault import fault_text
 from edge_agent.settings.model import Config
 from edge_agent.status import Status
-from edge_agent.uplink.downlink import CannotError, Carry
+from edge_agent.uplink.downlink import CannotError, Executor
 
 _READ_WITHIN_S = 30.0
 _MODEL = Path("/proc/device-tree/model")  # of a board with a device tree, such as a Raspberry Pi
@@ -39,7 +39,7 @@ class AgentCommands:
         self._config, self._status = config, status
         self._devices, self._asked = devices, asked
 
-    def by_name(self) -> Mapping[str, Carry]:
+    def by_name(self) -> Mapping[str, Executor]:
         """Return what carries out each command, by its name."""
         return {
             "ping": self._ping,

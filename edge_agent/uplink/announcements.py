@@ -38,17 +38,17 @@ class Announcements:
 
     def begin(self) -> None:
         """A session begins: say that we are here, and what is here."""
-        self.again(None, ())
+        self.republish(None, ())
 
-    def again(self, device: str | None, before: Iterable[Outgoing]) -> None:
+    def republish(self, device: str | None, before: Iterable[Outgoing]) -> None:
         """Say what is here, or only that we are here and what one device is, behind other messages."""
         self._urgent.extend(before)
-        self.say("online")
+        self.publish_status("online")
         self._urgent.extend(self._descriptive(device))
 
     def refresh(self) -> None:
         """What is retained would expire: say all of it once more, but nothing waits for that."""
-        self.say("online")
+        self.publish_status("online")
         self._calm.update((message.topic, message) for message in self._descriptive(None))
 
     def _descriptive(self, device: str | None) -> Iterator[Outgoing]:
@@ -79,7 +79,7 @@ class Announcements:
         """Return a status message: online, stopped or offline."""
         return birth.status(self._gateway, self._topics, self.session, state, self._delivery.backlog)
 
-    def say(self, state: str) -> None:
+    def publish_status(self, state: str) -> None:
         """Publish the gateway's status."""
         self._urgent.append(self.status(state))
 
@@ -90,10 +90,10 @@ class Announcements:
         have got it back from an old copy of its own.
         """
         for device in self._delivery.former(self._gateway.metas):
-            told = self._delivery.retired.get(device)
-            if told is None:
+            event = self._delivery.retired.get(device)
+            if event is None:
                 self._gateway.retire(device)
-            elif device not in self._retired and not self._delivery.owes(*told):
+            elif device not in self._retired and not self._delivery.owes(*event):
                 self._retired.add(device)
                 topics = [self._topics.meta(device), self._topics.state(device)]
                 if self._topics.discovery:

@@ -40,8 +40,8 @@ def status(gateway: Gateway, topics: Topics, session: int, state: str, backlog: 
 def heard_status(payload: bytes) -> tuple[str, int] | None:
     """Read the state and the session from a status message; None when it is no such thing."""
     try:
-        said = json.loads(payload)
-        return str(said["state"]), int(said["session"])
+        content = json.loads(payload)
+        return str(content["state"]), int(content["session"])
     except (ValueError, KeyError, TypeError):
         return None
 

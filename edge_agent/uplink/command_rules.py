@@ -13,7 +13,7 @@ from edge_agent.contract.messages import CmdMessage
 from edge_agent.uplink.message import Incoming
 
 MOST_BYTES = 16 * 1024
-MOST_BESIDE = 1024  # bytes of Response Topic and correlation data, which are kept with the id
+MOST_EXTRA = 1024  # bytes of Response Topic and correlation data, which are kept with the id
 MOST_AHEAD_S = 86_400  # ids are remembered for as long
 _ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
@@ -81,8 +81,8 @@ def judge(message: Incoming, rules: Rules, now_ms: int | None) -> Order | Refuse
     if not _NAME.fullmatch(named):
         named = _UNKNOWN
     reply_to = ReplyTo(f"{rules.base}/reply/{named}", message.correlation)
-    beside = len((message.response_topic or "").encode()) + len(message.correlation or b"")
-    if len(message.payload) > MOST_BYTES or beside > MOST_BESIDE:
+    extra = len((message.response_topic or "").encode()) + len(message.correlation or b"")
+    if len(message.payload) > MOST_BYTES or extra > MOST_EXTRA:
         return Refused("rejected", "too_large", "", named, reply_to)
     asked = message.response_topic
     allowed = asked is None or any(matches(asked, filter_) for filter_ in rules.reply_filters)
@@ -138,19 +138,19 @@ def _args(command: CmdMessage) -> Args | str:
 
 
 def _first(error: ValidationError) -> str:
-    told = error.errors(include_input=False, include_url=False, include_context=False)[0]
-    place = ".".join(map(str, told["loc"]))[:64]
-    said = f"{place}: {told['msg']}" if place else told["msg"]
-    return "".join(char if char.isprintable() else "?" for char in said)[:200]  # it may quote a stranger
+    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    place = ".".join(map(str, first["loc"]))[:64]
+    text = f"{place}: {first['msg']}" if place else first["msg"]
+    return "".join(char if char.isprintable() else "?" for char in text)[:200]  # it may quote a stranger
 
 
 def _id(payload: bytes) -> str:
     """Return the id of what is no command, "" where it has none."""
     try:
-        said = orjson.loads(payload)
+        content = orjson.loads(payload)
     except orjson.JSONDecodeError:
         return ""
-    found = said.get("id") if isinstance(said, dict) else None
+    found = content.get("id") if isinstance(content, dict) else None
     return found if isinstance(found, str) and _ID.fullmatch(found) else ""
 
 

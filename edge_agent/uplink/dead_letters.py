@@ -49,6 +49,6 @@ class DeadLetters:
             row, why = self._waiting[0]
             if self._delivery.owes(row.stream, row.seq):  # else a full outbox has given it up meanwhile
                 await self._delivery.reject(row, why)
-                self._losses.made()
+                self._losses.appended()
             self._state.suspects.forget(row)
             self._waiting.popleft()

@@ -21,16 +21,16 @@ class Source(Protocol):
         """Read the next piece."""
 
 
-async def read(
-    runs_low: asyncio.Event,
+async def run(
+    work: asyncio.Event,
     dead_letters: DeadLetters,
     sources: Iterable[Source],
     pump: Callable[[], None],
 ) -> None:
     """Whenever ``work`` is set, write to the ledger, and read on for what runs low."""
     while True:
-        await runs_low.wait()
-        runs_low.clear()
+        await work.wait()
+        work.clear()
         try:
             await dead_letters.write()
             for source in sources:
@@ -38,5 +38,5 @@ async def read(
                     await source.read()
         except sqlite3.Error:  # a full or failing disk: the outbox tells of it, and nothing is forgotten
             await asyncio.sleep(_DISK_PAUSE_S)
-            runs_low.set()
+            work.set()
         pump()

@@ -23,7 +23,7 @@ _MOST_REPLIES = 200
 _WITHIN_S = 60.0
 _REFUSAL = "/"  # begins the keys of answers that are not kept, and no id
 
-Carry = Callable[[Any], Awaitable[dict[str, Any]]]
+Executor = Callable[[Any], Awaitable[dict[str, Any]]]
 
 
 class CannotError(Exception):
@@ -63,38 +63,38 @@ class Downlink:
     """What an uplink is asked to do. ``counts`` by what became of each message: ok, or the reason why not."""
 
     def __init__(
-        self, settings: Settings, gateway: Gateway, store: CommandStore, carry_out: Mapping[str, Carry]
+        self, settings: Settings, gateway: Gateway, store: CommandStore, executors: Mapping[str, Executor]
     ) -> None:
         base = f"{settings.root}/{gateway.site}/{gateway.id}"
         self._rules = Rules(base, settings.commands, (f"{base}/reply/#", *settings.reply_to))
-        self._gateway, self._store, self._carry_out = gateway, store, carry_out
+        self._gateway, self._store, self._executors = gateway, store, executors
         self.counts: Counter[str] = Counter()
-        self._heard: deque[tuple[Incoming, Callable[[Incoming], None]]] = deque()
-        self._something = asyncio.Event()
+        self._received: deque[tuple[Incoming, Callable[[Incoming], None]]] = deque()
+        self._pending = asyncio.Event()
         self._running: set[str] = set()
         self._rates = Rates()
         self._waiting: dict[str, Outgoing] = {}  # answers to be sent
         self._flying: dict[str, Outgoing] = {}
         self._refusals = 0
-        self._on_news: Callable[[], None] = lambda: None
+        self._on_reply: Callable[[], None] = lambda: None
 
-    def connected(self, on_news: Callable[[], None]) -> None:
-        """A connection begins; it is told of answers by ``on_news``."""
-        self._on_news = on_news
+    def connected(self, on_reply: Callable[[], None]) -> None:
+        """A connection begins; it is told of answers by ``on_reply``."""
+        self._on_reply = on_reply
 
     def disconnected(self) -> None:
         """It is over: what it did not bring to the broker goes out with the next one."""
-        self._on_news = lambda: None
+        self._on_reply = lambda: None
         self._waiting, self._flying = self._flying | self._waiting, {}
 
-    def hear(self, message: Incoming, take: Callable[[Incoming], None]) -> None:
-        """Take a message on ``cmd/``; ``take`` acknowledges it, once it need not come again."""
-        if len(self._heard) >= _MOST_HEARD:
+    def receive(self, message: Incoming, acknowledge: Callable[[Incoming], None]) -> None:
+        """Take a message on ``cmd/``; ``acknowledge`` is called once it need not come again."""
+        if len(self._received) >= _MOST_HEARD:
             self.counts["ignored: too many"] += 1
-            take(message)
+            acknowledge(message)
             return
-        self._heard.append((message, take))
-        self._something.set()
+        self._received.append((message, acknowledge))
+        self._pending.set()
 
     def next_reply(self) -> Reply | None:
         """Return an answer to be sent, None while there is none."""
@@ -104,7 +104,7 @@ class Downlink:
         self._flying[key] = self._waiting.pop(key)
         return Reply(key, self._flying[key])
 
-    def taken(self, key: str) -> None:
+    def acknowledged(self, key: str) -> None:
         """The broker has taken an answer, or never will."""
         if self._flying.pop(key, None) is not None and not key.startswith(_REFUSAL):
             self._store.acknowledge(key)
@@ -116,16 +116,16 @@ class Downlink:
                 for command in await self._unacknowledged():
                     await self._resume(command)
                 while True:
-                    await self._something.wait()
-                    self._something.clear()
-                    while self._heard:
-                        message, take = self._heard.popleft()
+                    await self._pending.wait()
+                    self._pending.clear()
+                    while self._received:
+                        message, acknowledge = self._received.popleft()
                         order = await self._admitted(message)
-                        take(message)
+                        acknowledge(message)
                         if order is not None:
-                            tasks.create_task(self._carry(order), name=f"command[{order.name}]")
+                            tasks.create_task(self._execute(order), name=f"command[{order.name}]")
         finally:
-            await self._last_words()
+            await self._write_acknowledged()
 
     async def _unacknowledged(self) -> list[Command]:
         try:
@@ -133,7 +133,7 @@ class Downlink:
         except sqlite3.Error:  # the disk tells of it elsewhere
             return []
 
-    async def _last_words(self) -> None:
+    async def _write_acknowledged(self) -> None:
         try:
             await self._store.write()
         except sqlite3.Error:  # the answers are sent once more
@@ -179,34 +179,36 @@ class Downlink:
             )  # fmt: skip
         self.counts[f"{refused.status}: {reason}"] += 1
         if refused.id and self._rates.answers(now):
-            said = self._reply(refused.id, refused.name, refused.status, refused.reason)
-            self._send(self._own_key(), refused.reply_to, said)
+            reply = self._reply(refused.id, refused.name, refused.status, refused.reason)
+            self._send(self._own_key(), refused.reply_to, reply)
 
-    async def _repeat(self, known: Command, again: Order | Refused) -> None:
+    async def _repeat(self, known: Command, repeated: Order | Refused) -> None:
         """A command came before: it has its answer, or gets one now, where it asked this time."""
-        if known.name != again.name:
-            said = self._reply(again.id, again.name, "duplicate", f"id: was given to {known.name} before")
+        if known.name != repeated.name:
+            reply = self._reply(
+                repeated.id, repeated.name, "duplicate", f"id: was given to {known.name} before"
+            )
         elif known.id in self._running:
-            said = self._reply(known.id, known.name, "duplicate", "running")
+            reply = self._reply(known.id, known.name, "duplicate", "running")
         else:
-            said = known.answer or await self._interrupted(known)
-        self._send(self._own_key(), again.reply_to, said)
+            reply = known.answer or await self._interrupted(known)
+        self._send(self._own_key(), repeated.reply_to, reply)
 
     async def _resume(self, known: Command) -> None:
         """Before the agent was started a command was left without an answer, or the answer with us."""
-        said = known.answer or await self._interrupted(known)
-        self._send(known.id, ReplyTo(known.reply_to, known.correlation), said)
+        reply = known.answer or await self._interrupted(known)
+        self._send(known.id, ReplyTo(known.reply_to, known.correlation), reply)
 
     async def _interrupted(self, known: Command) -> bytes:
-        said = self._reply(known.id, known.name, "error", "interrupted")
-        await self._keep_answer(known.id, said)
-        return said
+        reply = self._reply(known.id, known.name, "error", "interrupted")
+        await self._keep_answer(known.id, reply)
+        return reply
 
-    async def _carry(self, order: Order) -> None:
+    async def _execute(self, order: Order) -> None:
         status, reason, result = "ok", "", None
         try:
             async with asyncio.timeout(_WITHIN_S):
-                result = await self._carry_out[order.name](order.args)
+                result = await self._executors[order.name](order.args)
         except CannotError as error:
             status, reason = "error", str(error)
         except TimeoutError:
@@ -218,14 +220,14 @@ class Downlink:
             "command %s of %s (%s): %s",
             order.name, ascii(order.by) if order.by else "somebody", order.id, reason or status,
         )  # fmt: skip
-        said = self._reply(order.id, order.name, status, reason, result)
-        await self._keep_answer(order.id, said)
+        reply = self._reply(order.id, order.name, status, reason, result)
+        await self._keep_answer(order.id, reply)
         self._running.discard(order.id)
-        self._send(order.id, order.reply_to, said)
+        self._send(order.id, order.reply_to, reply)
 
-    async def _keep_answer(self, id_: str, said: bytes) -> None:
+    async def _keep_answer(self, id_: str, reply: bytes) -> None:
         try:
-            await self._store.answer(id_, said)
+            await self._store.answer(id_, reply)
         except sqlite3.Error:  # a full disk is no reason not to answer; asked again, it is "interrupted"
             log.info("command %s: its answer could not be kept", id_)
 
@@ -233,11 +235,11 @@ class Downlink:
         self._refusals += 1
         return f"{_REFUSAL}{self._refusals}"
 
-    def _send(self, key: str, to: ReplyTo, said: bytes) -> None:
+    def _send(self, key: str, to: ReplyTo, reply: bytes) -> None:
         if len(self._waiting) >= _MOST_REPLIES:  # nobody takes them; the oldest is too old anyway
             self._waiting.pop(next(iter(self._waiting)))
-        self._waiting[key] = Outgoing(to.topic, said, expiry=REPLY_S, correlation=to.correlation)
-        self._on_news()
+        self._waiting[key] = Outgoing(to.topic, reply, expiry=REPLY_S, correlation=to.correlation)
+        self._on_reply()
 
     def _reply(
         self, id_: str, name: str, status: str, reason: str = "", result: dict[str, Any] | None = None

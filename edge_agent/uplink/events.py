@@ -33,7 +33,7 @@ class Events:
         rows, self._scan.cursor = await self._delivery.log.read_events(self._scan.cursor, upto, _READ_ROWS)
         self.lane.add(runs(rows))
 
-    def made(self) -> None:
+    def appended(self) -> None:
         """There is a new one in the log."""
         self._scan.extend(self._delivery.last_id)
 
@@ -47,10 +47,10 @@ def event(gateway: Gateway, topics: Topics, stream: Stream, settled: int, row: R
     """Return the message of an event."""
     # What the outbox notes beside, or a newer agent has written, is for no broker.
     known, body = EventMessage.model_fields, orjson.loads(row.body)
-    said = {key: value for key, value in body.items() if key in known}
+    content = {key: value for key, value in body.items() if key in known}
     when = gateway.moment(row.boot, row.mono_ms)
     message = EventMessage.model_validate(
-        said
+        content
         | {
             "site": gateway.site,
             "gateway": gateway.id,
@@ -64,4 +64,4 @@ def event(gateway: Gateway, topics: Topics, stream: Stream, settled: int, row: R
     )
     id_ = f"{gateway.id}/event/{stream.epoch}/{row.seq}"
     about = attributes(topics.base, message.schema_, id_, message.ts)
-    return Outgoing(topics.event(said["device"]), message.payload(), attributes=about)
+    return Outgoing(topics.event(content["device"]), message.payload(), attributes=about)

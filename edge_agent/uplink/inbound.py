@@ -19,23 +19,23 @@ class Inbound:
 
     ``problem`` says what it does not let us hear.
 
-    ``on_news`` is called when there may be something to be sent.
+    ``on_output`` is called when there may be something to be sent.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - all that it stands between
         self,
         session: Session,
         topics: Topics,
-        said: Announcements,
+        announcements: Announcements,
         in_flight: InFlight,
         downlink: Downlink | None,
-        on_news: Callable[[], None],
+        on_output: Callable[[], None],
         *,
         proved: bool,
     ) -> None:
         self.proved, self.problem = proved, ""
-        self._session, self._topics, self._announcements, self._in_flight = session, topics, said, in_flight
-        self._downlink, self._on_news = downlink, on_news
+        self._session, self._topics, self._announcements = session, topics, announcements
+        self._in_flight, self._downlink, self._on_output = in_flight, downlink, on_output
 
     @property
     def counts(self) -> Mapping[str, int] | None:
@@ -45,7 +45,7 @@ class Inbound:
     def begin(self) -> None:
         """Ask for all that is to be heard, and answer what was asked before."""
         if self._downlink is not None:
-            self._downlink.connected(self._on_news)
+            self._downlink.connected(self._on_output)
         self._session.on_denied = self._denied
         self._session.listen(self._heard)
         # RabbitMQ makes a queue for QoS 1 on one node, and lets us in nowhere else while that is away
@@ -66,25 +66,25 @@ class Inbound:
 
     def _heard(self, message: Incoming) -> None:
         if self._downlink is not None and message.topic.startswith(f"{self._topics.base}/cmd/"):
-            self._downlink.hear(message, self._session.take)
+            self._downlink.receive(message, self._session.acknowledge)
             return
-        self._session.take(message)
+        self._session.acknowledge(message)
         if message.topic == self._topics.status:
             self._status(message.payload)
 
     def _status(self, payload: bytes) -> None:
-        said = birth.heard_status(payload)
-        if said is None:
+        heard = birth.heard_status(payload)
+        if heard is None:
             return
-        state, session = said
+        state, session = heard
         if session == self._announcements.session and state == "online" and not self.proved:
             self.proved = True
-            self._on_news()
+            self._on_output()
         elif (
             state == "offline" and not self._announcements.finishing
         ):  # the will of an earlier connection came late
-            self._announcements.say("online")
-            self._on_news()
+            self._announcements.publish_status("online")
+            self._on_output()
 
     def answer(self) -> bool:
         """Send one answer, if there is one."""
@@ -101,7 +101,7 @@ class Inbound:
     def answered(self, key: str) -> None:
         """The broker has taken an answer."""
         if self._downlink is not None:
-            self._downlink.taken(key)
+            self._downlink.acknowledged(key)
 
     def refused(self, flight: Flight, key: str, why: str) -> None:
         """The broker does not take an answer: its topic may not be written. Nothing else waits for that."""

@@ -38,12 +38,12 @@ class Lanes:
         """Say whether what is in a lane is owed; else the broker has taken it before."""
         return lane in self._owed
 
-    def went(self, lane: Lane) -> None:
+    def progressed(self, lane: Lane) -> None:
         """Some of what is not owed was taken, or left out."""
         if lane is self.repairs.lane:
-            self.repairs.went()
+            self.repairs.progressed()
         else:
-            self.replays.went()
+            self.replays.progressed()
 
     def taken(self, flight: Flight, now: float) -> None:
         """The broker has taken a message of readings, or an event."""
@@ -51,7 +51,7 @@ class Lanes:
         assert run is not None
         assert lane is not None
         if not self.owes(lane):
-            self.went(lane)
+            self.progressed(lane)
             return
         self._delivery.settle(run.stream, run.first, run.last)
         if not flight.timed:

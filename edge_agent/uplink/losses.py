@@ -47,13 +47,13 @@ class Losses:
             self._last = found[-1].id
             self._more = self._more or len(found) == _READ
 
-    def again(self) -> None:
+    def redeclare(self) -> None:
         """Declare all that is open once more, also what is on its way."""
         if not self._reading:
             self._waiting.clear()
             self._last, self._more = 0, True
 
-    def made(self) -> None:
+    def appended(self) -> None:
         """The ledger has a new entry."""
         self._more = True
 

@@ -234,7 +234,7 @@ class Session:
         for message in early:
             on_message(message)
 
-    def take(self, message: Incoming) -> None:
+    def acknowledge(self, message: Incoming) -> None:
         """Acknowledge a message, so that it does not come again."""
         if message.mid and not self._closed:
             self._client.ack(message.mid, 1)
@@ -297,11 +297,11 @@ class Session:
     ) -> None:
         # Called under paho's lock: publishing from here would deadlock.
         if not self._acks:
-            self._loop.call_soon(self._tell_acks)
+            self._loop.call_soon(self._report_acks)
         held = code.value == NOBODY and self._settings.hold_without_subscriber
         self._acks.append((mid, Refusal(code.value, str(code)) if held or code.is_failure else None))
 
-    def _tell_acks(self) -> None:
+    def _report_acks(self) -> None:
         acks, self._acks = self._acks, []
         for mid, refusal in acks:
             self.on_ack(mid, refusal)
@@ -317,9 +317,9 @@ class Session:
             getattr(beside, "CorrelationData", None),
             message.mid if message.qos else 0,
         )
-        self._loop.call_soon(self._tell_message, heard)
+        self._loop.call_soon(self._report_message, heard)
 
-    def _tell_message(self, message: Incoming) -> None:
+    def _report_message(self, message: Incoming) -> None:
         if self._on_message is None:
             self._early.append(message)
         else:

@@ -93,7 +93,7 @@ class Publisher:
         lane.put_back(Run(run.rows[1:]))
         if not self._lanes.owes(lane):
             self._suspects.forget(run.rows[0])
-            self._lanes.went(lane)
+            self._lanes.progressed(lane)
             return
         self._dead_letters.add(run.rows[0], why)
         self._on_given_up()

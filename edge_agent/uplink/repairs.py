@@ -43,9 +43,9 @@ class Repairs:
         rows, self._cursor = await self._delivery.log.read_repairs(self._cursor, _READ_ROWS)
         moment = self._gateway.moment
         self.lane.add(runs(row for row in rows if moment(row.boot, row.mono_ms).clock == "repaired"))
-        self.went()
+        self.progressed()
 
-    def went(self) -> None:
+    def progressed(self) -> None:
         """Some of it was taken, or left out."""
         waiting, flying = self.lane.low_water(), self._in_flight.low_water((self.lane,))
         self._delivery.repairs.drop_below(

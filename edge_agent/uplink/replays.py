@@ -55,29 +55,29 @@ class Jobs:
             raise CannotError(f"{_MOST_JOBS} replays wait already; ask again later")
         if args.from_seq >= stream.next_seq:
             raise CannotError(f"{args.device} has only {stream.next_seq - 1} readings in this epoch")
-        held = await delivery.log.range_status(
+        status = await delivery.log.range_status(
             stream.id, args.from_seq, min(args.to_seq, stream.next_seq - 1)
         )
-        self.add(stream.id, held)
+        self.add(stream.id, status)
         come = {"queued", "pending"}
         return {
-            "to_seq": held.to_seq,
-            "queued": sum(last - first + 1 for first, last, what in held.runs if what == "queued"),
-            "unavailable": [list(run) for run in held.runs if run[2] not in come],
-            "pending": [list(run[:2]) for run in held.runs if run[2] == "pending"],
+            "to_seq": status.to_seq,
+            "queued": sum(last - first + 1 for first, last, what in status.runs if what == "queued"),
+            "unavailable": [list(run) for run in status.runs if run[2] not in come],
+            "pending": [list(run[:2]) for run in status.runs if run[2] == "pending"],
         }
 
-    def add(self, stream: int, held: RangeStatus) -> None:
+    def add(self, stream: int, status: RangeStatus) -> None:
         """Queue what is in the log and does not wait already."""
         known = [one for job in self.waiting if job.stream == stream for one in job.ranges]
         new = [
             part
-            for first, last, what in held.runs
+            for first, last, what in status.runs
             if what == "queued"
             for part in without((first, last), known)
         ]
         if new:
-            self.waiting.append(Job(stream, new, held.from_id, held.to_id))
+            self.waiting.append(Job(stream, new, status.from_id, status.to_id))
 
 
 def without(whole: tuple[int, int], taken: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -130,9 +130,9 @@ class Replays:
             job.stream, job.ranges[0][0], job.ranges[-1][1], at, job.to_id, _READ_ROWS
         )
         self.lane.add(runs(row for row in rows if _within(row.seq, job.ranges)))
-        self.went()
+        self.progressed()
 
-    def went(self) -> None:
+    def progressed(self) -> None:
         """Some of it was taken, or left out: the next connection begins behind it."""
         if self._job is None:
             return

@@ -12,7 +12,7 @@ from edge_agent.uplink.topics import Topics
 _MOST = 100
 
 
-def older(
+def older_descriptions(
     gateway: Gateway,
     topics: Topics,
     descriptions: Mapping[int, tuple[str, str]],
@@ -26,7 +26,7 @@ def older(
     found = []
     for _, (hash_, body) in sorted(descriptions.items()):
         of = orjson.loads(body)["device"]
-        told = narrowed(hash_, body, passes)[1]
-        if of in gateway.metas and device in {None, of} and told != gateway.metas[of]:
-            found.append(Outgoing(topics.meta(of), told.encode()))
+        described = narrowed(hash_, body, passes)[1]
+        if of in gateway.metas and device in {None, of} and described != gateway.metas[of]:
+            found.append(Outgoing(topics.meta(of), described.encode()))
     return found[-_MOST:]

@@ -11,7 +11,7 @@ from edge_agent.uplink.announcements import Announcements
 from edge_agent.uplink.circuit_breaker import Breakers
 from edge_agent.uplink.data_message import largest_packet, largest_payload
 from edge_agent.uplink.dead_letters import DeadLetters
-from edge_agent.uplink.disk_task import read
+from edge_agent.uplink.disk_task import run as run_disk_task
 from edge_agent.uplink.dispatch import Dispatch
 from edge_agent.uplink.in_flight import Flight, InFlight
 from edge_agent.uplink.inbound import Inbound
@@ -98,12 +98,12 @@ class Sending:
                 problem = f"the broker does not pass {self._topics.status} back to us; allow us to write it"
                 self._timers.after("proof", self._settings.ack_timeout, partial(self._unproved, problem))
             async with asyncio.TaskGroup() as tasks:
-                work = read(self._disk_work, self._dead_letters, self._sources, self.pump)
-                reader = tasks.create_task(work, name="uplink.reader")
+                work = run_disk_task(self._disk_work, self._dead_letters, self._sources, self.pump)
+                disk_task = tasks.create_task(work, name="uplink.reader")
                 try:
                     return await self._ended
                 finally:
-                    reader.cancel()
+                    disk_task.cancel()
         finally:
             self._inbound.end()
             self._delivery.rewind()
@@ -147,7 +147,7 @@ class Sending:
         self._announcements.finishing = True
         self.pump()
         await within(seconds * (1 - _GOODBYE_SHARE), lambda: self._taken(live=True), self._quiet)
-        self._announcements.say("stopped")
+        self._announcements.publish_status("stopped")
         self.pump()
         await within(seconds * _GOODBYE_SHARE, lambda: self._taken(live=False), self._quiet)
         self.said_goodbye = not (self.in_flight or self._announcements.urgent or self._ended.done())
@@ -173,15 +173,15 @@ class Sending:
         self._announcements.state_changed(device)
         self.pump()
 
-    def described(self, gone: Sequence[str], new: Sequence[str]) -> None:
+    def describe(self, gone: Sequence[str], new: Sequence[str]) -> None:
         """Some devices are not on this uplink any more, others are new or described otherwise."""
         self._announcements.described(gone, new)
         self.pump()
 
     def republish(self, device: str | None, older: Sequence[Outgoing]) -> None:
         """Say once more what is here, or of one device; and before it what was here."""
-        self._announcements.again(device, older)
-        self._losses.again()
+        self._announcements.republish(device, older)
+        self._losses.redeclare()
         self.pump()
 
     @property
@@ -191,10 +191,10 @@ class Sending:
 
     def _kept(self, runs: Sequence[Run], declared: Sequence[Declared]) -> None:
         if declared:
-            self._losses.made()
-        if told := [run for run in runs if run.rows[0].meta == EVENT_META]:
-            self._lanes.events.made()
-            runs = [run for run in runs if run not in told]
+            self._losses.appended()
+        if events := [run for run in runs if run.rows[0].meta == EVENT_META]:
+            self._lanes.events.appended()
+            runs = [run for run in runs if run not in events]
         if self._lanes.live.waiting + sum(len(run.rows) for run in runs) > _MOST_LIVE:
             self._lanes.live.clear()
             self._lanes.history.extend()

@@ -10,12 +10,12 @@ from edge_agent.contract.commands import ReplayArgs, RepublishArgs
 from edge_agent.settings.field_types import Server
 from edge_agent.settings.uplink import Uplink as Settings
 from edge_agent.status import UplinkStatus
-from edge_agent.uplink.downlink import CannotError, Carry, Downlink
+from edge_agent.uplink.downlink import CannotError, Downlink, Executor
 from edge_agent.uplink.in_flight import Flight
 from edge_agent.uplink.interfaces import Acknowledged, Delivery, Gateway
 from edge_agent.uplink.message import Outgoing
 from edge_agent.uplink.mqtt import Protocol, Session
-from edge_agent.uplink.republishing import older
+from edge_agent.uplink.republishing import older_descriptions
 from edge_agent.uplink.selection import passing
 from edge_agent.uplink.sending import Sending
 from edge_agent.uplink.session_error import SessionError
@@ -55,14 +55,14 @@ class Uplink:
         self._state = UplinkState()
         self._protocol: Protocol = "3.1.1" if settings.protocol == "3.1.1" else "5"
         self._fell_back_at = 0.0
-        self._older_works = False
+        self._works_over_311 = False
         self._closes: list[float] = []
         self._kicks = 0  # connections in a row that ended soon
         self._server = settings.servers[0]
         self._begun: Sending | None = None  # from before a connection is made
         self._sending: Sending | None = None  # while connected
         self._problem = "not connected yet"
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
         self._clock_set = asyncio.Event()
 
     def status(self) -> UplinkStatus:
@@ -84,15 +84,15 @@ class Uplink:
         """Have commands carried out. Called before ``run``."""
         self._state.downlink = downlink
 
-    def commands(self) -> Mapping[str, Carry]:
+    def commands(self) -> Mapping[str, Executor]:
         """Return what carries out the commands that are about what was sent, by name."""
         return {"replay": self._replay, "republish": self._republish}
 
     async def _replay(self, args: ReplayArgs) -> dict[str, Any]:
-        told = await self._state.jobs.ask(self._delivery, args)
+        answer = await self._state.jobs.ask(self._delivery, args)
         if self._sending is not None:
             self._sending.pump()
-        return told
+        return answer
 
     async def _republish(self, args: RepublishArgs) -> dict[str, Any]:
         gateway = self._gateway
@@ -102,7 +102,7 @@ class Uplink:
         if args.older:
             topics = Topics(f"{self._settings.root}/{gateway.site}/{gateway.id}")
             known = await self._delivery.descriptions()
-            before = older(gateway, topics, known, passing(self._settings.send), args.device)
+            before = older_descriptions(gateway, topics, known, passing(self._settings.send), args.device)
         if self._sending is not None:  # else the next connection begins with that
             self._sending.republish(args.device, before)
         return {"devices": 1 if args.device else len(gateway.metas), "older": len(before)}
@@ -122,7 +122,7 @@ class Uplink:
         if self._begun is not None:
             self._begun.descriptions.learn(known)
         if self._sending is not None:
-            self._sending.described(gone, new)
+            self._sending.describe(gone, new)
 
     def publish_state(self, device: str) -> None:
         """A device's availability changed."""
@@ -161,10 +161,10 @@ class Uplink:
                 reason = str(error)
                 turn += 1
                 least, clock = _CREDENTIALS_S if error.credentials else 0.0, error.clock
-                self._maybe_other_version(error)
+                self._choose_version(error)
             if not reason:
                 return  # planned
-            self._tell(reason)
+            self._note_problem(reason)
             worth_it = self._clock_set.is_set if clock else _never
             await within(max(least, self._backoff.next()), worth_it, self._clock_set)
 
@@ -185,8 +185,8 @@ class Uplink:
         try:
             connected = await session.connect(server)
             self._sending = sending
-            self._is_connected()
-            return self._doubted(await sending.run(session, connected, proved=self._protocol == "5"))
+            self._note_connected()
+            return self._suspecting_rival(await sending.run(session, connected, proved=self._protocol == "5"))
         finally:
             self._sending = self._begun = None
             steady = sending.acks and loop.time() - began > _STEADY_S
@@ -198,7 +198,7 @@ class Uplink:
             else:
                 session.abandon()
 
-    def _doubted(self, reason: str) -> str:
+    def _suspecting_rival(self, reason: str) -> str:
         """Add to why a connection ended, which was the same soon after the last ones began."""
         if not reason or self._kicks < _KICKS - 1 or "client id" in reason:
             return reason
@@ -208,10 +208,10 @@ class Uplink:
         run = flight.run
         if self._on_acknowledged is not None and run is not None:
             stream = self._delivery.streams[run.stream]
-            told = (self.name, stream.device, stream.epoch, run.first, run.last, flight.payload)
-            self._on_acknowledged(Acknowledged(*told))
+            message = (self.name, stream.device, stream.epoch, run.first, run.last, flight.payload)
+            self._on_acknowledged(Acknowledged(*message))
 
-    def _maybe_other_version(self, error: SessionError) -> None:
+    def _choose_version(self, error: SessionError) -> None:
         """Fall back to MQTT 3.1.1 when a broker says, or shows, that it does not know MQTT 5.
 
         A broker that closes on everybody, such as one that starts behind a balancer, shows the same: so when
@@ -225,20 +225,20 @@ class Uplink:
             return
         self._closes.clear()
         if self._protocol == "5":
-            self._tell("the broker does not speak MQTT 5, or not now; trying 3.1.1")
-            self._protocol, self._fell_back_at, self._older_works = "3.1.1", now, False
-        elif not self._older_works:
+            self._note_problem("the broker does not speak MQTT 5, or not now; trying 3.1.1")
+            self._protocol, self._fell_back_at, self._works_over_311 = "3.1.1", now, False
+        elif not self._works_over_311:
             self._protocol, self._fell_back_at = "5", 0.0
 
-    def _is_connected(self) -> None:
+    def _note_connected(self) -> None:
         self._problem = ""
-        self._told.clear()
-        self._older_works = self._protocol == "3.1.1"
+        self._logged.clear()
+        self._works_over_311 = self._protocol == "3.1.1"
         log.info("uplink %s: connected to %s, MQTT %s", self.name, self._server, self._protocol)
 
-    def _tell(self, problem: str) -> None:
+    def _note_problem(self, problem: str) -> None:
         """Note what is wrong; log it once between two connections."""
-        if problem not in self._told:
+        if problem not in self._logged:
             log.warning("uplink %s: %s", self.name, problem)
-            self._told.add(problem)
+            self._logged.add(problem)
         self._problem = problem

@@ -17,7 +17,7 @@ from edge_agent.outbox.policy import Identity, Policy
 from edge_agent.reading import Reading
 from edge_agent.settings.uplink import Uplink as Settings
 from edge_agent.status import Status
-from edge_agent.uplink.downlink import Carry, Downlink
+from edge_agent.uplink.downlink import Downlink, Executor
 from edge_agent.uplink.interfaces import Acknowledged, Gateway
 from edge_agent.uplink.uplink import Uplink
 
@@ -124,7 +124,7 @@ async def running(  # noqa: PLR0913 - each is a knob that one test turns
     retry: float = 0.2,
     replay: float = 3600,
     start: bool = True,
-    carry_out: Mapping[str, Carry] | None = None,
+    carry_out: Mapping[str, Executor] | None = None,
 ) -> AsyncIterator[Rig]:
     """Open an outbox in a folder and run an uplink on it. ``retry``: the most that its back-off waits."""
     clock = clock or SystemClock("always")

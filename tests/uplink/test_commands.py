@@ -11,7 +11,7 @@ import pytest
 
 from edge_agent.contract.commands import NoArgs
 from edge_agent.contract.messages import ReplyMessage
-from edge_agent.uplink.downlink import CannotError, Carry
+from edge_agent.uplink.downlink import CannotError, Executor
 from tests.faults.broker import Broker
 from tests.faults.broker import running as broker_running
 from tests.uplink.asker import asking
@@ -44,7 +44,7 @@ class Work:
         raise CannotError("it knows nothing")
 
     @property
-    def all(self) -> dict[str, Carry]:
+    def all(self) -> dict[str, Executor]:
         return {"ping": self.ping, "identify": self.identify}
 
 

@@ -93,7 +93,7 @@ async def test_a_gate_that_is_shut_holds_few_in_memory_and_lets_entries_grow(
             await _lose(rig, 50, touching=True)  # above what was taken up
             assert len(await rig.outbox.deliveries["city"].open_losses()) == _MANY + 21
             statuses = sum(_kind(message) == "status" for message in stub.heard.messages)
-            sending._announcements.say("online")
+            sending._announcements.publish_status("online")
             sending.pump()
             await rig.until(
                 lambda: sum(_kind(message) == "status" for message in stub.heard.messages) > statuses
