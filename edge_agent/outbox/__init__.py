@@ -11,7 +11,7 @@ The outbox is one append-only log in SQLite, in the order of keeping. The way of
 4. The uplink settles it: accepted, rejected (then it stands in the ``ledger``, the record of every loss),
    or held, which is to do nothing. That is written now and then, in a checkpoint (``checkpoints``).
 5. ``retention`` deletes rows that all uplinks have, once they are old; ``capacity`` gives up what is owed
-   when the file is full, in the ``eviction_order``.
+   when the file is full: by ``eviction``, in the ``eviction_order``.
 
 What is beside this way:
 

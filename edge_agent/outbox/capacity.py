@@ -2,21 +2,18 @@
 
 import logging
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
 
-from edge_agent.outbox import ledger
+from edge_agent.outbox import eviction
 from edge_agent.outbox.batch import Checkpoint
 from edge_agent.outbox.delivery import Delivery
+from edge_agent.outbox.eviction import Candidates, Eviction
 from edge_agent.outbox.eviction_order import Stage, stages
-from edge_agent.outbox.ledger import Entry, Fixed, Recorded
+from edge_agent.outbox.ledger import Entry, Fixed
 from edge_agent.outbox.policy import Care
 from edge_agent.outbox.queries import bytes_held, first_id
-from edge_agent.outbox.seal import seal
-from edge_agent.outbox.store import Store, transaction
-from edge_agent.outbox.stream_delivery import LostPart
-from edge_agent.outbox.transactions import write_delivery
-from edge_agent.row import EVENT_META, Stream
+from edge_agent.outbox.store import Store
+from edge_agent.row import Stream
 
 log = logging.getLogger(__name__)
 
@@ -25,38 +22,6 @@ _ROW_BYTES = 100  # about
 _LOOK_EVERY = 256  # rows
 _NO_END = 2**62  # a log id that is never reached
 _LEAST, _MOST = 256, 50_000  # rows that are looked through in one transaction
-
-
-class Piece(NamedTuple):
-    """One stream's rows in a piece of the log that are to go."""
-
-    stream: int
-    first: int
-    last: int
-    from_boot: int
-    from_mono: int
-    to_boot: int
-    to_mono: int
-
-
-class Candidates(NamedTuple):
-    """A piece of the log, both ends included: how many rows it has, and which are to go.
-
-    Of history, events from ``events_from`` on stay: they may still be owed where no reading is.
-    """
-
-    first_id: int
-    last_id: int
-    rows: int
-    pieces: Sequence[Piece]
-    events_from: int
-
-
-class _Unconfirmed(NamedTuple):
-    stage: Stage
-    found: Candidates
-    entries: Mapping[Entry, Collection[int]]
-    gone: int
 
 
 class Capacity:
@@ -69,7 +34,7 @@ class Capacity:
         self._db, self.max_size = db, max_size
         self._appended = 0  # rows since the last look
         self._stood: dict[str, int] = {}  # by stage: the log id it goes on from
-        self._unconfirmed: _Unconfirmed | None = None  # was not heard to be written
+        self._unconfirmed: Eviction | None = None  # was not heard to be written
         self.full = False
         self.pressing = False  # there was more to do than one call may
 
@@ -86,7 +51,7 @@ class Capacity:
         gone = await self._make_room(deliveries, streams, cares)
         return gone, await self._db.run(first_id)
 
-    def came(self, rows: int) -> bool:
+    def appended(self, rows: int) -> bool:
         """Count rows of a commit; say whether it is time to look at the size.
 
         The file is larger than it may be by no more than what comes between two looks: so many rows, and a
@@ -111,7 +76,7 @@ class Capacity:
         streams: Mapping[int, Stream],
         cares: Mapping[str, Care],
     ) -> int:
-        gone = await self._settle(deliveries)
+        gone = await self._evict(deliveries)
         held = await self._db.run(bytes_held)
         self.pressing = False
         if held <= self.max_size:
@@ -127,7 +92,8 @@ class Capacity:
                     return gone
                 rows = min(_MOST, left, max(_LEAST, int(excess / _ROW_BYTES)))
                 stood = self._stood.get(stage.name, 0)
-                found = await self._db.run(_candidates, stage, stood, owed if history else (_NO_END, 0), rows)
+                within = owed if history else (_NO_END, 0)
+                found = await self._db.run(eviction.candidates, stage, stood, within, rows)
                 if found is None:
                     break
                 gone += await self._give_up(stage, found, deliveries)
@@ -157,24 +123,24 @@ class Capacity:
                 thinned = every if piece.stream in stage.thin else None
                 lost = delivery.would_lose(piece.stream, piece.first, piece.last, thinned)
                 if lost is not None:
-                    entries.setdefault(_entry(piece, lost, thinned), []).append(delivery.uplink)
+                    entries.setdefault(piece.entry(lost, thinned), []).append(delivery.uplink)
                     most = max(most, lost.readings)
             gone += most
-        self._unconfirmed = _Unconfirmed(stage, found, entries, gone)
+        self._unconfirmed = Eviction(stage, found, entries, gone)
         try:
-            return await self._settle(deliveries)
+            return await self._evict(deliveries)
         except sqlite3.Error:  # soon again: what is gone must not count as owed
             self.pressing = True
-            return await self._settle(deliveries)
+            return await self._evict(deliveries)
 
-    async def _settle(self, deliveries: Sequence[Delivery]) -> int:
+    async def _evict(self, deliveries: Sequence[Delivery]) -> int:
         """Write what is to be given up; once more, as it is, where the outcome was not heard."""
         if (unconfirmed := self._unconfirmed) is None:
             return 0
         given = Checkpoint(0, {}, {}, {}, 0, 0)
         for delivery in deliveries:  # acknowledgements come all the time: the file must know of these rows'
             delivery.add_to(given)
-        made = await self._db.run(_write, unconfirmed, given, fixed(deliveries))
+        made = await self._db.run(eviction.evict, unconfirmed, given, fixed(deliveries))
         self._unconfirmed = None
         for declared, uplinks in made:
             for delivery in deliveries:
@@ -190,71 +156,3 @@ def fixed(deliveries: Iterable[Delivery]) -> Fixed:
     deliveries = tuple(deliveries)
     taken_up = {of.uplink: of.losses_taken() for of in deliveries if of.on_kept is not None}
     return Fixed(taken_up, {id_ for delivery in deliveries for id_ in delivery.acknowledged_losses()})
-
-
-def _entry(piece: Piece, lost: LostPart, every: int | None) -> Entry:
-    return Entry(piece.stream, *lost, *piece[3:], "capacity", every)
-
-
-def _candidates(
-    db: sqlite3.Connection, stage: Stage, from_id: int, owed: tuple[int, int], rows: int
-) -> Candidates | None:
-    """Look through the next rows, None without any. ``owed``: from where on readings are, and events."""
-    last, found = db.execute(
-        "SELECT max(id), count(*) FROM (SELECT id FROM log WHERE id >= ? AND id < ? ORDER BY id LIMIT ?)",
-        (from_id, owed[0], rows),
-    ).fetchone()
-    if not found:
-        return None
-    looked = Candidates(from_id, last, found, (), owed[1])
-    if stage.name == "history":
-        return looked
-    where, arguments = _going(stage, looked)
-    ends = db.execute(
-        f"SELECT stream, min(id), max(id) FROM log WHERE {where} GROUP BY stream ORDER BY stream",  # noqa: S608 - no input in it
-        arguments,
-    ).fetchall()
-    return looked._replace(pieces=[_piece(db, *end) for end in ends])
-
-
-def _piece(db: sqlite3.Connection, stream: int, first_id: int, last_id: int) -> Piece:
-    ends = [
-        db.execute("SELECT seq, boot, mono FROM log WHERE id = ?", (id_,)).fetchone()
-        for id_ in (first_id, last_id)
-    ]
-    (first, *began), (last, *ended) = ends
-    return Piece(stream, first, last, *began, *ended)
-
-
-def _going(stage: Stage, found: Candidates) -> tuple[str, list[int]]:
-    """Return what a statement says of the rows in a piece that are to go."""
-    ends = [found.first_id, found.last_id]
-    if stage.name == "history":
-        return f"id BETWEEN ? AND ? AND (id < ? OR meta != {EVENT_META})", [*ends, found.events_from]
-    whole, thin = (f"stream IN ({','.join(map(str, streams))})" for streams in (stage.whole, stage.thin))
-    which = f"({whole} OR ({thin} AND seq % {stage.every}))" if stage.thin else whole
-    return f"id BETWEEN ? AND ? AND {which}", ends
-
-
-def _write(
-    db: sqlite3.Connection, unconfirmed: _Unconfirmed, given: Checkpoint, now: Fixed
-) -> list[Recorded]:
-    """Write the ledger and delete the rows, in one transaction. Written twice, it is done once.
-
-    ``given``: what the uplinks have by now. Without it a row that one has just acknowledged, and that goes,
-    would be owed after a crash, and look like damage.
-    """
-    where, arguments = _going(unconfirmed.stage, unconfirmed.found)
-    with transaction(db):
-        if db.execute(f"SELECT 1 FROM log WHERE {where} LIMIT 1", arguments).fetchone() is None:  # noqa: S608 - no input in it
-            return [one for entry in unconfirmed.entries for one in ledger.known(db, entry)]
-        made = [
-            one
-            for entry, uplinks in unconfirmed.entries.items()
-            for one in ledger.declare(db, entry, tuple(uplinks), now)
-        ]
-        db.execute(f"DELETE FROM log WHERE {where}", arguments)  # noqa: S608 - no input in it
-        ledger.count(db, unconfirmed.gone, kept=True)
-        write_delivery(db, given)
-        seal(db)
-    return made

@@ -29,7 +29,7 @@ class Entry(NamedTuple):
 class Fixed(NamedTuple):
     """Which entries grow no more: by connected uplink the last that it has taken up, and settled ones.
 
-    Those are not marked yet.
+    No checkpoint has those yet.
     """
 
     taken_up: Mapping[int, int] = {}

@@ -150,33 +150,33 @@ class ReadOnlyOutbox:
             if parked == admission.GONE:
                 continue
             missing = Exclusions(runs.get(uplink, ()))
-            shares = {id_: StreamDelivery() for id_ in known}
+            by_stream = {id_: StreamDelivery() for id_ in known}
             for stream, *written in db.execute(
                 "SELECT stream, settled, beyond, given_up FROM delivery WHERE uplink = ?", (uplink,)
             ):
-                shares[stream] = StreamDelivery.read(DeliveryRow(*written))
+                by_stream[stream] = StreamDelivery.read(DeliveryRow(*written))
             for stream in known.values():
                 for run in missing.runs(stream):
-                    shares[stream.id].skip(*run)
+                    by_stream[stream.id].skip(*run)
             for loss in queries.open_losses(db, uplink, 0, -1):
                 if loss.to_seq is not None:
-                    shares[loss.stream].lose(loss.id, loss.from_seq, loss.to_seq, loss.every)
+                    by_stream[loss.stream].lose(loss.id, loss.from_seq, loss.to_seq, loss.every)
             counted = ((id_, of) for id_, of in known.items() if of.kind == "reading")
-            backlog = sum(shares[id_].owed(1, of.next_seq - 1) for id_, of in counted)
-            oldest = self._oldest(scan_from, shares) if backlog else None
+            backlog = sum(by_stream[id_].owed(1, of.next_seq - 1) for id_, of in counted)
+            oldest = self._oldest(scan_from, by_stream) if backlog else None
             since = oldest or (None, None)
             uplinks.append(UplinkSummary(name, backlog, acknowledged, parked is not None, *since))
         files = (self._path, self._path.with_name(self._path.name + "-wal"))
         size = sum(file.stat().st_size for file in files if file.exists())
         return Summary(epoch, size, readings, lost, tuple(uplinks))
 
-    def _oldest(self, from_id: int, shares: dict[int, StreamDelivery]) -> tuple[Moment, float] | None:
+    def _oldest(self, from_id: int, by_stream: dict[int, StreamDelivery]) -> tuple[Moment, float] | None:
         rows = self._db.execute(
             "SELECT stream, seq, boot, mono FROM log WHERE id >= ? AND meta != ? ORDER BY id LIMIT ?",
             (from_id, EVENT_META, _MOST_LOOKED_AT),
         )
         for stream, seq, boot, mono in rows:
-            if shares[stream].owes(seq):
+            if by_stream[stream].owes(seq):
                 age = max(0, self._now_ms - self._timeline.running_ms(boot, mono)) / 1000
                 return self._timeline.moment(boot, mono), age
         return None

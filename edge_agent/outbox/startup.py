@@ -59,7 +59,7 @@ def _begin(db: sqlite3.Connection, identity: Identity, clock: Clock, behind: Tes
             "set gateway.site and gateway.id back, or change outbox.path to begin a new outbox"
         )
     known = streams(db, upto)
-    # Counted here for good: the next marks tell only of streams that append, yet move upto past them.
+    # Counted here for good: the next checkpoint tells only of streams that append, yet moves upto past them.
     counted = [(stream.next_seq, stream.id) for stream in known.values()]
     db.executemany("UPDATE stream SET next_seq = ? WHERE id = ?", counted)
     db.execute(
@@ -89,7 +89,7 @@ def _begin(db: sqlite3.Connection, identity: Identity, clock: Clock, behind: Tes
 
 
 def streams(db: sqlite3.Connection, upto: int) -> dict[int, Stream]:
-    """Read the streams, and count what was appended to them after the last marks."""
+    """Read the streams, and count what was appended to them after the last checkpoint."""
     found = {
         id_: Stream(id_, epoch, device, next_seq, kind)
         for id_, epoch, device, next_seq, kind in db.execute(

@@ -32,7 +32,7 @@ class LostPart(NamedTuple):
 
 
 class DeliveryRow(NamedTuple):
-    """A share as the file has it. ``given_up``: [first, last, every], where every 0 means all of it."""
+    """One as the file has it. ``given_up``: [first, last, every], where every 0 means all of it."""
 
     settled: int
     beyond: str | None
@@ -58,7 +58,7 @@ class StreamDelivery:
 
     @classmethod
     def read(cls, written: DeliveryRow) -> "StreamDelivery":
-        """Make a share of what the file says. Declarations that are open are to be lost again."""
+        """Make one of what the file says. Declarations that are open are to be lost again."""
         done, given_up, thinned = Ranges(written.settled), Ranges(written.settled), []
         for first, last in orjson.loads(written.beyond or "[]"):
             done.add(first, last)

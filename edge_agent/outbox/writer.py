@@ -151,7 +151,7 @@ class Writer:
         self._unconfirmed = None
         self.disk.took()
         self._written(batch, recorded)
-        if self._capacity.came(len(batch.rows)) or batch.checkpoint is not None:
+        if self._capacity.appended(len(batch.rows)) or batch.checkpoint is not None:
             await self._make_room()
         if batch.checkpoint is not None:
             ballast.make(self.disk.path)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from edge_agent.event import Event
-from edge_agent.outbox import capacity, queries, transactions
+from edge_agent.outbox import eviction, queries, transactions
 from edge_agent.outbox.batch import Batch
 from edge_agent.outbox.delivery import Delivery
 from edge_agent.outbox.outbox import Outbox
@@ -191,7 +191,7 @@ async def test_what_was_given_up_and_not_heard_is_not_owed(
     times: int, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SQLite fails after its own COMMIT: rows are gone that memory does not know of."""
-    write, failures = capacity._write, iter(range(times))
+    write, failures = eviction.evict, iter(range(times))
 
     def failing(db: sqlite3.Connection, *arguments: Any) -> Any:
         made = write(db, *arguments)
@@ -199,7 +199,7 @@ async def test_what_was_given_up_and_not_heard_is_not_owed(
             raise sqlite3.OperationalError("disk I/O error")
         return made
 
-    monkeypatch.setattr(capacity, "_write", failing)
+    monkeypatch.setattr(eviction, "evict", failing)
     clock = FakeClock()
     outbox = await full(path, clock, {"d1": Care()}, many=3_000)
     try:
@@ -312,14 +312,14 @@ async def test_what_is_acknowledged_while_room_is_made_is_known_after_a_crash(
     """Its rows go undeclared. A file that did not know why would look damaged."""
     clock = FakeClock()
     async with opened(path, clock, kept_by=policy(max_size=_CAP)) as outbox:
-        city, look = outbox.deliveries["city"], capacity._candidates
+        city, look = outbox.deliveries["city"], eviction.candidates
         left: list[Path] = []
 
         async def acknowledged(work: Any, *arguments: Any) -> Any:
             if work is look:
                 city.settle(1, 1, 1_000)
             found = await run(work, *arguments)
-            if work is capacity._write and not left:
+            if work is eviction.evict and not left:
                 left.append(crash(path, tmp_path / "crash"))
             return found
 

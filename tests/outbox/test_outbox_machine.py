@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from edge_agent.event import GATEWAY, Event
-from edge_agent.outbox import capacity, queries, retention, stream_delivery, transactions, writer
+from edge_agent.outbox import eviction, queries, retention, stream_delivery, transactions, writer
 from edge_agent.outbox.delivery import Delivery
 from edge_agent.outbox.outbox import Outbox
 from edge_agent.outbox.policy import Selection
@@ -145,7 +145,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @rule(device=st.sampled_from(DEVICES[:2]))
     def room_that_is_made_and_not_heard_of(self, device: str) -> None:
-        write, failures = capacity._write, iter(range(1))
+        write, failures = eviction.evict, iter(range(1))
 
         def failing(db: sqlite3.Connection, *arguments: Any) -> Any:
             made = write(db, *arguments)
@@ -153,7 +153,7 @@ class OutboxMachine(RuleBasedStateMachine):
                 raise sqlite3.OperationalError("disk I/O error")
             return made
 
-        with patch.object(capacity, "_write", failing):
+        with patch.object(eviction, "evict", failing):
             self.keep_and_commit(device, 150, 12_000)
 
     @rule(turns=st.integers(0, 6))
