@@ -130,7 +130,7 @@ async def test_events_that_are_refused_do_not_hold_the_log_for_ever(
             await rig.until(lambda: "refuses events" in rig.uplink.status().problem)
             await asyncio.sleep(0.3)
             assert _owed(rig.outbox) == 3, "at first they are only held"
-            rig.outbox._retention.limit(replace(rig.outbox._policy, replay=0))  # as if it were over
+            rig.outbox._writer._retention.limit(replace(rig.outbox._policy, replay=0))  # as if it were over
             rig.keep(5)
             await rig.until(lambda: not rig.outbox.waiting and not _owed(rig.outbox))
             delivery = rig.outbox.deliveries["city"]
