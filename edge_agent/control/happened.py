@@ -15,7 +15,7 @@ from edge_agent.control.protocol import RefusedError
 from edge_agent.control.server import Tell
 from edge_agent.event import GATEWAY, EventKind
 from edge_agent.outbox.happened import Happened, happened
-from edge_agent.outbox.looking import NEWEST, Look, opened
+from edge_agent.outbox.readonly import NEWEST, ReadOnlyOutbox, open_read_only
 from edge_agent.outbox.store import DamagedError, OutboxError
 from edge_agent.reconfiguration.history import History
 from edge_agent.settings.field_types import Id
@@ -91,7 +91,7 @@ def _in_turn(path: Path, history: History | None, args: HappenedArgs) -> tuple[l
         raise TimeoutError("others look at what happened just now; try again in a minute")
     try:
         at = [int(part) if part else NEWEST for part in (args.before or "..").split(".")]
-        with opened(path) as look:
+        with open_read_only(path) as look:
             lists = [_events(look, args, at[0]), _changes(history, args, at[1]), _losses(look, args, at[2])]
         return _merged(lists, args.most)
     finally:
@@ -113,7 +113,7 @@ def _merged(lists: Sequence[_List], most: int) -> tuple[list[Mapping[str, Any]],
     return found, ".".join("" if place == NEWEST else str(place) for place in at) if any(at) else ""
 
 
-def _events(look: Look, args: HappenedArgs, below: int) -> _List:
+def _events(look: ReadOnlyOutbox, args: HappenedArgs, below: int) -> _List:
     if args.kind not in EVENTS:
         return _List()
     page = happened(
@@ -142,7 +142,7 @@ def _changes(history: History | None, args: HappenedArgs, below: int) -> _List:
     return _list(each(), args.most, below)
 
 
-def _losses(look: Look, args: HappenedArgs, below: int) -> _List:
+def _losses(look: ReadOnlyOutbox, args: HappenedArgs, below: int) -> _List:
     if args.kind not in {"", "loss"}:
         return _List()
 

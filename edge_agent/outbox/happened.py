@@ -9,7 +9,7 @@ import orjson
 
 from edge_agent.event import EventKind, about
 from edge_agent.outbox.events import STAYS
-from edge_agent.outbox.looking import NEWEST, Look
+from edge_agent.outbox.readonly import NEWEST, ReadOnlyOutbox
 from edge_agent.row import Moment, Row
 
 _LOOKED_AT = 20_000
@@ -101,7 +101,7 @@ class _Course:
 
 
 def happened(  # noqa: PLR0913 - what is wanted, and how much of it
-    look: Look,
+    look: ReadOnlyOutbox,
     *,
     below: int = NEWEST,
     device: str = "",
@@ -138,14 +138,14 @@ def happened(  # noqa: PLR0913 - what is wanted, and how much of it
     return page
 
 
-def _newer(look: Look, from_id: int) -> Iterator[tuple[Happened, _At]]:
+def _newer(look: ReadOnlyOutbox, from_id: int) -> Iterator[tuple[Happened, _At]]:
     for number, told in enumerate(_read(look, from_id, back=False)):
         if number == _LOOKED_AT:
             return
         yield told
 
 
-def _read(look: Look, at: int, *, back: bool) -> Iterator[tuple[Happened, _At]]:
+def _read(look: ReadOnlyOutbox, at: int, *, back: bool) -> Iterator[tuple[Happened, _At]]:
     for row, when in look.events(at, back=back):
         yield _told(row, when), _At(row.boot, row.mono_ms, when)
 

@@ -21,7 +21,7 @@ _SAID = "import sys, edge_agent.service; print(*sys.modules)"
     "unused",
     [
         "typer", "rich", "starlette", "uvicorn", "bleak", "gpiod", "tomlkit", "gzip",
-        "edge_agent.control.verbs", "edge_agent.reconfiguration.editor", "edge_agent.outbox.looking",
+        "edge_agent.control.verbs", "edge_agent.reconfiguration.editor", "edge_agent.outbox.readonly",
         "edge_agent.bus.contact", "edge_agent.bus.rfc2217", "edge_agent.bus.tcp",
     ],
 )  # fmt: skip

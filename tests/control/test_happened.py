@@ -40,7 +40,7 @@ def brief(found: list[dict[str, Any]]) -> list[tuple[str, str, float | None]]:
 
 async def tell(outbox: Outbox, clock: FakeClock, kind: Any, device: str, after_s: int, **more: Any) -> None:
     clock.wait(1000 * after_s)
-    outbox.news.tell(Event(kind, device, clock.mono, **more))
+    outbox.events.tell(Event(kind, device, clock.mono, **more))
     assert await outbox.flush()
 
 
@@ -53,7 +53,7 @@ async def _a_day(path: Path) -> None:
     """Two devices come and go, an alarm is raised, somebody changes something, the gateway restarts."""
     clock, history, limit = FakeClock(), History(path), {"channel": "temperature", "alarm": "hot"}
     async with opened(path, clock) as outbox:
-        await outbox.news.enroll()
+        await outbox.events.enroll()
         await tell(outbox, clock, "restarted", GATEWAY, 0, detail="version 1")
         await tell(outbox, clock, "late", "d1", 60, detail="nothing heard for 60 s")
         await tell(outbox, clock, "alarm", "d2", 10, value=81.0, **limit)
@@ -65,7 +65,7 @@ async def _a_day(path: Path) -> None:
         await tell(outbox, clock, "alarm_cleared", "d2", 20, **limit)
     again = FakeClock("boot-2", 3_000, clock.wall + 600_000)
     async with opened(path, again, kept_by=policy(memory=5)) as outbox:
-        await outbox.news.enroll()
+        await outbox.events.enroll()
         await tell(outbox, again, "restarted", GATEWAY, 0, detail="version 2")
         for number in range(9):
             outbox.keep(reading("d1", number, again.mono))
@@ -133,13 +133,13 @@ async def test_what_is_too_much_for_a_page_is_gone_on_with(
 async def test_a_device_taken_away_ends_what_it_did(path: Path) -> None:
     clock = FakeClock()
     async with opened(path, clock) as outbox:
-        await outbox.news.enroll()
+        await outbox.events.enroll()
         await tell(outbox, clock, "late", "d1", 5)
         clock.wait(7_000)
-        outbox.news.tell(Event("retired", "d1", clock.mono), "city")
+        outbox.events.tell(Event("retired", "d1", clock.mono), "city")
         assert await outbox.flush()
         await tell(outbox, clock, "late", "d2", 5)
-        outbox.news.tell(Event("retired", "d2", clock.mono), "city", stays=True)
+        outbox.events.tell(Event("retired", "d2", clock.mono), "city", stays=True)
         assert await outbox.flush()
     found = told(path)
     assert brief(found) == [

@@ -50,7 +50,7 @@ def test_the_commands_of_the_demo_are_its_own() -> None:
 
 def test_the_tree_is_as_shown() -> None:
     page = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
-    (tree,) = [text for found, text in _BLOCK.findall(page) if found == "text"]
+    tree = next(text for found, text in _BLOCK.findall(page) if found == "text")
     assert [line for line in tree.splitlines() if not (ROOT / line.split()[0]).is_dir()] == []
 
 
