@@ -44,6 +44,7 @@ from edge_agent.driver import (
 _WITHIN = 0.75  # seconds; a meter answers after 20 to 500 ms; DL/T 645-2007, 5.3.3
 _MOST_PARTS = 16  # of one answer, 200 bytes each
 _ASK_AGAIN = 100  # polls until a meter is asked again for what it refused
+_END_OF_BLOCK = b"\xaa"  # some meters of 1997 say it behind a block's values; it is no digit
 _COMMANDS = {2007: (Command.READ, Command.MORE), 1997: (Command.READ_1997, Command.MORE_1997)}
 _ADDRESS_DIGITS = 12
 _ANYBODY, _EVERYBODY = "AA" * 6, "99" * 6
@@ -186,6 +187,8 @@ class Meter:
     def _samples(self, ask: _Ask, data: bytes) -> list[Sample]:
         """Return the samples of the items that the data has; a block may end before its last items."""
         size = next(iter(ask.items.values())).size
+        if ask.item in self._blocks and len(data) % size == 1:
+            data = data.removesuffix(_END_OF_BLOCK)
         if not data or len(data) % size or (ask.item in self._singles and len(data) != size):
             raise Garbled(f"{len(data)} bytes of data for {ask.item}, whose values have {size}")
         return [
