@@ -20,10 +20,10 @@ _HEAD = ("Device", "Measures", "Over", "Serial format", "Driver", "Profile", "Qu
 _START = """\
 # Supported devices
 
-Every device that the installed drivers read. The serial format is the factory's, where the source tells it.
-Quality: bronze has vectors, a sample and a page; silver was captured from hardware; gold was in a park for 90
-days. What a source leaves open is on the driver's page, as "Not confirmed". A Modbus device that is not here
-needs [one TOML file](driver.md).
+Every device that the installed drivers read. The serial format is the factory setting, if the source has it.
+Quality: bronze was tested with recorded or printed frames (vectors), silver was captured from hardware, gold
+was in a park for 90 days. Facts without a good source are on the driver's page, as "Not confirmed". A Modbus
+device that is not here needs [one TOML file](driver.md).
 
 This page is generated: `make pages`.
 """

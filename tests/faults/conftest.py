@@ -7,12 +7,13 @@ run, and with ``EDGE_AGENT_RELIABILITY=docs/reliability.md`` in that file.
 import os
 import platform
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
+from tests.faults.page import page
 from tests.faults.rig import Gateways, Record, Rig, standing
 from tests.faults.witness import Counts
 
@@ -59,32 +60,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     target = os.environ.get("EDGE_AGENT_RELIABILITY")
     if target:
         forms = "short and long forms" if "soak" in terminalreporter.config.option.markexpr else "short only"
-        Path(target).write_text(_page(rows, forms), "utf-8")
+        Path(target).write_text(page(rows, _origin(forms)), "utf-8")
 
 
-def _page(rows: Iterable[tuple[str, str, str, str, float]], forms: str) -> str:
+def _origin(forms: str) -> str:
     machine = f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}"
-    table = "\n".join(
-        f"| {name} | {title} | {told} | {duration:.0f} s | {outcome} |"
-        for name, title, told, outcome, duration in rows
-    )
-    return f"""\
-# What was broken on purpose, and what arrived
-
-Written by the scenarios in `tests/faults` ({forms}; `make soak` runs both) on
-{time.strftime("%Y-%m-%d")}, {machine}. Real processes, a real mosquitto, real SQLite files;
-the numbers count readings.
-
-*read*: at most so many were read. *kept*: numbers the outbox gave. *delivered*: of these, at least once.
-*duplicates*: arrived again under the same identity. *declared*: in the loss ledger. *missing*: kept,
-neither delivered nor declared. *unkept*: read and not kept. *excused*: read shortly before a SIGKILL, and
-not kept. *twice*: under two identities. *invented*: delivered and never read. *conflicts*: one identity,
-two contents.
-
-| scenario | what happened | counts | took | result |
-|---|---|---|---|---|
-{table}
-"""
+    return f"{forms}) on {time.strftime('%Y-%m-%d')}, {machine}"
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 
 from tests.faults import wire
 from tests.faults.disk import mounted
+from tests.faults.page import page
 from tests.faults.proxy import Proxy
 from tests.faults.store import Stored
 from tests.faults.stub import Behaviour, Published, Stub
@@ -252,3 +253,18 @@ def test_judge_excuses_what_was_read_just_before_a_kill_and_what_is_declared(tmp
     counts = judge(witness, Stored({("d1", "e"): 5}), _truth(tmp_path, 6), kills=[5100])
     counts.check()
     assert (counts.declared, counts.excused, counts.unkept) == (2, 1, 2)
+
+
+def test_the_page_adds_up_seeds_and_leaves_out_what_is_zero_but_never_hides_what_is_missing() -> None:
+    rows = [
+        ("C4", "empty, seed 1", "read 5, missing 0, twice 0, epochs 2, reasons damage", "passed", 1.0),
+        ("C4", "empty, seed 2", "read 7, missing 1, twice 0, epochs 2, reasons damage", "passed", 2.0),
+        ("C4", "empty, seed 3", "read 9, missing 0, twice 3, epochs 2, reasons damage", "failed", 2.0),
+        ("C5", "full", "read 3, missing 0, reasons ", "passed", 4.0),
+    ]
+    lines = [line for line in page(rows, "here)").splitlines() if line.startswith("| C")]
+    assert lines == [
+        "| C4 | empty, 2 seeds | read 12, missing 1, epochs 2, reasons damage | 3 s | passed |",
+        "| C4 | empty, seed 3 | read 9, missing 0, twice 3, epochs 2, reasons damage | 2 s | failed |",
+        "| C5 | full | read 3, missing 0 | 4 s | passed |",
+    ]

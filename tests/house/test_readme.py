@@ -60,7 +60,7 @@ def test_the_figures_are_those_of_the_pages_with_the_measurements(heading: str, 
     if page == "reliability":
         part = "".join(line.split("|")[2] for line in part.partition("\n\n")[0].splitlines()[2:])
     measured = (ROOT / "docs" / f"{page}.md").read_text("utf-8")
-    figures = [figure for figure in re.findall(r"\d[\d,.]*\d", part) if "%" not in figure]
+    figures = [figure for figure in re.findall(r"(?<!\w)\d[\d,.]*\d", part) if "%" not in figure]
     assert len(figures) > 6
     assert [figure for figure in figures if figure not in measured] == []
 
