@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import deque
 
 from edge_agent.backoff import Backoff
 from edge_agent.bus.address import Address
@@ -11,13 +12,17 @@ from edge_agent.bus.tap import Tap
 
 _log = logging.getLogger(__name__)
 
+MOST_SAID, SAID_WITHIN = 6, 3600.0
+"""How often a port that comes and goes is said to be gone, and in how many seconds."""
+
 
 class Port:
     """Holds at most one open stream to a port.
 
     ``problem`` is "" while all is well, else what is wrong; ``reopened`` counts the times it came back.
-    ``tap`` is told of all that passes. Each change is logged once. Tries to open move apart with jitter
-    while they fail, so that nobody who asks in a loop can wear out the board.
+    ``tap`` is told of all that passes. Each change is logged once, of a port that comes and goes the first
+    few in an hour. Tries to open move apart with jitter while they fail, so that nobody who asks in a loop
+    can wear out the board.
 
     Raises:
         ValueError: the name is of a kind of port that is not supported.
@@ -34,6 +39,8 @@ class Port:
         self._backoff = Backoff()
         self._next_try = 0.0
         self._closed = False
+        self._said: deque[float] = deque(maxlen=MOST_SAID)  # when it was logged to be gone
+        self._back_is_said = True
 
     @property
     def remote(self) -> bool:
@@ -72,7 +79,8 @@ class Port:
         self._check_open()
         if self.problem:
             self.reopened += 1
-            _log.info("%s is back", self.name)
+            if self._back_is_said:
+                _log.info("%s is back", self.name)
         self.problem = ""
         stream.tap = self._tap
         self._stream = stream
@@ -100,7 +108,18 @@ class Port:
         self._went(str(error))
 
     def _went(self, problem: str) -> None:
+        now = asyncio.get_running_loop().time()
         if not self.problem:
-            _log.warning("%s", problem)
+            self._say_gone(problem, now)
         self.problem = problem
-        self._next_try = asyncio.get_running_loop().time() + self._backoff.next()
+        self._next_try = now + self._backoff.next()
+
+    def _say_gone(self, problem: str, now: float) -> None:
+        self._back_is_said = len(self._said) < MOST_SAID or self._said[0] <= now - SAID_WITHIN
+        if not self._back_is_said:
+            return
+        self._said.append(now)
+        if len(self._said) == MOST_SAID and self._said[0] > now - SAID_WITHIN:
+            _log.warning("%s; it comes and goes, which is said %d times an hour at most", problem, MOST_SAID)
+        else:
+            _log.warning("%s", problem)

@@ -9,11 +9,8 @@ from edge_agent.bus.address import Address
 _OF_ADAPTERS = "serial/by-id/*"
 _OF_SOCKETS = ("edge-agent/usb-*", "serial/by-path/*")  # by our udev rules, and by systemd's
 _NAMES = (_OF_ADAPTERS, "serial0", "ttyUSB*", "ttyACM*", "ttyAMA*", "ttyS[0-9]*")
-_NO_NUMBERS = {
-    "",
-    "0",
-    "0001",
-}  # what the adapters of a kind all have; 0001: a CP2102 as it leaves the factory
+# what all adapters of a kind have; 0001: a CP2102 as it leaves the factory
+_NO_NUMBERS = {"", "0", "0001"}
 _MOST_SHOWN = 50
 _DEV, _SYS = Path("/dev"), Path("/sys")
 

@@ -1,15 +1,18 @@
 """Ports that a network leads to."""
 
 import asyncio
+import logging
 import os
 import socket
 import struct
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from edge_agent.backoff import Backoff
 from edge_agent.bus import tcp
 from edge_agent.bus.address import Address
 from edge_agent.bus.line import SerialLine
@@ -114,6 +117,32 @@ async def test_a_peer_that_closes_is_a_bus_that_is_gone_and_comes_back() -> None
                 await anext(frames)
         assert talker.reopened == 1
         await talker.close()
+
+
+async def test_a_port_that_comes_and_goes_fills_no_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A loose plug, or a server that hangs up on whoever is quiet: it is opened again as soon as ever."""
+    monkeypatch.setattr("edge_agent.bus.port.Backoff", partial(Backoff, 0.01, 0.02))
+    monkeypatch.setattr("edge_agent.bus.port.MOST_SAID", 3)
+    caplog.set_level(logging.INFO, "edge_agent.bus.port")
+
+    async def one_word(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"hello")
+        await writer.drain()
+
+    async with listening(one_word) as number:
+        talker = SerialStream(f"socket://127.0.0.1:{number}", FORMAT, lambda _: Frame(5))
+        for _ in range(8):
+            frames = talker.frames()
+            assert await anext(frames) == b"hello"
+            with pytest.raises(BusError, match="is gone"):
+                await anext(frames)
+        await talker.close()
+    assert talker.reopened == 7
+    gone = [line for line in caplog.messages if "is gone" in line]
+    assert ["it comes and goes" in line for line in gone] == [False, False, True]
+    assert sum("is back" in line for line in caplog.messages) == 3
 
 
 async def test_the_kernel_finds_a_peer_that_has_vanished() -> None:
