@@ -1,8 +1,8 @@
 """Which message goes next, of all that wait: what people look at first, and never more than the window takes.
 
-The order: births and descriptions, answers to commands, then live readings and events in turns; then states,
-then what may take long, in turns: losses, the backlog, replays; repaired times last. A stop sends only the
-former.
+The order: births and descriptions; answers to commands; live readings and events in turns; states; what may
+take long, in turns: losses, the backlog, replays; and last repaired times. A planned stop ends with live
+readings and events: the log has all the rest.
 """
 
 import asyncio
