@@ -51,7 +51,7 @@ def rights(group: Group, visit: Visit, base: str, others: str) -> Iterator[Findi
     for asked, granted in readable.items():
         if not granted:
             yield group.fail(f"read {asked}", "the broker refuses it", _REFUSED)
-    visit.hears(f"{base}/status")
+    visit.hears(f"{base}/status", 2.0)
     yield from _own_status(group, visit, f"{base}/status")
     denied, unknown = [], 0
     for topic in TOPICS:
@@ -107,7 +107,7 @@ def _too_much(group: Group, visit: Visit, base: str, others: str) -> Iterator[Fi
         yield group.ok("write elsewhere", "refused: own commands, another gateway's topics")
     visit.heard.clear()
     if visit.may_read(others):
-        visit.listen(0.5)
+        visit.listen(2.0)
     foreign = [topic for topic in visit.heard if topic.endswith("/status") and topic != f"{base}/status"]
     if foreign:
         yield group.warn(

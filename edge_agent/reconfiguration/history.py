@@ -60,9 +60,12 @@ class History:
         self._write(change)
         for file in files[: -_MOST + 1]:
             file.unlink(missing_ok=True)
-        for file in files[-TEXTS : -TEXTS + 1]:
-            if (old := _read(file)) is not None:
-                self._write(replace(old, before=None, after=None))
+        for file in reversed(files[: -TEXTS + 1]):
+            if (old := _read(file)) is None:
+                continue
+            if old.before is None:
+                break  # and so are all before it; a kill may have left more than one
+            self._write(replace(old, before=None, after=None))
         return change
 
     def end(self, change: Change, outcome: Outcome) -> None:

@@ -13,6 +13,8 @@ from edge_agent.demo.wire import Wire
 from edge_agent.profile import profile_text
 from tests.cli.verb import Said, started, verb
 
+PATIENT = "from edge_agent.bus.modbus import Rtu; Rtu.__init__.__kwdefaults__['within'] = 20.0"
+"""An agent that waits for the answers of a busy machine: no device of it is at fault."""
 AIR = {"temperature": 30.5, "humidity": 48.6}
 
 

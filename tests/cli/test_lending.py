@@ -17,7 +17,7 @@ from edge_agent.control.client import ask
 from edge_agent.control.lease import borrowed
 from edge_agent.demo import radar
 from edge_agent.demo.wire import Wire
-from tests.cli.running import AIR, config, running, sensor, until
+from tests.cli.running import AIR, PATIENT, config, running, sensor, until
 from tests.cli.verb import finished, started, verb
 
 
@@ -43,7 +43,7 @@ async def goes_on(place: Path) -> None:
 
 
 async def test_read_scan_listen_and_record_beside_the_agent(tmp_path: Path) -> None:
-    async with sensor(tmp_path) as port, running(file := config(tmp_path, port)) as place:
+    async with sensor(tmp_path) as port, running(file := config(tmp_path, port), PATIENT) as place:
         await until(place, 0)
         read = await verb("read", "air", "--config", str(file), "--json")
         assert (read.code, "the agent lends its bus cabinet" in read.err) == (0, True)

@@ -75,7 +75,7 @@ def _slow(port: int) -> Iterator[tuple[Slow, paho.Client]]:
     client.subscribe([(f"{BASE}/data/+", 1), (f"{BASE}/history/+", 1)])
     client.loop_start()
     try:
-        assert slow.ready.wait(20)
+        assert slow.ready.wait(60)
         yield slow, client
     finally:
         client.disconnect()
@@ -95,6 +95,7 @@ async def test_what_a_broker_drops_for_a_slow_consumer_is_named_to_the_number(tm
         await broker.start()
         with _slow(broker.port) as (slow, client):
             await rig.drained()
+            await rig.until(lambda: slow.messages >= _IN_FLIGHT)
             assert slow.messages == _IN_FLIGHT, "it is slow"
             sent = len(rig.acknowledged)
             slow.wake(client)
@@ -149,9 +150,10 @@ async def test_a_watch_that_was_stopped_ends_with_every_reading(tmp_path: Path) 
 
 async def test_a_consumer_that_is_slow_all_the_time_ends_with_every_reading(tmp_path: Path) -> None:
     seen: Counter[int] = Counter()
+    drained = threading.Event()
 
     def heard(message: Heard) -> None:
-        time.sleep(0.001)  # what a database takes; a backlog comes many times as fast
+        time.sleep(0.001 if drained.is_set() else 0.02)  # as a database: a backlog comes many times as fast
         seen.update(reading.seq for reading in message.fresh)
 
     limited = broker_running(tmp_path / "broker", extra=_DEFAULTS)
@@ -167,6 +169,7 @@ async def test_a_consumer_that_is_slow_all_the_time_ends_with_every_reading(tmp_
                 await rig.drained()
                 with consumer.following() as (follower, _):
                     assert follower.counts.readings < _READINGS, "it is slow"
+                drained.set()
                 async with asyncio.timeout(90):
                     while len(seen) < _READINGS:
                         rig.keep(1)

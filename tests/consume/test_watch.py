@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -35,13 +36,27 @@ async def _watching(broker: Broker, *more: str) -> AsyncIterator[Callable[[], An
         await broker.subscribed("watch-")
 
         async def end() -> tuple[int, dict[str, Any]]:
-            await asyncio.sleep(0.5)
+            await _heard(broker)
             process.send_signal(signal.SIGINT)
             said: Said = await finished(process)
             assert "Traceback" not in said.err, said.err
             return said.code, json.loads(said.out)
 
         yield end
+
+
+async def _heard(broker: Broker) -> None:
+    """Wait until who watches has acknowledged all that the broker has for it, which only its log tells."""
+    sent, was = [0, 0], [-1, -1]
+    async with asyncio.timeout(60):
+        while sent != was or sent[0] != sent[1]:
+            await asyncio.sleep(0.3)
+            log = broker.log.read_text("utf-8", "replace").rpartition(" starting")[2]  # the last time
+            was = sent
+            sent = [
+                len(re.findall(r"Sending PUBLISH to watch-\S+ \(d\d, q1", log)),
+                log.count("Received PUBACK from watch-"),
+            ]
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def _connect(login: Login, password: str) -> tuple[int, bool]:
     client.on_connect = lambda _c, _u, _f, code, _p: codes.append(code.value)
     client.connect(login.host, login.port, keepalive=10)
     sent = None
-    for _ in range(100):
+    for _ in range(600):
         client.loop(timeout=0.1)
         if codes and codes[0] != 0:
             break

@@ -22,11 +22,12 @@ from edge_agent.demo.login import Login
 from edge_agent.demo.run import Options, run
 from tests.console.browser import Browser
 from tests.console.rig import answers
+from tests.journey.programs import edge_agent
+from tests.journey.programs import summary as summary_of
 
-_VERB = (  # the page's usual port is for one demo of a machine, and tests run side by side
-    "import typer; from edge_agent.demo import page; page._USUAL = 0;"
-    "from edge_agent.cli.demo import demo; typer.run(demo)"
-)
+_ANY_PORT = "from edge_agent.demo import page; page._USUAL = 0"
+"""The page's usual port is for one demo of a machine, and tests run side by side."""
+_VERB = f"import typer; {_ANY_PORT}; from edge_agent.cli.demo import demo; typer.run(demo)"
 _WIRED = {"meter-1", "meter-2", "climate-1", "radar-1"}
 _ON_AIR = {"air-1", "motion-1", "stairs-1", "roof-1", "store-1"}
 
@@ -68,7 +69,14 @@ def _needs_mosquitto() -> None:
 
 
 async def test_what_was_kept_is_acknowledged() -> None:
-    readings, summary, err = await _demo("--for", "8s")
+    async with edge_agent(
+        "demo", "--json", before="from edge_agent.demo import page; page._USUAL = 0"
+    ) as demo:
+        await demo.says(lambda told: {one["device"] for one in told} == _WIRED | _ON_AIR)
+        demo.process.terminate()
+        code, out, err = await demo.over()
+    assert code == 0, err
+    readings, summary = summary_of(out)
     assert summary["kept"] == summary["acknowledged"] == len(readings), err
     assert summary["backlog"] == summary["lost"] == 0
     assert set(summary["devices"]) == _WIRED | _ON_AIR
@@ -177,7 +185,7 @@ async def test_it_works_with_a_broker_of_the_users(tmp_path: Path) -> None:
     async with broker.running(tmp_path, login):
         await _subscriber(login, "-E")  # from now on the broker keeps messages for it
         _, summary, _ = await _demo("--for", "6s", "--broker", url)
-        heard = await _subscriber(login, "-W", "2")
+        heard = await _subscriber(login, "-W", "4")
     numbers = {
         (message["device"], reading["seq"])
         for message in map(json.loads, heard.splitlines())

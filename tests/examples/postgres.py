@@ -34,7 +34,7 @@ def running() -> Iterator[str]:
     def run(program: str, *arguments: str) -> None:
         switch = ["runuser", "-u", "postgres", "--"] if root else []
         command = [*switch, str(programs / program), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=folder)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, cwd=folder)
         log = folder / "log"
         assert done.returncode == 0, done.stderr + (log.read_text("utf-8") if log.exists() else "")
 

@@ -35,6 +35,7 @@ class Cabinet:
     echo: bool = False
     byte: float = 0.0
     dead: frozenset[str] = frozenset({"unit 3", "unit 8", "meter 5"})
+    late: tuple[float, float] = _LATE
     did: Counter[str] = field(default_factory=Counter)
     _heard: bytes = b""
 
@@ -76,10 +77,10 @@ class Cabinet:
         if who in self.dead:
             if fate > 0.4:
                 return self._count("silent")
-            thinks = chance.uniform(*_LATE)
+            thinks = chance.uniform(*self.late)
             self._count("late, of the dead")
         elif fate < 0.01:
-            thinks = chance.uniform(*_LATE)
+            thinks = chance.uniform(*self.late)
             self._count("late")
         elif fate < 0.02:
             at = chance.randrange(len(answer))

@@ -29,7 +29,7 @@ def config(  # noqa: PLR0913 - each is one line of the file
     devices: Iterable[str] = ("d1", "d2"),
     outbox: Path,
     window: str = "100ms",
-    ack_timeout: str = "3s",
+    ack_timeout: str = "30s",  # no broker is so slow; who tests what follows says less
     uplink: str = "",
     stored: str = "",
     device: str = "",
@@ -188,7 +188,7 @@ class Gateway:
         assert self.process is not None
         self.process.send_signal(number)
 
-    async def reload(self, within: float = 30) -> str:
+    async def reload(self, within: float = 60) -> str:
         """SIGHUP; return the line of the log that says what came of it."""
         before = len(self.reloads())
         self.signal(signal.SIGHUP)

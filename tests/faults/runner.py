@@ -41,6 +41,7 @@ from edge_agent.settings.load import load
 _TICK_S = 0.02
 _STATUS_S = 0.1
 _MOST_A_TICK = 1000
+_MOST_OF_A_CLOCK = 20  # where each moves the clock: or a pause of this process is one of its hours
 _MOST_WAITING = 8000
 
 
@@ -102,6 +103,8 @@ class Source:
                 else:
                     due = _MOST_A_TICK if self._waiting() < _MOST_WAITING else 0
                 due = min(due, _MOST_A_TICK, self._most - last)
+                if self._rate and self._clock is not None:
+                    due = min(due, _MOST_OF_A_CLOCK)
                 if due > 0:
                     os.write(descriptor, f"{time.monotonic_ns() // 1_000_000} {last + due}\n".encode())
                     for n in range(last + 1, last + due + 1):

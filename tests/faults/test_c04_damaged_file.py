@@ -56,6 +56,8 @@ async def test_damaged_file(seed: int, damage: Damage, rig: Rig, record: Record)
     agent.rate, agent.most = 100, None
     await rig.link.refuse()
     await agent.start()
+    first = agent.said["kept"]
+    await agent.until(lambda said: said["kept"] > first + 20, 60)
     await asyncio.sleep(chance.uniform(0.5, 1.5))
     await agent.kill()  # the end of it is in the WAL
     damage(agent.outbox, chance)

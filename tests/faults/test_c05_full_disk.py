@@ -79,7 +79,7 @@ async def test_card_turns_read_only(
         shutil.copytree(disk.path, was, ignore=shutil.ignore_patterns("lost+found"))
         kept = stored(was / "outbox.db", memory / "outbox.db")
         owed = sum(kept.tops.values())
-        await asyncio.to_thread(rig.witness.wait, lambda heard: heard.distinct >= owed, 20)
+        await asyncio.to_thread(rig.witness.wait, lambda heard: heard.distinct >= owed, 60)
         counts = judge(rig.witness, kept, agent.truth)
         lines = len([line for line in agent.lines() if "outbox:" in line])
     finally:

@@ -35,7 +35,7 @@ async def test_clock_steps(rig: Rig, record: Record) -> None:
     (seqs,) = rig.witness.readings.values()
     assert [seqs[seq][0] for seq in sorted(seqs)] == list(range(1, _END + 1)), "the order changed"
     before, after = _NOW_MS - _SET * _STEP_MS, _NOW_MS - _SET * _STEP_MS - _HOUR_MS
-    unsure = 100  # readings around a step, until it is noticed at the next commit
+    unsure = 300  # readings around a step, until it is noticed at the next commit
     for n, ts in seqs.values():
         if n < _BACK:
             assert ts == before + n * _STEP_MS, f"reading {n}"
@@ -81,7 +81,7 @@ async def test_what_went_out_without_a_time_comes_again_with_it(
     await agent.all_read(60)
     await agent.until(lambda said: not said["uplinks"][0]["backlog"], 60)
     assert agent.said["clock"] == "unsynchronised"
-    assert await asyncio.to_thread(rig.witness.wait, lambda heard: heard.distinct == 300, 20)
+    assert await asyncio.to_thread(rig.witness.wait, lambda heard: heard.distinct == 300, 60)
     assert set(rig.witness.clocks) == {"unsynchronised"}
     before = dict(rig.witness.clocks), rig.witness.settled["d1", agent.said["epoch"]]
     if kill:
@@ -94,8 +94,8 @@ async def test_what_went_out_without_a_time_comes_again_with_it(
     agent.clock["wall_ms"] = agent.clock["mono_ms"]
     await agent.start()
     await agent.all_read(60)
-    assert (await agent.until(lambda said: said["clock"] == "synchronised", 20))["clock"] == "synchronised"
-    assert await asyncio.to_thread(rig.witness.wait, _mended, 30), rig.witness.clocks
+    assert (await agent.until(lambda said: said["clock"] == "synchronised", 60))["clock"] == "synchronised"
+    assert await asyncio.to_thread(rig.witness.wait, _mended, 60), rig.witness.clocks
     counts = await rig.finish(agent)
     record("C11", f"sent without a time, {'killed' if kill else 'stopped'}, then known", counts, **{
         f"said_{name or 'true'}": count for name, count in rig.witness.clocks.items()
@@ -134,7 +134,7 @@ async def test_a_whole_process_whose_clock_is_set_twice(
     assert agent.said["clock"] == "unsynchronised"
     assert rig.witness.distinct == 0, "readings wait for the clock"
     wall.write_text("+0\n", "ascii")
-    await agent.until(lambda said: said["clock"] == "synchronised", 20)
+    await agent.until(lambda said: said["clock"] == "synchronised", 60)
     set_at = agent.said["kept"]
     await agent.until(lambda said: said["kept"] >= set_at + 200, 60)
     wall.write_text("-3600\n", "ascii")

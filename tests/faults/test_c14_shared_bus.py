@@ -134,7 +134,8 @@ async def test_neighbours_keep_their_schedule_on_a_real_tty(
     """On a wire that takes its time at 9600 baud."""
     loop = asyncio.get_running_loop()
     with Wire(tmp_path / "near", tmp_path / "far", BAUD), ExitStack() as stack:
-        cabinet = Cabinet(lambda said: end.send(said), seed)  # noqa: PLW0108 - it has no end yet
+        late = (1.02, 1.3)  # so that a pause of this process makes none later than the line waits for it
+        cabinet = Cabinet(lambda said: end.send(said), seed, late=late)  # noqa: PLW0108 - it has no end yet
         end = stack.enter_context(TtyEnd(tmp_path / "far", cabinet.hear))
         reader = Reader(SerialLine(str(tmp_path / "near"), SerialFormat(BAUD)), seed, cabinet.dead)
         until = loop.time() + seconds

@@ -160,7 +160,7 @@ async def test_pushes_of_every_kind(push: Push, rig: Rig, record: Record) -> Non
             assert await agent.stop() == 0, agent.tail()
             kept = stored(agent.outbox)
             total = sum(kept.tops.values())
-            await asyncio.to_thread(beside.wait, lambda heard: heard.distinct >= total - len(at_most), 20)
+            await asyncio.to_thread(beside.wait, lambda heard: heard.distinct >= total - len(at_most), 60)
         at_city = await rig.judged(agent)
         at_park = judge(beside, kept, agent.truth, agent.kills, WINDOW_MS * 10)
     pushed = f"pushes {push.__name__} over a backlog of {_BACKLOG}, {_KILLS} of them killed"
@@ -200,14 +200,14 @@ async def _refused_while_it_runs(agent: Gateway) -> None:
     right = agent.configs[0].read_text("utf-8")
     agent.configs[0].write_text(right.replace("xy_md02", "xy_md03"), "utf-8")
     agent.signal(signal.SIGHUP)
-    await agent.until(lambda said: "xy_md03" in said["problem"], 30)
+    await agent.until(lambda said: "xy_md03" in said["problem"], 60)
     assert [line for line in agent.lines("ERROR") if "not reloaded" in line and "xy_md03" in line]
     assert len(agent.said["devices"]) == 2
     agent.configs[0].write_text(right, "utf-8")
     before = len(agent.reloads())
     for _ in range(50):
         agent.signal(signal.SIGHUP)
-    await agent.until(lambda said: not said["problem"] and len(agent.reloads()) > before, 30)
+    await agent.until(lambda said: not said["problem"] and len(agent.reloads()) > before, 60)
     await _more(agent)
     assert len(agent.reloads()) <= before + 3
 

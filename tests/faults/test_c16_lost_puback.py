@@ -14,7 +14,7 @@ async def test_pubacks_are_lost_with_the_connection(rig: Rig, record: Record) ->
     await agent.start()
     await agent.connected()
     for _ in range(3):
-        await agent.until(lambda said: said["uplinks"][0]["in_flight"] == 0, 30)
+        await agent.until(lambda said: said["uplinks"][0]["in_flight"] == 0, 60)
         rig.link.withhold = True
         before = rig.link.acks_kept_back
         async with asyncio.timeout(60):

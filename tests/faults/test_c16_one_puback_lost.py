@@ -27,10 +27,10 @@ async def test_one_puback_is_lost_while_the_others_come(gateways: Gateways, reco
     async with Stub(Behaviour(all_but_one)) as stub:
         agent = gateways.gateway(stub.port, ack_timeout="1s")
         await agent.start()
-        await agent.until(lambda said: lost and said["uplinks"][0]["acknowledged"] > 200, 30)
+        await agent.until(lambda said: lost and said["uplinks"][0]["acknowledged"] > 200, 60)
         last = json.loads(lost[0].payload)["readings"][-1]["seq"]
         key = next(key for key in witness.readings if key[0] == "d1")
-        moved = await asyncio.to_thread(witness.wait, lambda heard: heard.settled[key] >= last, 30)
+        moved = await asyncio.to_thread(witness.wait, lambda heard: heard.settled[key] >= last, 60)
         settled = witness.settled[key]
         assert moved, f"one lost PUBACK holds `settled` at {settled}, below {last}, while the session lives"
         await agent.drained(60)

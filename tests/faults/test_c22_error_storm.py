@@ -24,9 +24,9 @@ _SECONDS = 12
 async def test_a_link_that_is_cut_all_the_time(rig: Rig, record: Record) -> None:
     agent = rig.gateway(rig.link.port)
     await agent.start()
-    until = asyncio.get_running_loop().time() + _SECONDS
+    began = asyncio.get_running_loop().time()
     chance = random.Random(22)
-    while asyncio.get_running_loop().time() < until:
+    while (took := asyncio.get_running_loop().time() - began) < _SECONDS:
         await asyncio.sleep(chance.uniform(0.05, 0.2))
         await rig.link.cut()
     sessions, lines = len(rig.link.accepted), len(agent.lines())
@@ -34,7 +34,7 @@ async def test_a_link_that_is_cut_all_the_time(rig: Rig, record: Record) -> None
     record("C22", f"a link cut each 125 ms for {_SECONDS} s", counts, sessions=sessions, log_lines=lines)
     counts.check()
     assert counts.unkept == 0
-    assert sessions <= _SECONDS
+    assert sessions <= took
     assert lines <= 10 + 2 * sessions
 
 

@@ -40,7 +40,7 @@ class _Client:
     def send(self, raw: bytes) -> None:
         self._writer.write(raw)
 
-    async def hear(self, within: float = 10) -> tuple[int, bytes]:
+    async def hear(self, within: float = 60) -> tuple[int, bytes]:
         async with asyncio.timeout(within):
             first, body, _ = await wire.packet(self._reader)
         return first >> 4, body

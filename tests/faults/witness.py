@@ -152,7 +152,7 @@ def watching(port: int, topics: str = "park/v1/#") -> Iterator[Witness]:
     client.connect("127.0.0.1", port, 30, clean_start=False, properties=properties)
     client.loop_start()
     try:
-        assert ready.wait(20), "the broker does not let the witness subscribe"
+        assert ready.wait(60), "the broker does not let the witness subscribe"
         yield witness
     finally:
         client.disconnect()

@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,7 @@ from edge_agent.reading import Reading
 from edge_agent.settings.model import Config
 from tests.faults.broker import Broker
 from tests.faults.broker import running as broker_running
-from tests.uplink.rig import GATEWAY, SITE, running, settings
+from tests.uplink.rig import GATEWAY, SITE, Rig, running, settings
 
 PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
 BASE = {"config": 1, "gateway": {"site": SITE, "id": GATEWAY}}
@@ -94,8 +94,12 @@ class Counted:
 
     broker: int
     seen: int = 0
+    serving: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self.serving.append(task)
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.broker)
         await asyncio.gather(self._pass(reader, far_writer), self._pass(far_reader, writer))
 
@@ -108,21 +112,32 @@ class Counted:
         writer.close()
 
 
+async def _quiet(rig: Rig) -> None:
+    """Wait until all is said, also the state that is due, and acknowledged."""
+
+    def quiet() -> bool:
+        sending = rig.uplink._sending
+        return sending is not None and "states" not in sending._timers and not sending.flights
+
+    await rig.until(quiet)
+
+
 async def test_an_uplink_sends_as_many_bytes_as_forecast(broker: Broker, tmp_path: Path) -> None:
     """One reading a second: with its message goes one of its device's state."""
-    count, every = 3, 1.6  # with room for the state, which goes out once a second
+    count, every = 3, 1.6  # of which each has a state with it, which goes out once a second
     counted = Counted(broker.port)
     async with await asyncio.start_server(counted.serve, "127.0.0.1", 0) as server:
         uplink = settings(server.sockets[0].getsockname()[1])
         async with running(tmp_path / "outbox.db", uplink) as rig:
             await rig.connected()
-            await asyncio.sleep(every)  # descriptions and first states
+            await _quiet(rig)  # descriptions and first states
             before = counted.seen
             for _ in range(count):
                 rig.keep(1)
-                await asyncio.sleep(every)
-            await rig.drained()
+                await rig.drained()
+                await _quiet(rig)
             each = (counted.seen - before) / count
+        await asyncio.wait(counted.serving)
     base = Config.model_validate(BASE)
     source = Source("meter-7", 1 / every, (POWER,), {})
     fixed = traffic.sent_bytes_s(base, uplink, [])

@@ -5,7 +5,7 @@ import json
 import os
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
@@ -25,12 +25,25 @@ class Program:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
 
+        self._said = b""  # on stdout, as far as it was read
+
+    async def says(self, enough: Callable[[list[dict[str, Any]]], object]) -> None:
+        """Wait until what it has printed with ``--json``, an object each line, is enough."""
+        assert self.process.stdout is not None
+        told: list[dict[str, Any]] = []
+        async with asyncio.timeout(_LONGEST_S):
+            while not enough(told):
+                line = await self.process.stdout.readline()
+                assert line, "it has ended"
+                self._said += line
+                told.append(json.loads(line))
+
     async def over(self, within: float = _LONGEST_S) -> tuple[int, str, str]:
         """Wait for its end; return the exit code, stdout and stderr."""
         async with asyncio.timeout(within):
             out, err = await self.process.communicate()
         assert self.process.returncode is not None
-        return self.process.returncode, out.decode(), err.decode()
+        return self.process.returncode, (self._said + out).decode(), err.decode()
 
 
 @asynccontextmanager

@@ -60,9 +60,11 @@ def _complete(listener: Listener, outbox: Path) -> bool:
 
 async def test_every_line_and_every_message_is_what_it_should_be(broker: Broker, tmp_path: Path) -> None:
     url = f"mqtt://127.0.0.1:{broker.port}"
-    arguments = ("demo", "--for", "12s", "--json", "--broker", url, "--dir", str(tmp_path))
+    arguments = ("demo", "--json", "--broker", url, "--dir", str(tmp_path))
     async with listening(broker.port) as listener:
         async with edge_agent(*arguments) as program:
+            await program.says(lambda told: {one["device"] for one in told} == _DEVICES and len(told) > 50)
+            program.process.terminate()
             code, out, err = await program.over()
         assert code == 0, err
         readings, last = summary(out)

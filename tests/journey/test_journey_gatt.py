@@ -70,7 +70,7 @@ async def test_a_device_is_connected_to_and_read(bluez: FakeBlueZ, tmp_path: Pat
         async with edge_agent("run", "--config", str(file), before=_OFTEN) as program:
             talking = asyncio.create_task(_broadcast(bluez, device))
             try:
-                await listener.until(lambda: len(_humidities(listener)) >= 2, 30)
+                await listener.until(lambda: len(_humidities(listener)) >= 2, 60)
                 await bluez.crash()
                 await bluez.start()
                 before = len(_humidities(listener))

@@ -5,6 +5,7 @@ import json
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +170,19 @@ async def test_killed_at_any_moment_it_loads_afterwards(tmp_path: Path) -> None:
     history = list(History(tmp_path / "outbox.db").all())
     assert sum(change.outcome == "applied" for change in history) > 3
     assert sum(change.before is not None for change in history) <= TEXTS
+
+
+def test_texts_that_a_kill_left_are_forgotten_with_the_next_change(tmp_path: Path) -> None:
+    history = History(tmp_path / "outbox.db")
+    for number in range(TEXTS + 5):
+        history.begin(number, "ada", ("device second added",), ("", SECOND))
+    for number in (4, 5):
+        left = history.find(number)
+        assert left is not None
+        assert left.before is None
+        history._write(replace(left, before="", after=SECOND))
+    history.begin(None, "ada", ("device second removed",), (SECOND, ""))
+    assert [change.number for change in history.all() if change.before is not None] == [*range(26, 6, -1)]
 
 
 async def _change_for_ever(place: Path, own: Path, texts: tuple[str, ...], began: asyncio.Event) -> None:
