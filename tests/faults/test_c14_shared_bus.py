@@ -28,6 +28,7 @@ from tests.faults.virtual import VirtualLoop, opener
 pytestmark = pytest.mark.xdist_group("faults-c14")
 
 INTERVAL = 5.0
+_BEAT = 0.05  # seconds; what comes as late is a pause of this process, in which nobody keeps a schedule
 _EVERY = [*(f"unit {number + 1}" for number in range(UNITS)), *(f"meter {at + 1}" for at in range(METERS))]
 
 
@@ -73,12 +74,16 @@ class Reader:
 
 
 async def _run(reader: Reader, cabinet: Cabinet, enough: Callable[[], bool]) -> float:
+    """Run until it is enough; return for how many seconds, without those in which the machine did nothing."""
     loop = asyncio.get_running_loop()
-    began = loop.time()
+    began, paused = loop.time(), 0.0
     running = [asyncio.create_task(one) for one in [*reader.loops(), cabinet.noise(0.5, 4)]]
-    while not enough():  # noqa: ASYNC110 - a count has no event
-        await asyncio.sleep(0.5)
-    seconds = loop.time() - began
+    while not enough():
+        before = loop.time()
+        await asyncio.sleep(_BEAT)
+        late = loop.time() - before - _BEAT
+        paused += late * (late > _BEAT)
+    seconds = loop.time() - began - paused
     for task in running:
         task.cancel()
     for task in running:

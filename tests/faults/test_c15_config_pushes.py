@@ -141,6 +141,7 @@ def _between(low: dict[Key, int], high: dict[Key, int]) -> set[tuple[Key, int]]:
     return {(key, seq) for key in high if key[0] == "d2" for seq in range(low[key] + 1, high[key] + 1)}
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("push", PUSHES)
 async def test_pushes_of_every_kind(push: Push, rig: Rig, record: Record) -> None:
     async with brokers.running(rig.folder / "park") as served:
@@ -212,6 +213,7 @@ async def _refused_while_it_runs(agent: Gateway) -> None:
     assert len(agent.reloads()) <= before + 3
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("push", PUSHES)
 async def test_smaller_cap(push: Push, rig: Rig, record: Record) -> None:
     agent = await rig.backlog(_BACKLOG)
