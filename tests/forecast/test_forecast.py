@@ -117,7 +117,7 @@ async def _quiet(rig: Rig) -> None:
 
     def quiet() -> bool:
         sending = rig.uplink._sending
-        return sending is not None and "states" not in sending._timers and not sending.flights
+        return sending is not None and "states" not in sending._timers and not sending.in_flight
 
     await rig.until(quiet)
 

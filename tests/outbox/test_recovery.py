@@ -49,7 +49,7 @@ async def keep(outbox: Outbox, count: int) -> None:
         if number % 50 == 0:
             await asyncio.sleep(0.002)  # many commits, as in life
     done = asyncio.create_task(written(outbox))
-    await asyncio.wait((writing, done), return_when=asyncio.FIRST_COMPLETED, timeout=30)
+    await asyncio.wait((writing, done), return_when=asyncio.FIRST_COMPLETED, timeout=60)
     failed = writing.done()
     for task in (writing, done):
         task.cancel()

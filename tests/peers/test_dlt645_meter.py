@@ -39,6 +39,12 @@ CHANNELS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The peer answers all that it is asked, on a busy machine, too."""
+    monkeypatch.setattr("drivers.dlt645._WITHIN", 20.0)
+
+
 def opened(profile: str, address: str = ADDRESS) -> Meter:
     made = driver.open(driver.settings.model_validate({"profile": profile, "address": address}))
     assert isinstance(made, Meter)

@@ -58,7 +58,7 @@ async def test_registers_as_another_master_reads_them(command: list[str]) -> Non
     heard: dict[Table, list[int]] = {}
     async with serving(command) as number:
         line = SerialLine(f"modbus-tcp://127.0.0.1:{number}", SerialFormat(9600), lateness=0)
-        device = Mbap(line.place())
+        device = Mbap(line.place(), within=20)
         for table, (base, _) in TABLES.items():
             for start, count in ((0, 1), (1, 2), (0, 100)):
                 said = await device.read(Read(UNIT, table, start, count))
@@ -66,7 +66,7 @@ async def test_registers_as_another_master_reads_them(command: list[str]) -> Non
                 assert heard[table] == [base + at for at in range(start, start + count)]
         with pytest.raises(Refused, match="no such register"):
             await device.read(Read(UNIT, "input", 100, 1))
-        asked = [Mbap(line.place()).read(Read(UNIT, "input", at, 1)) for at in range(50)]
+        asked = [Mbap(line.place(), within=20).read(Read(UNIT, "input", at, 1)) for at in range(50)]
         assert await asyncio.gather(*asked) == [(1000 + at).to_bytes(2, "big") for at in range(50)]
         assert (line.skipped, line.exchanges) == (0, 57)
         await line.close()
@@ -79,7 +79,7 @@ async def test_registers_as_another_master_reads_them(command: list[str]) -> Non
 async def test_a_server_that_is_gone_is_found_and_tried_again(command: list[str]) -> None:
     async with serving(command) as number:
         line = SerialLine(f"modbus-tcp://127.0.0.1:{number}", SerialFormat(9600), lateness=0)
-        device = Mbap(line.place())
+        device = Mbap(line.place(), within=20)
         await device.read(Read(UNIT, "input", 1, 1))
     for _ in range(2):
         with pytest.raises(BusError, match=r"is gone|cannot be reached"):
