@@ -18,6 +18,7 @@ from edge_agent.backoff import Backoff
 from edge_agent.console import run as console
 from edge_agent.control.protocol import RefusedError, socket_paths
 from edge_agent.control.server import Carry, Tell, serving
+from edge_agent.diagnostics.recent_log import RecentLog
 from edge_agent.metrics.server import exposing
 from edge_agent.outbox.store import DamagedError, DiskError, OutboxError, ReadOnlyError
 from edge_agent.settings.error import SettingsError
@@ -48,6 +49,8 @@ def serve(config: Path, place: Path | None = None, *, strict: bool = False) -> i
         print(error, file=sys.stderr)  # noqa: T201 - before logging is set up
         return EX_CONFIG
     _begin_log(loaded.config.log.level)
+    if loaded.config.console.listen:
+        logging.getLogger().addHandler(RecentLog())
     for problem in source.problems:
         log.error("%s; the agent runs with the last good configuration", problem)
     for problem in loaded.left_out:

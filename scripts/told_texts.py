@@ -35,6 +35,7 @@ _ERRORS_OF = (
     "uplink/tls.py",
     "console/gone.py",
     "control/client.py",
+    "control/recent_log.py",
     "control/protocol.py",
     "outbox/store.py",
     "registry.py",

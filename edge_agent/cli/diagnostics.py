@@ -31,9 +31,10 @@ def diagnostics(
     Example: edge-agent diagnostics /tmp/gw-01.tar.gz --config agent.toml --offline
     """
     from edge_agent.clock import SystemClock  # noqa: PLC0415 - not for --help
-    from edge_agent.diagnostics.gather import pieces, secrets_of  # noqa: PLC0415 - as above
+    from edge_agent.diagnostics.gather import pieces  # noqa: PLC0415 - as above
     from edge_agent.diagnostics.pack import pack  # noqa: PLC0415 - as above
     from edge_agent.diagnostics.scrub import Scrub  # noqa: PLC0415 - as above
+    from edge_agent.diagnostics.secrets import secrets_of  # noqa: PLC0415 - as above
 
     scrub = Scrub(secrets_of(config))
     now = SystemClock("always").wall_ms() / 1000

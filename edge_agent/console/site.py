@@ -27,6 +27,7 @@ from edge_agent.console.driver_page import DriverPage
 from edge_agent.console.form import read_form
 from edge_agent.console.happened_page import HappenedPage
 from edge_agent.console.live import Live
+from edge_agent.console.log_page import LogPage
 from edge_agent.console.login import Door, address_of
 from edge_agent.console.overview import Ask, arranged
 from edge_agent.console.page import LANGUAGE, Pages, language_of
@@ -76,6 +77,7 @@ class _Site:
         self._drivers = DriverPage(self._pages)
         self._happened = HappenedPage(ask, self._live, self._pages)
         self._devices = DevicePage(ask, self._live, self._pages, self._happened)
+        self._log = LogPage(ask, self._pages)
         self._scans = Scans(self._pages, ask)
         self._document: str | None = None
 
@@ -95,6 +97,7 @@ class _Site:
             Route("/device/{id}/part/{part}", seen(self._devices.part)),
             Route("/device/{id}/values", seen(self._devices.values)),
             Route("/happened", seen(self._happened.show)),
+            Route("/log", seen(self._operators(self._log.show))),
             Route("/driver/{name}", seen(self._drivers.show)),
             Route("/device/{id}/read", changing(self._operators(self._devices.read)), methods=["POST"]),
             *api.routes(self._of_programs(), seen),

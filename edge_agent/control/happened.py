@@ -8,10 +8,10 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from edge_agent.agent.agent import Agent
-from edge_agent.control.protocol import RefusedError
+from edge_agent.control.protocol import STRICT, RefusedError
 from edge_agent.control.server import Tell
 from edge_agent.event import GATEWAY, EventKind
 from edge_agent.outbox.happened import Happened, happened
@@ -42,7 +42,7 @@ _one_at_a_time = threading.Lock()  # each reads the disk for up to 3 s
 class HappenedArgs(BaseModel):
     """Of which device, "" for all, and which kind; and of what age."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = STRICT
 
     device: Id | Literal[""] = ""
     kind: Kind = ""

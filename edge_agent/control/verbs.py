@@ -15,6 +15,7 @@ from edge_agent.control.identify import IdentifyArgs, identify
 from edge_agent.control.last_frames import OfDeviceArgs, tell_frames
 from edge_agent.control.plot import PastArgs, tell_past
 from edge_agent.control.protocol import LEASE_S, STRICT, Person, RefusedError
+from edge_agent.control.recent_log import tell_log
 from edge_agent.control.scan import ScanAirArgs, ScanArgs, scan_air, scan_port
 from edge_agent.control.server import Carry, Tell
 from edge_agent.control.sparklines import tell_hour
@@ -195,6 +196,7 @@ VERBS: Mapping[str, Verb] = {
     "past": Verb(tell_past, PastArgs),
     "hour": Verb(tell_hour),
     "happened": Verb(tell_happened, HappenedArgs),
+    "log": Verb(tell_log),
     "frames": Verb(tell_frames, OfDeviceArgs),
     "identify": Verb(identify, IdentifyArgs),
 }

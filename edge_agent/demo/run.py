@@ -21,6 +21,7 @@ from edge_agent.control.server import serving
 from edge_agent.control.verbs import verbs
 from edge_agent.demo import broker, config, on_air, page, park, report, screen
 from edge_agent.demo.broken import DemoError
+from edge_agent.diagnostics.recent_log import RecentLog
 from edge_agent.settings import console_file
 from edge_agent.settings.model import Config
 from edge_agent.settings.source import Source
@@ -244,12 +245,14 @@ def _logging(directory: Path | None) -> Iterator[None]:
     """Log to a file beside the others while the screen is in use (``directory``), else to stderr."""
     handler = logging.FileHandler(directory / "agent.log") if directory else logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    root, level = logging.getLogger(), logging.getLogger().level
+    root, level, recent = logging.getLogger(), logging.getLogger().level, RecentLog()
     root.addHandler(handler)
+    root.addHandler(recent)
     root.setLevel(logging.INFO)
     try:
         yield
     finally:
         root.removeHandler(handler)
+        root.removeHandler(recent)
         root.setLevel(level)
         handler.close()

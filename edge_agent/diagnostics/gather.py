@@ -7,7 +7,6 @@ import platform
 import shutil
 import sqlite3
 import subprocess
-import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict
@@ -16,64 +15,23 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent import __version__
-from edge_agent.diagnostics.scrub import called_secret, values_called_secret, without_secrets
-from edge_agent.doctor.configuration import secret_names
+from edge_agent.diagnostics.scrub import without_secrets
+from edge_agent.diagnostics.secrets import MOST_BYTES, files, parsed
 from edge_agent.doctor.examine import examine
-from edge_agent.settings import secret
 from edge_agent.settings.error import SettingsError
-from edge_agent.settings.files import text_of
 from edge_agent.settings.load import load_what_runs
 from edge_agent.settings.model import Config
-
-MOST_BYTES = 2_000_000
-"""Of each piece."""
 
 _LOSSES = 1000
 _LOG_LINES = 5000
 _WITHIN_S = 20.0
-_SHORTEST = 4  # letters of a variable's value that is taken for a secret: "1" stands everywhere
 _UNIT = "edge-agent"
-
-
-def secrets_of(config: Path) -> list[str]:
-    """Return the secrets that may stand in what is gathered: the file's, the folders', the environment's."""
-    found = [told for name, told in os.environ.items() if called_secret(name) and len(told) >= _SHORTEST]
-    tables = [_parsed(file) for file in _files(config)]
-    found += values_called_secret(tables)
-    handed = os.environ.get("CREDENTIALS_DIRECTORY")
-    for folder in filter(None, (handed, str(secret.FOLDER))):
-        for name in {*filter(secret.is_name, secret_names(tables)), *_names(Path(folder))}:
-            found += _lines(Path(folder, name))
-    return [text for text in found if text.strip()]
-
-
-def _files(config: Path) -> list[Path]:
-    try:
-        return [config, *sorted((config.parent / "conf.d").glob("*.toml"))]
-    except OSError:  # doctor says that it may not be read
-        return [config]
-
-
-def _names(folder: Path) -> list[str]:
-    try:
-        return [file.name for file in folder.iterdir() if file.is_file()]
-    except OSError:
-        return []
-
-
-def _lines(file: Path) -> list[str]:
-    try:
-        with file.open("rb") as opened:
-            text = opened.read(MOST_BYTES).decode("utf-8", "replace")
-    except OSError:
-        return []
-    return [text.strip(), *(line.strip() for line in text.splitlines())]
 
 
 def pieces(config: Path, *, log: Path | None, online: bool) -> Iterator[tuple[str, str]]:
     """Return each piece with its name. One that cannot be had says why."""
     yield "versions.json", _tried(_versions)
-    for file in _files(config):
+    for file in files(config):
         yield f"config/{file.name}.json", _tried(partial(_configured, file))
     yield "doctor.json", _tried(lambda: [asdict(one) for one in examine(config, online=online)])
     yield "status.json", _tried(_status)
@@ -96,7 +54,7 @@ def _tried(made: Callable[[], Any]) -> str:
 
 
 def _configured(file: Path) -> Any:
-    return without_secrets(_parsed(file, strict=True))
+    return without_secrets(parsed(file, strict=True))
 
 
 def _versions() -> dict[str, Any]:
@@ -117,16 +75,6 @@ def _os_name() -> str:
         return platform.freedesktop_os_release().get("PRETTY_NAME", "")
     except OSError:
         return ""
-
-
-def _parsed(file: Path, *, strict: bool = False) -> dict[str, Any]:
-    """Read a file without its comments, in which people leave passwords."""
-    try:
-        return tomllib.loads(text_of(file))
-    except (SettingsError, ValueError, RecursionError):
-        if strict:
-            raise ValueError(f"{file} cannot be read as TOML, and is left out") from None
-        return {}
 
 
 def _status() -> dict[str, Any]:

@@ -7,8 +7,8 @@ import tarfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from edge_agent.diagnostics.gather import MOST_BYTES
 from edge_agent.diagnostics.scrub import Scrub
+from edge_agent.diagnostics.secrets import MOST_BYTES
 
 _ABOUT = """\
 What `edge-agent diagnostics` gathered on a gateway. Secrets were taken out: values of keys that are called

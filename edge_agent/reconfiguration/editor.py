@@ -55,14 +55,14 @@ class ConfigEditor:
     """Changes the file beside one agent.toml, one change at a time."""
 
     def __init__(self, config: Path, outbox: Path, agent: ReloadableAgent) -> None:
-        self._config, self._file = config, str(console_file.place(config))
+        self.agent_toml, self._file = config, str(console_file.place(config))
         self.history = History(outbox)
         self._agent = agent
         self._changing = asyncio.Lock()
 
     def read(self) -> EditableConfig:
         """Return what the files say now. On a thread."""
-        return editable.read(self._config)
+        return editable.read(self.agent_toml)
 
     async def judge(self, text: str, made_from: str) -> EditResult:
         """Say what a text would change, and what is wrong with it. Nothing is written."""
@@ -72,12 +72,12 @@ class ConfigEditor:
         """Return what the file says now, too."""
         told, before, was = EditResult(), "", None
         try:
-            before = console_file.read(self._config)
+            before = console_file.read(self.agent_toml)
             if console_file.mark(before) != made_from and before != text:  # else it was asked for twice
                 return before, self._outdated()
             was = self._loaded(before)
             told = EditResult(_shown(before, text, was), console_file.words(before, text))
-            loaded = console_file.judged_with(self._config, text)
+            loaded = console_file.judged_with(self.agent_toml, text)
         except SettingsError as error:
             by_hand = any(problem.key.endswith(f".{REPLACES}") for problem in error.problems)
             return before, replace(told, problems=error.problems, outdated=was is not None and by_hand)
@@ -90,7 +90,7 @@ class ConfigEditor:
 
     def _loaded(self, before: str) -> Loaded | None:
         try:
-            return console_file.judged_with(self._config, before)
+            return console_file.judged_with(self.agent_toml, before)
         except SettingsError:
             return None
 
@@ -105,13 +105,13 @@ class ConfigEditor:
                 begun = await asyncio.to_thread(
                     self.history.begin, self._agent.now(), by, told.words, (before, text)
                 )
-                await asyncio.to_thread(console_file.write, self._config, text)
+                await asyncio.to_thread(console_file.write, self.agent_toml, text)
             except OSError as error:
                 return await self._refused(told, begun, by, self._unwritten(error))
             reloaded = await self._agent.reload()
             if reloaded.problems:
                 try:
-                    await asyncio.to_thread(console_file.write, self._config, before)
+                    await asyncio.to_thread(console_file.write, self.agent_toml, before)
                 except OSError as error:
                     return await self._refused(told, begun, by, *reloaded.problems, self._unwritten(error))
                 await self._agent.reload()  # what is written runs: no difference is told any more

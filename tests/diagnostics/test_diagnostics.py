@@ -12,9 +12,9 @@ import pytest
 from typer.testing import CliRunner
 
 from edge_agent.cli import app
-from edge_agent.diagnostics.gather import MOST_BYTES
 from edge_agent.diagnostics.pack import pack
 from edge_agent.diagnostics.scrub import Scrub
+from edge_agent.diagnostics.secrets import MOST_BYTES
 
 PASSWORD, FILED = 'in/the "file" 7Q', "in-the-folder-8R"
 KEYS = ("00112233445566778899aabbccddeeff", "A1B2C3D4E5F60718293A4B5C6D7E8F90")
