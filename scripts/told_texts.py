@@ -18,6 +18,7 @@ _ALL_OF = (
     "cli/profile_trial.py",
     "collect/device.py",
     "control/happened.py",
+    "onsite/scan.py",
     "uplink/refusals.py",
     "uplink/session_error.py",
 )

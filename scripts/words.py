@@ -20,7 +20,7 @@ from typer.main import get_command
 
 from edge_agent import registry
 from edge_agent.cli import app
-from edge_agent.console.fields import settings_fields
+from edge_agent.console.fields import models, settings_fields
 from edge_agent.text.language import CATALOGUES, DOMAIN, TOLD
 from hatch_build import compile_catalogues
 from scripts.told_texts import told_texts
@@ -47,10 +47,11 @@ def template() -> Catalog:
 
 
 def _of_drivers() -> Iterator[str]:
-    """Return what drivers say of themselves and their settings, as the forms of the console show it."""
+    """Return what drivers say of themselves, their models and their settings, as the console shows it."""
     for entry in registry.entries():
         if entry.driver is not None and entry.origin.startswith("smartpark"):
             yield entry.driver.title
+            yield from (title for _, title in models(entry.name))
             for field in settings_fields(entry.name):
                 yield from filter(None, (field.label, field.help))
 

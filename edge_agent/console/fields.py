@@ -182,7 +182,7 @@ def settings_fields(name: str) -> Iterator[Field]:
         field = _of_schema(f"settings.{key}", facts, schema.get("$defs", {}))
         profiles = models(name) if key == "profile" else ()
         if profiles:
-            choices = (("", ""), *((profile, f"{title} ({profile})") for profile, title in profiles))
+            choices = (("", ""), *profiles)
             field = replace(field, kind="choice", choices=choices)
         told = driver.settings.model_fields.get(key)
         label = (told.title if told else None) or _LABELS.get(key) or key.replace("_", " ").capitalize()

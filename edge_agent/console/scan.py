@@ -63,15 +63,26 @@ class _Scan:
 
 
 @dataclass(frozen=True, slots=True)
+class Fit:
+    """A model that fits what was found: what it says, what is in doubt of it, and the way to its form."""
+
+    model: str
+    driver: str
+    values: tuple[str, ...]
+    doubts: tuple[str, ...]
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
 class Find:
-    """One thing that a scan found. ``links`` are what fits, each with its values and the way to its form.
+    """One thing that a scan found, and what ``fits``.
 
     ``known`` is the device of the configuration that it is; "" where none has its address.
     """
 
-    who: str
+    who: tuple[str, ...]
     known: str
-    links: tuple[tuple[str, str, str], ...]
+    fits: tuple[Fit, ...]
 
 
 class Scans:
@@ -164,7 +175,7 @@ def _find(scan: _Scan, one: Mapping[str, Any], now: Known) -> Find:
         and place.says.get("bus") in here
         and _address(place.says.get("settings", {})) in addresses
     )
-    return Find(" ".join(told), next(same, ""), tuple(_link(scan, one, fit, here) for fit in one["fits"]))
+    return Find(told, next(same, ""), tuple(_fit(scan, one, fit, here) for fit in one["fits"]))
 
 
 def _place(scan: _Scan, now: Known) -> str:
@@ -177,10 +188,8 @@ def _address(of: Mapping[str, Any]) -> str:
     return str(of.get("address", "")).upper()
 
 
-def _link(
-    scan: _Scan, one: Mapping[str, Any], fit: Mapping[str, Any], here: Sequence[str]
-) -> tuple[str, str, str]:
-    """Return what fits, what it says, and the address of a form that is filled with it."""
+def _fit(scan: _Scan, one: Mapping[str, Any], fit: Mapping[str, Any], here: Sequence[str]) -> Fit:
+    """Return what fits, with the address of a form that is filled with it."""
     settings = {"address": one["address"]} if scan.air else fit["settings"]
     end = one["address"][-_ADDRESS_END:].replace(":", "") if scan.air else str(one["who"]).rpartition(" ")[2]
     what = str(settings.get("profile", fit["driver"]))
@@ -197,9 +206,9 @@ def _link(
         name = id_of(port.rstrip("/").rpartition("/")[2], "bus")
         told |= {"bus": NEW_BUS, "bus.id": name, "bus.port": port, "bus.serial": one["serial"]}
     values = [f"{channel} {formatting.with_unit(*said)}" for channel, said in fit["values"].items()]
-    doubts = [*fit.get("doubts", ()), *filter(None, [fit.get("problem", "")])]
-    title = f"{fit.get('model') or what} ({fit['driver']})"
-    return title, ", ".join([*values[:_MOST_VALUES], *doubts]), f"/change/device?{urlencode(told)}"
+    doubts = (*fit.get("doubts", ()), *filter(None, [fit.get("problem", "")]))
+    model, link = str(fit.get("model") or what), f"/change/device?{urlencode(told)}"
+    return Fit(model, str(fit["driver"]), tuple(values[:_MOST_VALUES]), doubts, link)
 
 
 def _is_at(place: str, scan: _Scan) -> bool:

@@ -1,5 +1,7 @@
 """No key of the models is out of reach on the page, and each says what it is."""
 
+import html
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args, get_origin
 
@@ -13,12 +15,14 @@ from edge_agent.console.fields import (
     bus_fields,
     channel_fields,
     device_fields,
+    models,
     settings_fields,
 )
 from edge_agent.console.filled import blamed, filled, given, put
+from edge_agent.console.page import Pages
 from edge_agent.console.preview import raw_of
 from edge_agent.driver import Quantity
-from edge_agent.registry import entries
+from edge_agent.registry import entries, load, names
 from edge_agent.settings.channel import Channel
 from edge_agent.settings.device import Bus, Device
 from edge_agent.text.language import words
@@ -192,3 +196,20 @@ def test_a_range_says_which_end_it_leaves_out() -> None:
     ranges = {field.name: field.range for field in settings_fields("modbus")}
     assert ranges["settings.ct_ratio"].startswith("> 0 … "), "no current comes from a ratio of 0"
     assert ranges["settings.address"][0].isdigit()
+
+
+@pytest.mark.parametrize("name", names())
+def test_each_model_has_a_chinese_name_and_pages_use_it(name: str) -> None:
+    titles = [load(name).title, *(title for _, title in models(name))]
+    known = {title: translated(title, words("zh_CN")) for title in titles}
+    assert [title for title, told in known.items() if not re.search("[\u4e00-\u9fff]", told)] == []
+    kinds = [(entry, models(name)) for entry in entries() if entry.name == name]
+    page = Pages().render("change_driver.html", "zh_CN", kinds=kinds, session=None, path="/")
+    assert all(html.escape(told, quote=False) in page for told in known.values())
+
+
+@pytest.mark.parametrize(
+    "text", ["9600 8N1: listening", "9600 8N1: Modbus unit 7 answers; 24 profiles are tried", "unit 7"]
+)
+def test_how_far_a_scan_is_is_told_in_chinese(text: str) -> None:
+    assert re.search("[\u4e00-\u9fff]", translated(text, words("zh_CN")))
