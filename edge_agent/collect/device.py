@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from edge_agent.bus.recent_frames import RecentFrames
@@ -87,6 +87,10 @@ class Device:
     def last_hour(self) -> list[tuple[float, float] | None]:
         """Return the lowest and highest value of the main channel in each minute, None without one."""
         return self._sparkline.points(self._clock.mono_ms())
+
+    def fill_hour(self, past: Mapping[int, tuple[float, float]]) -> None:
+        """Take what the main channel was before this run, by how many minutes ago."""
+        self._hour.fill(self._clock.mono_ms(), past)
 
     def heard(self, samples: Sequence[Sample]) -> None:
         """Stamp what a frame or an answer said, process it, and hand it on."""

@@ -2,6 +2,7 @@
 
 import math
 from array import array
+from collections.abc import Mapping
 
 MINUTES = 60
 _MINUTE_MS = 60_000
@@ -34,6 +35,14 @@ class Sparkline:
         """Return the lowest and the highest value of each minute, the last one being that of now."""
         now = mono_ms // _MINUTE_MS
         return [self._of(minute) for minute in range(now - MINUTES + 1, now + 1)]
+
+    def fill(self, mono_ms: int, past: Mapping[int, tuple[float, float]]) -> None:
+        """Take what was before this run: by how many minutes ago. What was heard in this run stays."""
+        now, known = mono_ms // _MINUTE_MS, self.points(mono_ms)
+        for ago in range(MINUTES):
+            at = (now - ago) % MINUTES
+            self._low[at], self._high[at] = known[-1 - ago] or past.get(ago, (math.nan, math.nan))
+        self._minute = now - 1 if math.isnan(self._low[now % MINUTES]) else now  # the next value is its first
 
     def _of(self, minute: int) -> tuple[float, float] | None:
         at = minute % MINUTES

@@ -88,7 +88,9 @@ class Live:
                 try:
                     told = await self._ask("hour", {})
                 except RefusedError:  # a page without them says as much
-                    told = {"devices": {}}
+                    told = {"devices": {}, "filling": False}
+                if told["filling"]:  # what was before the agent was started is about to come
+                    now -= _SPARKS_EVERY_S - _EVERY_S
                 self._sparks = now, await asyncio.to_thread(sparks, told)  # 18 ms for 200 devices
             return self._sparks[1]
 

@@ -229,12 +229,12 @@ class ReadOnlyOutbox:
             tell((at - first) / (last - first + 1))
 
     def newest(self, device: str, from_ms: int, within: float) -> Iterator[KeptReading]:
-        """Yield the readings of a device back to a time, the newest first; what is not intact is left out.
+        """Yield the readings of a device, "" for all, back to a time, the newest first; no broken ones.
 
         Raises:
             TimeoutError: it took longer than ``within`` seconds.
         """
-        names = {id_: name for id_, name in self._names().items() if name[0] == device}
+        names = {id_: name for id_, name in self._names().items() if device in {"", name[0]}}
         described = self._described()
         with self.within(within) as until:
             for row in self._backward(names, from_ms):

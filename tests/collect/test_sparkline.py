@@ -35,3 +35,21 @@ def test_what_says_most_comes_first() -> None:
         "power", "energy_import", "power_l1", "voltage_l1", "harmonics", "power_factor", "frequency",
     ]  # fmt: skip
     assert by_importance(["battery", "signal", "humidity", "temperature"])[:2] == ["temperature", "humidity"]
+
+
+def test_what_was_before_this_run_fills_what_is_empty() -> None:
+    hour = Hour()
+    hour.add(7 * MINUTE, 3.0)
+    hour.fill(8 * MINUTE, {0: (9.0, 9.5), 1: (1.0, 1.0), 3: (4.0, 6.0), 59: (2.0, 2.0)})
+    points = hour.points(8 * MINUTE)
+    assert points[-4:] == [(4.0, 6.0), None, (3.0, 3.0), (9.0, 9.5)]
+    assert points[0] == (2.0, 2.0)
+    hour.add(8 * MINUTE + 1, 10.0)
+    assert hour.points(8 * MINUTE + 1)[-1] == (9.0, 10.0)
+
+
+def test_the_next_value_after_that_is_not_lost() -> None:
+    hour = Hour()
+    hour.fill(8 * MINUTE, {2: (4.0, 6.0)})
+    hour.add(8 * MINUTE + 1, 10.0)
+    assert hour.points(8 * MINUTE + 2)[-3:] == [(4.0, 6.0), None, (10.0, 10.0)]

@@ -35,7 +35,7 @@ class Park:
         self.now = STATUS
 
     async def ask(self, verb: str, *_: Any) -> Mapping[str, Any]:
-        return {"status": as_json(self.now), "hour": {"devices": {}}}[verb]
+        return {"status": as_json(self.now), "hour": {"devices": {}, "filling": False}}[verb]
 
     def says(self, id_: str, **new: Any) -> None:
         devices = (replace(one, **new) if one.id == id_ else one for one in self.now.devices)

@@ -80,7 +80,7 @@ async def test_the_pictures(tmp_path: Path) -> None:
                 await page.screenshot(path=into / "phone.png")
         demo.terminate()
         await demo.communicate()
-    for name in ("overview", "device", "phone", "scan", "form"):
+    for name in ("overview", "device", "phone", "scan", "form", "happened"):
         assert 5_000 < (into / f"{name}.png").stat().st_size < LARGEST
 
 
@@ -121,6 +121,10 @@ async def what_a_newcomer_tries(page: Page, into: Path) -> None:
     await expect(page.locator(".difference")).to_contain_text("-calibrate = {points")
     await press("Apply")
     await expect(done).to_contain_text("device climate-2 changed")
+    await page.goto("/happened")
+    await expect(page.locator(".happened")).to_contain_text("device climate-1 removed")
+    assert await findings(page) == []
+    await page.screenshot(path=into / "happened.png")
 
 
 def said(line: bytes) -> str:
