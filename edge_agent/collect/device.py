@@ -90,7 +90,7 @@ class Device:
 
     def fill_hour(self, past: Mapping[int, tuple[float, float]]) -> None:
         """Take what the main channel was before this run, by how many minutes ago."""
-        self._hour.fill(self._clock.mono_ms(), past)
+        self._sparkline.fill(self._clock.mono_ms(), past)
 
     def heard(self, samples: Sequence[Sample]) -> None:
         """Stamp what a frame or an answer said, process it, and hand it on."""

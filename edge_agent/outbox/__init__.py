@@ -25,6 +25,6 @@ What is beside this way:
   declares what was lost. ``machine``: is it still the same one?
 - A disk that takes nothing: ``disk``, ``ballast``; on a card that turned read-only ``volatile``, and its
   ``adoption`` later.
-- For people: ``readonly`` and ``past`` look into a file; ``copying`` and ``renaming`` are done without an
-  agent.
+- For people: ``readonly``, ``past``, ``hours`` and ``happened`` look into a file; ``copying`` and
+  ``renaming`` are done without an agent.
 """

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from edge_agent.outbox.looking import opened
+from edge_agent.outbox.readonly import open_read_only
 
 _MINUTE_MS = 60_000
 _MINUTES = 60
@@ -22,7 +22,7 @@ def hours(path: Path, to_ms: int, channels: Mapping[str, str], within: float) ->
         OutboxError, DamagedError: the outbox cannot be read.
     """
     found: dict[str, Minutes] = {}
-    with opened(path) as look, suppress(TimeoutError):
+    with open_read_only(path) as look, suppress(TimeoutError):
         for reading in look.newest("", to_ms - _MINUTES * _MINUTE_MS, within):
             value = reading.values.get(channels.get(reading.device, ""))
             ago = (to_ms - reading.when.ts) // _MINUTE_MS

@@ -38,7 +38,7 @@ def test_what_says_most_comes_first() -> None:
 
 
 def test_what_was_before_this_run_fills_what_is_empty() -> None:
-    hour = Hour()
+    hour = Sparkline()
     hour.add(7 * MINUTE, 3.0)
     hour.fill(8 * MINUTE, {0: (9.0, 9.5), 1: (1.0, 1.0), 3: (4.0, 6.0), 59: (2.0, 2.0)})
     points = hour.points(8 * MINUTE)
@@ -49,7 +49,7 @@ def test_what_was_before_this_run_fills_what_is_empty() -> None:
 
 
 def test_the_next_value_after_that_is_not_lost() -> None:
-    hour = Hour()
+    hour = Sparkline()
     hour.fill(8 * MINUTE, {2: (4.0, 6.0)})
     hour.add(8 * MINUTE + 1, 10.0)
     assert hour.points(8 * MINUTE + 2)[-3:] == [(4.0, 6.0), None, (10.0, 10.0)]

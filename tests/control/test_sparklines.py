@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edge_agent.control.client import ask
 from edge_agent.outbox.outbox import Outbox
-from edge_agent.outbox.rows import Identity
+from edge_agent.outbox.policy import Identity
 from edge_agent.reading import Reading
 from tests.cli.running import config, running, sensor
 from tests.outbox.world import FakeClock, policy
