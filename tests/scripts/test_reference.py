@@ -18,7 +18,7 @@ def test_types_defaults_and_meanings_are_found() -> None:
     assert told["outbox.window"] == (
         "duration",
         '"1s"',
-        "the most a power cut may take; at least 50ms",
+        "a power cut loses at most this; at least 50ms",
     )
     assert told["uplink.*.password"][:2] == ("text or a secret", "")
     assert told["uplink.*.max_packet"][:2] == ("size", "")
