@@ -62,7 +62,8 @@ def test_the_figures_are_those_of_the_pages_with_the_measurements(heading: str, 
     measured = (ROOT / "docs" / f"{page}.md").read_text("utf-8")
     figures = [figure for figure in re.findall(r"(?<!\w)\d[\d,.]*\d", part) if "%" not in figure]
     assert len(figures) > 6
-    assert [figure for figure in figures if figure not in measured] == []
+    stale = [figure for figure in figures if figure not in measured]
+    assert stale == [], f"README.md: write the figures that docs/{page}.md has now"
 
 
 @asynccontextmanager
