@@ -18,7 +18,7 @@ from edge_agent.demo.slave import Slaves, unit
 from edge_agent.demo.wire import Wire
 from edge_agent.profile import profile_text
 from edge_agent.settings.load import load
-from tests.cli.verb import Said, verb
+from tests.cli.verb import Said, finished, started, verb
 
 METER = "id=meter-7 driver=modbus port=/dev/ttyUSB0 profile=eastron_sdm120 address=7 name='Hall B feed'"
 NARROW = ("--speeds", "9600 8N1", "--addresses", "1-2")
@@ -189,8 +189,11 @@ async def test_what_is_wrong_with_a_flag_is_told(tmp_path: Path, wrong: tuple[st
 async def test_what_a_scan_finds_is_taken_over(tmp_path: Path) -> None:
     file = tmp_path / "agent.toml"
     meter = unit(1, profile_text("modbus", "eastron_sdm120"), lambda: world.meter(1000.0))
+    patient = "from edge_agent.cli import init_devices; init_devices._WITHIN_S = 3.0"  # of a busy machine
     with Wire(tmp_path / "near", tmp_path / "far", 9600) as wire, Slaves(wire.far, [meter]):
-        said = await verb("init", "-c", str(file), *OFFLINE, "--scan", str(wire.near), *NARROW)
+        words = ("init", "-c", str(file), *OFFLINE, "--scan", str(wire.near), *NARROW)
+        async with started(*words, before=patient) as process:
+            said = await finished(process)
     assert said.code == 0, said.out + said.err
     (found,) = load(file).device.values()
     assert found.settings == {"profile": "eastron_sdm120", "address": 1}

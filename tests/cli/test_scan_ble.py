@@ -97,7 +97,7 @@ async def test_ctrl_c_shows_what_was_found_so_far(bluez: FakeBlueZ) -> None:
         async with asyncio.timeout(60):
             while "StartDiscovery" not in bluez.calls:  # noqa: ASYNC110 - another program's doing
                 await asyncio.sleep(0.05)
-        await asyncio.sleep(2)
+        await asyncio.sleep(5)  # in which each speaks fifty times, which nobody tells of
         process.send_signal(signal.SIGINT)
         said = await finished(process)
     assert said.code == 130

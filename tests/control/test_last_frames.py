@@ -54,7 +54,7 @@ async def told(place: Path, device: str, enough: Callable[[list[dict[str, Any]]]
 
 
 async def test_frames_and_who_is_who(place: Path) -> None:
-    (air, *_) = await told(place, "air", lambda frames: frames)
+    (air, *_) = await told(place, "air", lambda frames: frames and frames[0]["values"])
     assert air["sent"] == "07 04 00 01 00 02 20 6D"
     assert air["heard"].startswith("07 04 04 01 31 01 E6 ")
     assert air["values"] == {"temperature": [30.5, "Cel"], "humidity": [48.6, "%"]}
