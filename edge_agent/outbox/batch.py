@@ -40,7 +40,7 @@ class Checkpoint:
 
 
 class LossAck(NamedTuple):
-    """A declaration that an uplink has acknowledged, and up to which number it said."""
+    """A declaration that an uplink has acknowledged, and up to which number that was then."""
 
     uplink: int
     loss: int

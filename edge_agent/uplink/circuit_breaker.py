@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class CircuitBreaker:
-    """Holds readings back after a refusal of the uplink: then one message at a time probes.
+    """Opens at a refusal that is the uplink's fault: then nothing goes, and after a pause one message probes.
 
     ``base``: where the gateway's topics lie; ``events``: those of events, where it holds these alone. Times
     are seconds, monotonic.
@@ -21,30 +21,30 @@ class CircuitBreaker:
     base: str
     events: str = ""
     problem: str = ""
-    _opens_at: float = 0.0
+    _probe_at: float = 0.0
     _backoff: Backoff = field(default_factory=Backoff)
 
     def refused(self, now: float, refusal: Refusal) -> float:
-        """Close for a while; return for how long. What was on its way meanwhile does not make it longer."""
+        """Open; return in how long a probe may go. What was on its way already does not prolong that."""
         problem = refusal.problem(self.base, self.events)
-        if self.problem == problem and now < self._opens_at:
-            return self._opens_at - now
+        if self.problem == problem and now < self._probe_at:
+            return self._probe_at - now
         if self.problem != problem:
             log.warning("%s; nothing is given up", problem)
         self.problem = problem
         pause = self._backoff.next()
-        self._opens_at = now + pause
+        self._probe_at = now + pause
         return pause
 
     def accepted(self) -> None:
-        """A reading was taken: all is well again."""
+        """One was taken: close again."""
         if self.problem:
             self.problem = ""
             self._backoff.reset()
 
     def allows(self, now: float, in_flight: int) -> bool:
-        """Say whether one more message of readings may go."""
-        return not self.problem or (now >= self._opens_at and not in_flight)
+        """Say whether one more message may go; while this is open only one at a time."""
+        return not self.problem or (now >= self._probe_at and not in_flight)
 
 
 class Breakers:

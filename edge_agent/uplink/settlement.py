@@ -26,7 +26,7 @@ class Settlement:
     ``pump`` is called when more may go, ``disk_work`` when something is to be written to the ledger.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - all that is told of it
+    def __init__(  # noqa: PLR0913, PLR0917 - all that follows from it
         self,
         delivery: Delivery,
         state: UplinkState,
