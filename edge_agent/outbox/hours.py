@@ -8,6 +8,7 @@ from edge_agent.outbox.readonly import open_read_only
 
 _MINUTE_MS = 60_000
 _MINUTES = 60
+_AT_ONCE = 500  # rows: what is read once should leave no memory behind
 
 Minutes = dict[int, tuple[float, float]]
 """The lowest and the highest value by how many minutes ago; where nothing was kept there is nothing."""
@@ -23,7 +24,7 @@ def hours(path: Path, to_ms: int, channels: Mapping[str, str], within: float) ->
     """
     found: dict[str, Minutes] = {}
     with open_read_only(path) as look, suppress(TimeoutError):
-        for reading in look.newest("", to_ms - _MINUTES * _MINUTE_MS, within):
+        for reading in look.newest("", to_ms - _MINUTES * _MINUTE_MS, within, _AT_ONCE):
             value = reading.values.get(channels.get(reading.device, ""))
             ago = (to_ms - reading.when.ts) // _MINUTE_MS
             if isinstance(value, int | float) and 0 <= ago < _MINUTES:

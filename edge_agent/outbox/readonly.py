@@ -228,8 +228,12 @@ class ReadOnlyOutbox:
             at = rows[-1].id + 1
             tell((at - first) / (last - first + 1))
 
-    def newest(self, device: str, from_ms: int, within: float) -> Iterator[KeptReading]:
+    def newest(
+        self, device: str, from_ms: int, within: float, at_once: int = _BACK_AT_A_TIME
+    ) -> Iterator[KeptReading]:
         """Yield the readings of a device, "" for all, back to a time, the newest first; no broken ones.
+
+        So many rows are in memory ``at_once``.
 
         Raises:
             TimeoutError: it took longer than ``within`` seconds.
@@ -237,7 +241,7 @@ class ReadOnlyOutbox:
         names = {id_: name for id_, name in self._names().items() if device in {"", name[0]}}
         described = self._described()
         with self.within(within) as until:
-            for row in self._backward(names, from_ms):
+            for row in self._backward(names, from_ms, at_once):
                 if time.monotonic() > until:
                     raise TimeoutError
                 if intact(row):
@@ -267,7 +271,7 @@ class ReadOnlyOutbox:
             if intact(row):
                 yield row, self._timeline.moment(row.boot, row.mono_ms)
 
-    def _backward(self, streams: Collection[int], from_ms: int) -> Iterator[Row]:
+    def _backward(self, streams: Collection[int], from_ms: int, at_once: int) -> Iterator[Row]:
         """Yield the rows of some streams, the newest first, until a whole piece of the log is older.
 
         Each piece is read forward: Linux reads ahead only there, and backward each page is read by itself.
@@ -278,10 +282,10 @@ class ReadOnlyOutbox:
             piece = self._db.execute(
                 f"SELECT {LOG_COLUMNS} FROM log WHERE id > ? AND id <= ? AND stream IN ({places})"  # noqa: S608 - our own names
                 " ORDER BY id",
-                (top - _BACK_AT_A_TIME, top, *streams),
+                (top - at_once, top, *streams),
             ).fetchall()
             yield from map(Row._make, reversed(piece))
-            top -= _BACK_AT_A_TIME
+            top -= at_once
 
     def newest_ms(self) -> int | None:
         """Return when the newest row was made, as far as that is known; None without any."""
