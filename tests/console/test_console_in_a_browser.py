@@ -195,6 +195,7 @@ async def test_frames_what_it_is_and_its_driver(park: Park) -> None:
     async with logged_in(park.browser, park.base) as page:
         await something_kept(page)
         await page.goto("/device/air")
+        await page.locator("#frames").scroll_into_view_if_needed()  # it follows while somebody sees it
         frames = page.locator("#frames li")
         await expect(frames.first).to_contain_text("07 04 00 01 00 02 20 6D")
         await expect(page.locator("#frames")).to_contain_text("temperature 30.5 °C")
