@@ -1,18 +1,17 @@
 """What ``edge-agent status`` shows to a person. A status in, a picture out."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import groupby
 
-from rich.console import Console, ConsoleOptions, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from edge_agent.status import BusStatus, DeviceStatus, Status, UplinkStatus, wrong
-from edge_agent.text import formatting
+from edge_agent.status import BusStatus, Status, UplinkStatus, wrong
 from edge_agent.text.formatting import duration, plain
 from edge_agent.text.language import tr
 from edge_agent.text.translation import translated
+from edge_agent.text.value_lines import ValueLines
 
 _STYLES = {"online": "green", "late": "yellow", "offline": "red"}
 _MOST_WRONG = 20  # lines; the table has the rest
@@ -81,33 +80,11 @@ def _devices(status: Status) -> Table:
                 Text(translated(device.availability), _STYLES.get(device.availability, "")),
                 duration(device.since_s),
                 heard,
-                _Values([_value(device, channel) for channel in device.values]),
+                ValueLines(device),
             )
             if device.problem:
                 table.add_row("", "", "", "", Text(plain(translated(device.problem)), "yellow"))
     return table
-
-
-@dataclass(frozen=True, slots=True)
-class _Values:
-    """Values one after the other, as many in a line as fit; none is broken over two lines."""
-
-    values: list[Text]
-
-    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> Iterator[Text]:
-        line = Text()
-        for value in self.values:
-            if line and line.cell_len + 2 + value.cell_len > options.max_width:
-                yield line
-                line = Text()
-            line = Text.assemble(line, "  ", value) if line else value
-        yield line
-
-
-def _value(device: DeviceStatus, channel: str) -> Text:
-    quality = device.quality.get(channel)
-    text = f"{channel} {formatting.with_unit(device.values[channel], device.units.get(channel, ''))}"
-    return Text(f"{text} ({quality.grade})", "yellow") if quality else Text(text)
 
 
 def _ways(status: Status) -> Table:

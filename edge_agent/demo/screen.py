@@ -11,6 +11,7 @@ from edge_agent.demo.config import control_socket
 from edge_agent.demo.login import Login
 from edge_agent.status import DeviceStatus, Status, UplinkStatus
 from edge_agent.text import formatting
+from edge_agent.text.value_lines import ValueLines
 
 _AROUND = 14  # lines on the screen besides the table's rows
 _STYLES = {"online": "green", "late": "yellow", "offline": "red", "suspect": "yellow", "bad": "red"}
@@ -145,11 +146,8 @@ def _narrow(status: Status) -> Table:
     table.add_column("age", justify="right")
     table.add_column("seq", justify="right")
     for device in status.devices:
-        values = "  ".join(
-            f"{channel} {formatting.with_unit(value, device.units.get(channel, ''))}"
-            for channel, value in device.values.items()
-        )
-        table.add_row(_name(device), device.problem or values, _age(device), str(device.seq))
+        said = Text(device.problem, "yellow") if device.problem else ValueLines(device)
+        table.add_row(_name(device), said, _age(device), str(device.seq))
     return table
 
 

@@ -50,8 +50,8 @@ _HEADING = screen.Heading(
 )
 
 
-def _rendered(status: Status, height: int = 50) -> str:
-    console = Console(width=120, height=height, color_system=None)
+def _rendered(status: Status, height: int = 50, width: int = 120) -> str:
+    console = Console(width=width, height=height, color_system=None)
     with console.capture() as capture:
         console.print(screen.render(status, _HEADING, height))
     return capture.get()
@@ -86,6 +86,14 @@ def test_a_low_terminal_gets_a_row_for_each_device() -> None:
     assert len(shown.splitlines()) <= 18
     assert "power 1234.568 W" in shown
     assert "kept 43" in shown
+
+
+def test_on_a_narrow_terminal_no_value_is_broken_over_two_lines() -> None:
+    spoken = [line.strip() for line in _rendered(_STATUS, height=18, width=64).splitlines()]
+    whole = "power 1234.568 W (suspect)", "occupancy yes", "energy_import 12 kWh"
+    for value in whole:
+        assert sum(value in line for line in spoken) == 1, value
+    assert not any(whole[0] in line and whole[2] in line for line in spoken)  # it was narrow indeed
 
 
 def test_a_connection_problem_is_shown() -> None:

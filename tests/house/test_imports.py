@@ -38,7 +38,12 @@ DOORS = {
     "prometheus_client": ["edge_agent/metrics/exposition.py"],
     "pwdlib": ["edge_agent/demo/*"],  # amqtt's own, for its password file
     "pydantic": ["edge_agent/*", "drivers/*"],
-    "rich": ["edge_agent/cli/*", "edge_agent/consume/report.py", "edge_agent/demo/*"],
+    "rich": [
+        "edge_agent/cli/*",
+        "edge_agent/consume/report.py",
+        "edge_agent/demo/*",
+        "edge_agent/text/value_lines.py",
+    ],
     "serial": ["edge_agent/bus/serial.py"],
     "starlette": ["edge_agent/console/*"],
     "tomlkit": ["edge_agent/settings/document.py"],
