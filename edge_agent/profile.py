@@ -164,6 +164,15 @@ def profile_text(driver: str, name: str) -> str:
     return text
 
 
+def profile_title(driver: str, name: str) -> str:
+    """Return what people call a profile's device; its name, where it does not say.
+
+    Raises:
+        ValueError: there is no such profile, or it cannot be read.
+    """
+    return str(tomllib.loads(profile_text(driver, name)).get("title", name))
+
+
 def read_profile(driver: str, name: str, model: type[P]) -> P:
     """Return a profile as its driver's model of one.
 

@@ -41,6 +41,15 @@ def why_not_opened(port: str, error: Exception) -> str:
     return f"{port} cannot be used as a serial port ({error}); check the port's name and format"
 
 
+def why_untried(port: str) -> str:
+    """Say why a port of this machine need not be tried: it is not there, or not for this user; else ""."""
+    if not Path(port).exists():
+        return why_not_opened(port, FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)))
+    if not os.access(port, os.R_OK | os.W_OK):
+        return why_not_opened(port, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+    return ""
+
+
 def holders(port: str) -> list[str]:
     """Return who has a port open, as ``name (pid 1)``, as far as this user may see it."""
     target = os.path.realpath(port)

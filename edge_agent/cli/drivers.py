@@ -16,6 +16,7 @@ from edge_agent.cli.verb_exit import stop
 from edge_agent.driver import ProfileError, find_profiles
 from edge_agent.profile import ProfileFile, profile_text
 from edge_agent.text.language import tr
+from edge_agent.text.translation import translated
 
 
 class Show(StrEnum):
@@ -96,9 +97,9 @@ def _listing(found: list[dict[str, Any]]) -> str:
             origin=driver["origin"],
             status=driver["status"],
         )
-        lines.append(f"{driver['name']}: {driver['title']} ({facts})")
+        lines.append(f"{driver['name']}: {translated(driver['title'])} ({facts})")
         for profile in driver["profiles"]:
-            lines.append(f"  {profile['name']}: {profile['title'] or tr('cannot be used')}")
+            lines.append(f"  {profile['name']}: {translated(profile['title']) or tr('cannot be used')}")
             if profile["own"]:
                 place = tr(", in place of the built-in one") if profile["replaces"] else ""
                 lines.append(tr("      the site's own: {file}{place}", file=profile["file"], place=place))

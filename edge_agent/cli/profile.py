@@ -9,7 +9,9 @@ from edge_agent import registry
 from edge_agent.cli.say import say, tell
 from edge_agent.cli.verb_exit import stop
 from edge_agent.driver import ProfileError, find_profiles, profile_text
+from edge_agent.profile import profile_title
 from edge_agent.text.language import tr
+from edge_agent.text.translation import translated
 
 profile = typer.Typer(
     no_args_is_help=True, help=tr("List, show and test profiles: device models described in TOML.")
@@ -36,8 +38,17 @@ def list_(*, driver: Annotated[str, typer.Option(help=tr("Only this driver's pro
     except (registry.UnknownDriverError, ProfileError) as error:
         stop(str(error))
     for name, profiles in found.items():
+        width = max(map(len, profiles), default=0)
         for one, file in profiles.items():
-            say(f"{name} {one}" + (f" ({file.note})" if file.note else ""))
+            note = f" ({file.note})" if file.note else ""
+            say(f"{name} {one:{width}}  {_title(name, one)}{note}")
+
+
+def _title(driver: str, name: str) -> str:
+    try:
+        return translated(profile_title(driver, name))
+    except ValueError:  # `edge-agent profile test` says why
+        return tr("cannot be used")
 
 
 @profile.command()

@@ -72,6 +72,7 @@ def serial(  # noqa: PLR0913 - one parameter for each option
     Example: edge-agent scan serial /dev/ttyUSB0 --speeds "9600 8N1" --addresses 1-10
     """
     from edge_agent.bus.address import Address  # noqa: PLC0415 - `edge-agent --help` need not wait for it
+    from edge_agent.bus.remedy import why_untried  # noqa: PLC0415 - as above
     from edge_agent.bus.serial import BusError  # noqa: PLC0415 - as above
     from edge_agent.onsite.plan import DEVICE_LIMIT, plan_scan  # noqa: PLC0415 - as above
     from edge_agent.onsite.scan import Scan  # noqa: PLC0415 - as above
@@ -90,6 +91,8 @@ def serial(  # noqa: PLR0913 - one parameter for each option
         plan = plan_scan(driver or [], read_formats(speeds), read_addresses(addresses), seconds, kind)
     except (UnknownDriverError, ValueError) as error:
         stop(str(error), as_json=as_json)
+    if kind == "tty" and (why := why_untried(port)):
+        stop(why, as_json=as_json)
     with Shown(quiet=as_json or as_toml) as shown:
         work = Scan(port, plan, fast=fast, tell=shown.step)
         shown.line(

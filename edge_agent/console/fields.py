@@ -1,6 +1,5 @@
 """Forms made from models of settings: what each field is. The models say labels, ranges and help."""
 
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import NoneType, UnionType
@@ -10,7 +9,8 @@ from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
 from edge_agent import registry
-from edge_agent.driver import ProfileError, Quantity, find_profiles, profile_text
+from edge_agent.driver import ProfileError, Quantity, find_profiles
+from edge_agent.profile import profile_title
 from edge_agent.settings import units
 from edge_agent.settings.channel import Alarm, Channel
 from edge_agent.settings.device import Bus, Device
@@ -228,6 +228,6 @@ def models(name: str) -> tuple[tuple[str, str], ...]:
 
 def _title(driver: str, profile: str) -> str:
     try:
-        return str(tomllib.loads(profile_text(driver, profile)).get("title", profile))
+        return profile_title(driver, profile)
     except ValueError:  # a broken one: choosing it says what is wrong
         return profile

@@ -84,6 +84,14 @@ async def test_doctor_speaks_chinese(wrong: str) -> None:
 
 
 @pytest.mark.usefixtures("chinese")
+async def test_profiles_are_listed_in_chinese() -> None:
+    said = await verb("profile", "list", "--driver", "modbus")
+    assert ["modbus", "eastron_sdm120", "Eastron", "SDM120", "单相电表"] in [
+        line.split() for line in said.out.splitlines()
+    ]
+
+
+@pytest.mark.usefixtures("chinese")
 async def test_healthy_says_in_chinese_why_not(tmp_path: Path) -> None:
     said = await verb("healthy", "--socket", str(tmp_path / "none.sock"), "--within", "1s")
     assert (said.code, "没有代理" in said.err) == (1, True), said.err

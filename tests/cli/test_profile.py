@@ -168,9 +168,10 @@ def test_what_cannot_be_tested_is_said(words: tuple[str, ...], message: str) -> 
 
 
 def test_list_and_show() -> None:
-    assert "modbus eastron_sdm120" in run("profile", "list").stdout.splitlines()
+    everything = [line.split() for line in run("profile", "list").stdout.splitlines()]
+    assert ["modbus", "eastron_sdm120", "Eastron", "SDM120", "single-phase", "energy", "meter"] in everything
     listed = run("profile", "list", "--driver", "modbus").stdout.splitlines()
-    assert listed == [f"modbus {name}" for name in find_profiles("modbus")]
+    assert [line.split()[:2] for line in listed] == [["modbus", name] for name in find_profiles("modbus")]
     assert run("profile", "show", "xy_md02").stdout == profile_text("modbus", "xy_md02")
     assert "there is no profile 'xy_md01'; did you mean" in run("profile", "show", "xy_md01").stderr
 

@@ -222,6 +222,7 @@ def test_what_cannot_be_done_is_said(words: tuple[str, ...], message: str) -> No
     assert message in result.stderr
     told = json.dumps({"error": result.stderr.strip()}) + "\n"
     assert result.stdout == (told if "--json" in words else "")
+    assert len(result.stderr.splitlines()) == 1  # not a word of a scan that never began
 
 
 def test_without_a_port_the_ports_are_listed() -> None:
