@@ -136,11 +136,21 @@ def carry_out(agent: Agent) -> Carry:
     async def carry(name: str, args: Mapping[str, Any], tell: Tell) -> Mapping[str, Any]:
         try:
             from edge_agent.control.verbs import verbs  # noqa: PLC0415 - most agents are asked by nobody
-        except (ImportError, OSError) as error:  # the agent itself runs on
-            raise RefusedError(f"{name} cannot be loaded ({error}); check the card, and replace it") from None
-        return await verbs(agent)(name, args, tell)
+        except Exception as error:  # noqa: BLE001 - half a file says anything; the agent itself runs on
+            raise _not_loaded(name, error) from None
+        try:
+            return await verbs(agent)(name, args, tell)
+        except ImportError as error:  # some verbs load more
+            raise _not_loaded(name, error) from None
 
     return carry
+
+
+def _not_loaded(verb: str, error: Exception) -> RefusedError:
+    """Say why a verb's program cannot be loaded: another version lies there by now, or the card is dying."""
+    return RefusedError(
+        f"{verb} cannot be loaded ({error}); restart the agent; if that does not help, check the card"
+    )
 
 
 def _begin_log(level: str) -> None:

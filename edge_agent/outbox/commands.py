@@ -51,7 +51,8 @@ class Commands:
         new = Command(id_, name, self._running_ms(), reply_to, correlation, None)
         acknowledged = list(self._acknowledged)
         known = await self._db.run(_take, new, self._uplink, acknowledged)
-        self._acknowledged = self._acknowledged[len(acknowledged) :]
+        if known is None:  # else nothing was written
+            self._forget(acknowledged)
         return known
 
     async def find(self, id_: str) -> Command | None:
@@ -62,7 +63,11 @@ class Commands:
         """Keep the answer to a command that was taken."""
         acknowledged = list(self._acknowledged)
         await self._db.run(_answer, id_, answer, acknowledged)
-        self._acknowledged = self._acknowledged[len(acknowledged) :]
+        self._forget(acknowledged)
+
+    def _forget(self, written: list[str]) -> None:
+        """These are on disk; by their ids, for another command may have written some of them meanwhile."""
+        self._acknowledged = [id_ for id_ in self._acknowledged if id_ not in written]
 
     def acknowledge(self, id_: str) -> None:
         """A broker has taken the answer; it is written with the next change, or by ``write``."""

@@ -72,8 +72,11 @@ async def _on_thread(work: Callable[[], R], give_up: Callable[[], None] = lambda
         return await asyncio.shield(working)
     except asyncio.CancelledError:
         give_up()
-        with suppress(OutboxError, sqlite3.Error):  # nobody waits for it any more
-            await working
+        while not working.done():
+            with suppress(asyncio.CancelledError):  # once more: it ends no sooner for that
+                await asyncio.wait((working,))
+        if not working.cancelled():
+            working.exception()  # nobody waits for it any more
         raise
 
 

@@ -100,10 +100,14 @@ def open_read_only(path: Path) -> Iterator["ReadOnlyOutbox"]:
         OutboxError: there is none, it may not be read, or it is no outbox of this version.
         DamagedError: it is damaged; also later, while it is read.
     """
-    if not path.is_file():
+    try:
+        is_there = path.is_file()
+        # without the file of a writer there is none, and SQLite need not make what writers share
+        alone = "" if path.with_name(path.name + "-wal").exists() else "&immutable=1"
+    except OSError as error:  # a card that dies
+        raise OutboxError(f"{path}: cannot be read ({error.strerror}); check the disk") from None
+    if not is_there:
         raise OutboxError(f"{path}: there is no outbox; give the configuration with --config")
-    # without the file of a writer there is none, and SQLite need not make what writers share
-    alone = "" if path.with_name(path.name + "-wal").exists() else "&immutable=1"
     try:
         with closing(
             sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{alone}", uri=True, timeout=5)

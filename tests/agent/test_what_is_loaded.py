@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,12 +45,30 @@ def loaded() -> set[str]:
     return set(said.stdout.decode().split())
 
 
+@pytest.mark.parametrize(
+    ("verb", "args", "gone"),
+    [
+        ("status", {}, "edge_agent.control.verbs"),
+        ("scan", {"port": "/dev/null", "addresses": [1], "by": "me"}, "edge_agent.onsite.plan"),
+    ],
+)
 async def test_verbs_that_cannot_be_read_from_a_dying_card_end_no_agent(
-    monkeypatch: pytest.MonkeyPatch,
+    verb: str, args: dict[str, Any], gone: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     agent = Agent(Config.model_validate({"config": 1, "gateway": {"site": "s", "id": "g"}}))
-    monkeypatch.setitem(sys.modules, "edge_agent.control.verbs", None)
-    with pytest.raises(RefusedError, match=r"status cannot be loaded .*; check the card"):
+    monkeypatch.setitem(sys.modules, gone, None)
+    with pytest.raises(RefusedError, match=f"{verb} cannot be loaded .*{gone}.*; restart the agent"):
+        await service.carry_out(agent)(verb, args, _nobody)
+
+
+async def test_half_a_file_of_the_verbs_ends_no_agent(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    agent = Agent(Config.model_validate({"config": 1, "gateway": {"site": "s", "id": "g"}}))
+    (tmp_path / "verbs.py").write_bytes(b"def carry(" + bytes(9))
+    monkeypatch.delitem(sys.modules, "edge_agent.control.verbs", raising=False)
+    monkeypatch.setattr(sys.modules["edge_agent.control"], "__path__", [str(tmp_path)])
+    with pytest.raises(RefusedError, match="status cannot be loaded"):
         await service.carry_out(agent)("status", {}, _nobody)
 
 

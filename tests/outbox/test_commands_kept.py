@@ -1,5 +1,6 @@
 """What the file remembers of commands: across restarts, salvage and an older version of itself."""
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
@@ -56,6 +57,25 @@ async def test_an_id_is_taken_once_and_keeps_its_answer(tmp_path: Path) -> None:
         await outbox.commands.write()
     async with opened(path) as outbox:
         assert [one.id for one in await outbox.commands.unacknowledged(300_000)] == ["b"]
+
+
+async def test_what_a_broker_took_is_written_whatever_is_asked_meanwhile(tmp_path: Path) -> None:
+    """Else the same answers would go out once more after a restart."""
+    path = tmp_path / "outbox.db"
+    async with opened(path) as outbox:
+        kept = outbox.commands
+        for id_ in "abc":
+            await kept.take(id_, "ping", "to", None)
+            await kept.answer(id_, b"{}")
+        kept.acknowledge("a")
+        assert await kept.take("a", "ping", "to", None) is not None  # old: nothing is written with it
+        answered = asyncio.gather(kept.answer("c", b"{}"), kept.take("d", "ping", "to", None))
+        await asyncio.sleep(0)  # both have begun
+        kept.acknowledge("b")
+        await answered
+        await kept.write()
+    async with opened(path) as outbox:
+        assert [one.id for one in await outbox.commands.unacknowledged(300_000)] == ["c", "d"]
 
 
 async def test_ids_are_forgotten_after_a_day_or_ten_thousand(

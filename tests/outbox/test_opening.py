@@ -1,6 +1,7 @@
 """Opening an outbox: it works, or says in one sentence which file is wrong and what to do; nothing leaks."""
 
 import asyncio
+import errno
 import gc
 import os
 import sqlite3
@@ -209,10 +210,31 @@ async def test_an_opening_that_is_given_up_ends_after_its_look_at_the_file(
     opening = asyncio.create_task(Outbox.open(path, EAST, policy(), FakeClock(), ["city"]))
     assert await asyncio.to_thread(looking.wait, 10)
     opening.cancel()
+    await asyncio.sleep(0)
+    opening.cancel()  # by somebody else
     asyncio.get_running_loop().call_later(0.1, seen.set)
     with pytest.raises(asyncio.CancelledError):
         await opening
     assert ended.is_set()
+
+
+async def test_an_opening_that_is_given_up_says_nothing_of_the_file(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looking, seen = threading.Event(), threading.Event()
+
+    def slow(*_: object) -> str:
+        looking.set()
+        seen.wait(10)
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("edge_agent.outbox.recovery.examine", slow)
+    opening = asyncio.create_task(Outbox.open(path, EAST, policy(), FakeClock(), ["city"]))
+    assert await asyncio.to_thread(looking.wait, 10)
+    opening.cancel()
+    asyncio.get_running_loop().call_later(0.1, seen.set)
+    with pytest.raises(asyncio.CancelledError):
+        await opening
 
 
 async def test_an_opening_that_is_given_up_leaves_nothing_behind(path: Path) -> None:

@@ -1,11 +1,13 @@
 """What a device read in the past, for a plot: newest first, within a time, with its peaks and its gaps."""
 
+import errno
 from pathlib import Path
 
 import pytest
 
 from edge_agent.outbox.past import past
 from edge_agent.outbox.readonly import open_read_only
+from edge_agent.outbox.store import OutboxError
 from edge_agent.reading import Grade, Quality, Reading
 from tests.outbox.world import NOW_MS, FakeClock, opened, reading
 
@@ -57,3 +59,14 @@ async def test_it_ends_in_time(tmp_path: Path) -> None:
             list(look.newest("d1", 0, -1.0))
         found = past(file, "d1", clock.wall, HOUR, 10, -1.0)
     assert not found.complete
+
+
+def test_a_card_that_dies_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who looks at the page would end the agent otherwise."""
+
+    def dying(_path: Path) -> bool:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Path, "is_file", dying)
+    with pytest.raises(OutboxError, match=r"cannot be read .*Input/output error.*; check the disk"):
+        past(tmp_path / "outbox.db", "d1", NOW_MS, HOUR, 100, 30)
