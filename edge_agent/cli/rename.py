@@ -34,6 +34,7 @@ def rename(
     from edge_agent.settings import document  # noqa: PLC0415
     from edge_agent.settings.atomic_write import replace_file  # noqa: PLC0415
     from edge_agent.settings.environment import PREFIX  # noqa: PLC0415
+    from edge_agent.settings.files import text_of  # noqa: PLC0415
 
     found = loaded(config)
     was = Identity(found.gateway.site, found.gateway.id)
@@ -66,6 +67,7 @@ def rename(
         for key in changed
         if name.startswith(PREFIX) and name.upper() == f"{PREFIX}GATEWAY__{key.upper()}"
     }
+    text = document.changed(text_of(config), "gateway", changed)  # before the outbox has the new name
     owed: list[Outstanding] = []
 
     async def work() -> None:
@@ -76,7 +78,7 @@ def rename(
             stop("nothing was changed", code=130)
         if not owed[0].nothing:
             stop(_what_is_owed(owed[0]))
-        replace_file(config, document.changed(config.read_text("utf-8"), "gateway", changed))
+        replace_file(config, text)
     except DamagedError:
         stop(f"{found.outbox.path} is damaged; start the agent, which salvages it, and rename then")
     except OutboxError as error:

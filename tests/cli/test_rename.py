@@ -62,6 +62,15 @@ def test_the_file_keeps_its_comments_and_its_mode(config: Path) -> None:
     assert origins == [("gw-01", "created"), ("gw-02", "renamed")]
 
 
+def test_a_file_of_another_system_s_editor_keeps_the_ends_of_its_lines(config: Path) -> None:
+    asyncio.run(_kept(config.with_name("outbox.db"), []))
+    config.write_bytes(b"\xef\xbb\xbf" + config.read_bytes().replace(b"\n", b"\r\n"))
+    code, said, wrong = _rename(config, "--gateway", "gw-02")
+    assert code == 0, said + wrong
+    assert b'id = "gw-02"\r\n' in config.read_bytes()
+    assert load(config).gateway.id == "gw-02"
+
+
 def test_what_the_environment_overrides_is_to_be_changed_there_too(
     config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
