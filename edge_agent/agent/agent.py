@@ -284,6 +284,7 @@ class Agent:
             self._clock.trust = config.clock.trust
         if config.log.level != self._config.log.level:
             logging.getLogger().setLevel(config.log.level.upper())
+            logging.getLogger("edge_agent").setLevel(logging.NOTSET)  # what a command asked for ends
         self._config, self._not_applied = config, ""
 
     def _not_reloaded(self, *problems: Problem) -> ReloadResult:

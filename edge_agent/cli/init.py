@@ -179,7 +179,7 @@ def _first_line(file: Path | None) -> str:
     if file is None:
         return ""
     try:
-        return file.read_text("utf-8").partition("\n")[0].removesuffix("\r")
+        return file.read_text("utf-8-sig").partition("\n")[0].removesuffix("\r")
     except (OSError, UnicodeDecodeError) as error:
         stop(
             f"--password-file {file} cannot be read ({getattr(error, 'strerror', None) or 'it is not UTF-8'})"

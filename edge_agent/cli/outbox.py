@@ -153,6 +153,8 @@ def events(
             if page.below == below:
                 stop(f"{path}: takes too long to read; copy it to another disk, and give that with --file")
             below = page.below or 0
+        if device and not shown:
+            _check_known(path, look, device, as_json=as_json)
         if below and not as_json:
             say(tr("there are older ones; --json has all"))
         elif not shown and not as_json:
@@ -190,9 +192,8 @@ def export(  # noqa: PLR0913 - one parameter for each option
     path, zone = _place(config, file)
     from_ms, to_ms = _time("--from", from_, zone), _time("--to", to, zone)
     with _looking(path) as look:
-        there = look.devices()
-        if absent := [one for one in device or [] if one not in there]:
-            stop(f"{path} has no device {absent[0]!r}; there are: {', '.join(there) or 'none'}")
+        for one in device or []:
+            _check_known(path, look, one)
         with _output(out) as written:
             put = _csv(written) if format_ == "csv" else _jsonl(written)
             count = 0
@@ -227,6 +228,13 @@ def _looking(path: Path, *, as_json: bool = False) -> "Iterator[ReadOnlyOutbox]"
         stop(str(error), as_json=as_json, code=1)
     except BrokenPipeError:  # nobody reads on
         nobody_reads()
+
+
+def _check_known(path: Path, look: "ReadOnlyOutbox", device: str, *, as_json: bool = False) -> None:
+    """End the verb where an outbox has nothing of a device: its id is another."""
+    there = look.devices()
+    if device not in there:
+        stop(f"{path} has no device {device!r}; there are: {', '.join(there) or 'none'}", as_json=as_json)
 
 
 def _time(option: str, text: str, zone: tzinfo) -> int | None:

@@ -178,7 +178,7 @@ def _login(
     password = os.environ.get(_PASSWORD)
     if file is not None:
         try:
-            password = file.read_text("utf-8").partition("\n")[0]
+            password = file.read_text("utf-8-sig").partition("\n")[0].removesuffix("\r")
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "it is not UTF-8"
             raise ValueError(f"--password-file {file} cannot be read ({reason})") from None

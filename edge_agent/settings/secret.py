@@ -42,7 +42,7 @@ def is_name(name: str) -> bool:
 
 def _text(file: Path, content: bytes) -> str:
     try:
-        text = content.decode().removesuffix("\n").removesuffix("\r")
+        text = content.decode("utf-8-sig").removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
         text = ""
     if not text or len(content) > _LONGEST or "\n" in text:

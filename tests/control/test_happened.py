@@ -168,3 +168,6 @@ async def test_the_command_line_tells_the_events(path: Path) -> None:
     assert len(shown) == 10
     assert shown[1].endswith(" d1 late; it goes on")
     assert shown[-2].endswith(" d1 late; 60 s; nothing heard for 60 s")
+    wrong = CliRunner().invoke(app, [*words, "--device", "d3"])
+    assert (wrong.exit_code, wrong.stdout) == (2, "")
+    assert "has no device 'd3'; there are: d1, d2" in wrong.stderr

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from edge_agent.agent.agent import Agent
 from edge_agent.bus.modbus import Rtu
+from edge_agent.contract.commands import LogLevelArgs
 from edge_agent.demo.slave import Slaves, unit
 from edge_agent.demo.wire import Wire
 from edge_agent.profile import profile_text
@@ -110,6 +112,22 @@ async def _reloaded(agent: Agent, folder: Path, text: str) -> set[str]:
 
 def _descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def test_the_log_has_the_level_of_the_file_again_after_a_command(tmp_path: Path) -> None:
+    own, root = logging.getLogger("edge_agent"), logging.getLogger()
+    before = own.level, root.level
+    try:
+        async with _running(tmp_path, _head(tmp_path)) as agent:
+            assert agent.running is not None
+            await agent.running.own_commands.by_name()["log-level"](LogLevelArgs(level="error"))
+            assert own.getEffectiveLevel() == logging.ERROR
+            changed = await _reloaded(agent, tmp_path, _head(tmp_path) + 'log.level = "debug"\n')
+            assert changed == {"log.level changed"}
+            assert own.getEffectiveLevel() == logging.DEBUG
+    finally:
+        own.setLevel(before[0])
+        root.setLevel(before[1])
 
 
 async def test_neighbours_on_a_bus_do_not_notice(tmp_path: Path, wires: list[Wire]) -> None:

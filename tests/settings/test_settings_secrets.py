@@ -34,6 +34,16 @@ def test_a_secret_is_looked_up_where_systemd_hands_it_over(
     assert password.get_secret_value() == "hunter 2"
 
 
+def test_the_mark_with_which_some_editors_begin_a_file_is_no_part_of_a_secret(
+    loaded: Loaded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    (tmp_path / "pw").write_bytes(b"\xef\xbb\xbfhunter 2\r\n")
+    password = loaded(UPLINK + 'password = { secret = "pw" }').uplink["u"].password
+    assert password
+    assert password.get_secret_value() == "hunter 2"
+
+
 def test_a_missing_secret_names_both_folders(
     refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
