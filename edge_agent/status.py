@@ -132,15 +132,15 @@ def _silent(device: DeviceStatus) -> str:
 
 def as_json(status: Status) -> dict[str, Any]:
     """Return it as ``edge-agent status --json`` prints it; docs/operate.md says what each key means."""
-    told = _fields(status)
-    told["wrong"] = list(wrong(status))
-    told["devices"] = devices = [_fields(device) for device in status.devices]
+    fields = _fields(status)
+    fields["wrong"] = list(wrong(status))
+    fields["devices"] = devices = [_fields(device) for device in status.devices]
     for device in devices:
         device["quality"] = {channel: list(said) for channel, said in device["quality"].items()}
-    told["uplinks"] = [_fields(uplink) for uplink in status.uplinks]
-    told["buses"] = [_fields(bus) for bus in status.buses]
-    told["board"] = status.board and asdict(status.board)
-    return told
+    fields["uplinks"] = [_fields(uplink) for uplink in status.uplinks]
+    fields["buses"] = [_fields(bus) for bus in status.buses]
+    fields["board"] = status.board and asdict(status.board)
+    return fields
 
 
 def _fields(shape: DeviceStatus | UplinkStatus | BusStatus | Status) -> dict[str, Any]:
@@ -148,7 +148,7 @@ def _fields(shape: DeviceStatus | UplinkStatus | BusStatus | Status) -> dict[str
     return {field: getattr(shape, field) for field in shape.__dataclass_fields__}
 
 
-def from_json(told: Mapping[str, Any]) -> Status:
+def from_json(fields: Mapping[str, Any]) -> Status:
     """Make a status of what ``as_json`` has made, also by a newer or an older agent.
 
     Raises:
@@ -160,18 +160,18 @@ def from_json(told: Mapping[str, Any]) -> Status:
             one,
             quality={name: Quality(Grade(grade), why) for name, (grade, why) in one["quality"].items()},
         )
-        for one in told["devices"]
+        for one in fields["devices"]
     )
     return _made(
         Status,
-        told,
+        fields,
         devices=tuple(devices),
-        uplinks=tuple(_made(UplinkStatus, one) for one in told["uplinks"]),
-        buses=tuple(_made(BusStatus, one) for one in told["buses"]),
-        board=_made(Board, told["board"]) if told.get("board") else None,
+        uplinks=tuple(_made(UplinkStatus, one) for one in fields["uplinks"]),
+        buses=tuple(_made(BusStatus, one) for one in fields["buses"]),
+        board=_made(Board, fields["board"]) if fields.get("board") else None,
     )
 
 
-def _made(shape: type[T], told: Mapping[str, Any], **inner: Any) -> T:
-    known = {field: told[field] for field in shape.__dataclass_fields__ if field in told}
+def _made(shape: type[T], fields: Mapping[str, Any], **inner: Any) -> T:
+    known = {field: fields[field] for field in shape.__dataclass_fields__ if field in fields}
     return shape(**known | inner)

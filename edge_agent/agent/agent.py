@@ -247,8 +247,8 @@ class Agent:
             except (DiskError, InUseError, UnknownDriverError, ValueError) as error:
                 place = "the outbox" if isinstance(error, DiskError) else "the configuration"
                 wrong, _, remedy = str(error).rpartition("; ")
-                said = (wrong, remedy) if wrong else (remedy, "reload once more")
-                return self._not_reloaded(Problem(place, 0, "", *said))
+                worded = (wrong, remedy) if wrong else (remedy, "reload once more")
+                return self._not_reloaded(Problem(place, 0, "", *worded))
             self._applied(loaded.config)
             if self._source is not None:
                 await asyncio.to_thread(self._source.ran)

@@ -86,10 +86,10 @@ class AgentCommands:
         Raises:
             CannotError: it is not one that is asked, or it does not answer.
         """
-        asking = self._asking(args.device)
+        polling = self._asking(args.device)
         try:
             async with asyncio.timeout(_READ_WITHIN_S):
-                reading = self._devices[args.device].interpret(await asking.poll_now())
+                reading = self._devices[args.device].interpret(await polling.poll_now())
         except TimeoutError:
             raise CannotError(f"{args.device} was not asked within {_READ_WITHIN_S:.0f} s") from None
         except (Fault, BusError) as error:
@@ -103,9 +103,9 @@ class AgentCommands:
         }
 
     async def _set_interval(self, args: SetIntervalArgs) -> dict[str, Any]:
-        asking = self._asking(args.device)
-        before = asking.interval
-        asking.set_interval(args.interval_s)
+        polling = self._asking(args.device)
+        before = polling.interval
+        polling.set_interval(args.interval_s)
         self._devices[args.device].expect_s = self._config().device[args.device].expect or args.interval_s
         return {"device": args.device, "interval_s": args.interval_s, "before_s": before}
 

@@ -18,16 +18,18 @@ def describe(
     described = {}
     for channel in kept_channels(device, channels):
         own = channel.name.rpartition("_")[0] if channel not in channels else channel.name
-        told = device.channel.get(own)
+        configured = device.channel.get(own)
         quantity = channel.quantity
         described[channel.name] = ChannelMeta(
             quantity=quantity,
             unit=quantity.unit,
             kind="counter" if is_counted(device, own) else quantity.kind,
-            name=(told.name if told and own == channel.name else "") or channel.label or None,
+            name=(configured.name if configured and own == channel.name else "") or channel.label or None,
             interval_s=device.average or device.interval,
             average_s=device.average if own in means else None,
-            plausible=_finite(told.plausible) if told and told.plausible else _bounds(quantity),
+            plausible=_finite(configured.plausible)
+            if configured and configured.plausible
+            else _bounds(quantity),
         )
     message = MetaMessage.model_validate(
         {

@@ -86,12 +86,12 @@ def lay_out(config: Config) -> Layout:
 
 
 def _certificates(uplink: Uplink) -> str:
-    told = sha256()
+    digest = sha256()
     for file in (uplink.ca, uplink.cert, uplink.key):
         with suppress(OSError):  # connecting says what is wrong with it
-            told.update(file.read_bytes() if file else b"")
-        told.update(b"\0")
-    return told.hexdigest()
+            digest.update(file.read_bytes() if file else b"")
+        digest.update(b"\0")
+    return digest.hexdigest()
 
 
 def select(uplink: Uplink, parts: Mapping[str, Part]) -> Selection:

@@ -40,16 +40,16 @@ async def keep_told(agent: Agent) -> None:
     loop = asyncio.get_running_loop()
     watched = _watchdog_s()
     every = min(watched / 3, _EVERY_S) if watched else _EVERY_S
-    opening_until, said = loop.time() + _LONGEST_OPENING_S, ""
+    opening_until, sent = loop.time() + _LONGEST_OPENING_S, ""
     while True:
         now = agent.status()
         if not now.epoch and loop.time() < opening_until:
             notify(f"EXTEND_TIMEOUT_USEC={_OPENING_S * 1_000_000}\nWATCHDOG=1")
         elif now.epoch and watched and await agent.answers(every):
             notify("WATCHDOG=1")
-        if (text := line(now)) != said:
+        if (text := line(now)) != sent:
             notify(f"STATUS={text}")
-            said = text
+            sent = text
         await asyncio.sleep(every)
 
 

@@ -253,9 +253,9 @@ def _advertisement(
         return None
     services = dict(split("--service-data", "UUID=HEX", text) for text in service_data)
     makers = dict(split("--manufacturer-data", "ID=HEX", text) for text in manufacturer_data)
-    told = {"address": address or "", "name": name or "", "rssi": rssi or 0}
+    sender_fields = {"address": address or "", "name": name or "", "rssi": rssi or 0}
     try:
-        return written(told | {"service_data": services, "manufacturer_data": makers})
+        return written(sender_fields | {"service_data": services, "manufacturer_data": makers})
     except ValueError as error:
         raise UsageError(str(error)) from error
 

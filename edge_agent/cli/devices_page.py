@@ -47,11 +47,11 @@ def _rows(name: str, record: Driver[Any]) -> Iterator[tuple[str, ...]]:
             continue
         facts = tomllib.loads(profile_text(name, profile))
         source = facts["source"] + (f" ({file.note})" if file.own else "")
-        told = _measured(channels), _OVER[record.over], record.serial(opened)
-        yield facts["title"], *told, linked, f"`{profile}`", facts.get("quality", "bronze"), source
+        columns = _measured(channels), _OVER[record.over], record.serial(opened)
+        yield facts["title"], *columns, linked, f"`{profile}`", facts.get("quality", "bronze"), source
     if not profiles:
-        told = _measured(every_channel(record)), _OVER[record.over], _serial(record)
-        yield record.title, *told, linked, "", *_said(registry.resource(record, "README.md"))
+        columns = _measured(every_channel(record)), _OVER[record.over], _serial(record)
+        yield record.title, *columns, linked, "", *_said(registry.resource(record, "README.md"))
 
 
 def _said(page: str) -> tuple[str, str]:

@@ -37,32 +37,32 @@ class Dialog:
     ) -> str:
         """Ask for a line until ``check`` raises no ValueError; "" and Enter take the default."""
         if key in self._given or self.yes:
-            told = self._given.get(key, default)
+            answer = self._given.get(key, default)
             try:
-                check(told)
+                check(answer)
             except ValueError as error:
-                stop(f"--{key} {told!r} {error}")
-            return told
+                stop(f"--{key} {answer!r} {error}")
+            return answer
         default = self._known.get(key, default)
         while True:
-            told = _line(f"{question}{f' [{default}]' if default else ''}: ").strip() or default
-            told = "" if told == "-" else told
+            answer = _line(f"{question}{f' [{default}]' if default else ''}: ").strip() or default
+            answer = "" if answer == "-" else answer
             try:
-                check(told)
+                check(answer)
             except ValueError as error:
                 say(f"  {translated(str(error))}", filled=True)
                 continue
-            self.remember(key, told)
-            return told
+            self.remember(key, answer)
+            return answer
 
     def agreed(self, question: str, *, default: bool) -> bool:
         """Ask yes or no; with ``yes``, the default."""
         if self.yes:
             return default
         while True:
-            told = _line(f"{question} [{'Y/n' if default else 'y/N'}]: ").strip().lower()
-            if told in {"", "y", "yes", "n", "no"}:
-                return told.startswith("y") if told else default
+            answer = _line(f"{question} [{'Y/n' if default else 'y/N'}]: ").strip().lower()
+            if answer in {"", "y", "yes", "n", "no"}:
+                return answer.startswith("y") if answer else default
 
     def secret(self, question: str) -> str:
         """Ask for what nobody may read over a shoulder; it is not remembered."""
@@ -78,9 +78,9 @@ class Dialog:
         """Return what is remembered, "" for nothing."""
         return self._known.get(key, "")
 
-    def remember(self, key: str, told: str) -> None:
+    def remember(self, key: str, answer: str) -> None:
         """Remember an answer for the next start."""
-        self._known[key] = told
+        self._known[key] = answer
         if self.yes:
             return
         descriptor = os.open(self._memory, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -104,8 +104,8 @@ def keep_secret(name: str, secret: str) -> None:
 
 def _line(question: str) -> str:
     say(question, end="")
-    told = sys.stdin.readline()
-    if not told:
+    answer = sys.stdin.readline()
+    if not answer:
         say("")
         stop("there is no answer; run it on a terminal, or give everything with options and --yes")
-    return told.rstrip("\n")
+    return answer.rstrip("\n")

@@ -72,8 +72,8 @@ def _type(facts: dict[str, Any]) -> str:
         ("below", "exclusiveMaximum"),
     )
     facts = next((kind for kind in facts.get("anyOf", []) if kind.get("type") != "null"), facts)
-    told = (f"{word} {facts[key]:g}" for word, key in bounds if key in facts)
-    return " ".join([facts.get("type", "any"), *told])
+    limits = (f"{word} {facts[key]:g}" for word, key in bounds if key in facts)
+    return " ".join([facts.get("type", "any"), *limits])
 
 
 def _channels(record: Driver[Any], name: str) -> Iterator[str]:
@@ -88,21 +88,21 @@ def _channels(record: Driver[Any], name: str) -> Iterator[str]:
             continue
         facts = tomllib.loads(profile_text(name, profile))
         yield f"### `{profile}`: {facts['title']}"
-        told = {
+        remarks = {
             "": f"This profile is {file.note}" if file.note else "",
             "Factory serial format": record.serial(opened) or "not told by the source",
             "Quality": facts.get("quality", "bronze"),
             "Source": facts["source"],
             "Not confirmed": facts.get("unconfirmed", ""),
         }
-        yield " ".join(f"{what}: {text}." if what else f"{text}." for what, text in _ended(told))
+        yield " ".join(f"{what}: {text}." if what else f"{text}." for what, text in _ended(remarks))
         yield _channel_table(channels)
     if not profiles:
         yield _channel_table(every_channel(record))
 
 
-def _ended(told: dict[str, str]) -> Iterator[tuple[str, str]]:
-    return ((what, text.rstrip(".")) for what, text in told.items() if text)
+def _ended(remarks: dict[str, str]) -> Iterator[tuple[str, str]]:
+    return ((what, text.rstrip(".")) for what, text in remarks.items() if text)
 
 
 def every_channel(record: Driver[Any]) -> list[Channel]:
@@ -139,19 +139,19 @@ def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 def _example(record: Driver[Any], name: str) -> str:
     vector = next(vector for vector in vectors(record) if "expect" in vector)
     settings = vector.get("settings", {})
-    said = {kind: bytes.fromhex(vector[kind]) for kind in _KINDS if kind in vector}
+    frames = {kind: bytes.fromhex(vector[kind]) for kind in _KINDS if kind in vector}
     broadcast = vector.get("advertisement", {})
     given = Given(
-        said.get("frame"),
-        said.get("request"),
-        said.get("response"),
+        frames.get("frame"),
+        frames.get("request"),
+        frames.get("response"),
         written(broadcast) if broadcast else None,
         uuid(vector["characteristic"]) if "characteristic" in vector else None,
-        said.get("value"),
+        frames.get("value"),
     )
     options = [f"--set {key}={value}" for key, value in settings.items()]
     options += [f"--characteristic {vector[kind]}" for kind in ("characteristic",) if kind in vector]
-    options += [f'--{kind} "{vector[kind]}"' for kind in said]
+    options += [f'--{kind} "{vector[kind]}"' for kind in frames]
     for kind, value in broadcast.items():
         option = "--" + kind.replace("_", "-")
         parts = [f"{key}={text}" for key, text in value.items()] if isinstance(value, dict) else [value]

@@ -95,16 +95,16 @@ def _read(before: Path | None) -> "Status | None":
         return None
     try:
         text = before.read_text("utf-8")
-        told = json.loads(text) if text.strip() else {"error": ""}
-        return None if "error" in told else _status(told)
+        answer = json.loads(text) if text.strip() else {"error": ""}
+        return None if "error" in answer else _status(answer)
     except (OSError, ValueError) as error:
         stop(f"{before} is not what `edge-agent status --json` prints: {error}")
 
 
-def _status(told: Mapping[str, Any]) -> "Status":
+def _status(answer: Mapping[str, Any]) -> "Status":
     from edge_agent.status import from_json  # noqa: PLC0415 - as above
 
     try:
-        return from_json(told)
+        return from_json(answer)
     except (KeyError, TypeError) as error:
         raise ValueError(f"it tells no status: {error!r}") from None

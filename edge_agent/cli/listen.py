@@ -62,12 +62,12 @@ def listen(  # noqa: PLR0913 - one parameter for each option
     except (UnknownDriverError, ValueError) as error:
         stop(str(error), as_json=as_json)
     dissector = Dissector(known)
-    told = 0
+    understood = 0
 
     def show(at: float, passed: "Iterable[Passed]") -> None:
-        nonlocal told
+        nonlocal understood
         for one in passed:
-            told += bool(one.who)
+            understood += bool(one.who)
             tell(_told(at, one)) if as_json else say(_line(at, one, verbose=verbose))
 
     async def work() -> None:
@@ -89,7 +89,7 @@ def listen(  # noqa: PLR0913 - one parameter for each option
         until_stopped(with_port(port, "listen", work), seconds)
     except BusError as error:
         stop(str(error), as_json=as_json)
-    raise typer.Exit(0 if told else 1)
+    raise typer.Exit(0 if understood else 1)
 
 
 def _known(name: str, settings: list[str], speed: str) -> "tuple[list[Known], SerialFormat]":
@@ -100,8 +100,8 @@ def _known(name: str, settings: list[str], speed: str) -> "tuple[list[Known], Se
     from edge_agent.onsite.dissect import Asked, Modbus, Unasked  # noqa: PLC0415 - as above
     from edge_agent.onsite.plan import candidates, factory  # noqa: PLC0415 - as above
 
-    told = pairs(settings)
-    if told and not name:
+    chosen = pairs(settings)
+    if chosen and not name:
         raise UsageError("--set is a setting of one driver; name it with --driver")
     usual = "9600 8N1"
     known: list[Known] = []
@@ -110,18 +110,18 @@ def _known(name: str, settings: list[str], speed: str) -> "tuple[list[Known], Se
         if name
         else [(entry.name, entry.driver) for entry in registry.entries() if entry.driver]
     )
-    for each, record in drivers:
+    for driver_name, record in drivers:
         if record.over is Over.STREAM and record.cut:
-            tried = [settings_of(each, record.settings, told)] if told else candidates(record, 0)
+            tried = [settings_of(driver_name, record.settings, chosen)] if chosen else candidates(record, 0)
             for one in tried:
-                known.append(Unasked(each, record, one, alone=bool(name)))
+                known.append(Unasked(driver_name, record, one, alone=bool(name)))
                 usual = factory(record, one) or usual if name else usual
         elif record.over is Over.LINE and record.cut:
-            known.append(Asked(each, record))
+            known.append(Asked(driver_name, record))
             usual = next(iter(record.probe.formats), usual) if name and record.probe else usual
         elif record.over is Over.REGISTERS and not any(isinstance(one, Modbus) for one in known):
             known.append(Modbus())
-    if told and not any(isinstance(one, Unasked) for one in known):
+    if chosen and not any(isinstance(one, Unasked) for one in known):
         raise UsageError(f"driver {name} needs no settings to listen; leave out --set")
     if not known:
         raise UsageError(
@@ -146,11 +146,11 @@ def _line(at: float, passed: "Passed", *, verbose: bool) -> str:
 
 
 def _told(at: float, passed: "Passed") -> dict[str, Any]:
-    told: dict[str, Any] = {"t": round(at, 3), "who": passed.who, "hex": passed.content.hex()}
+    row: dict[str, Any] = {"t": round(at, 3), "who": passed.who, "hex": passed.content.hex()}
     if passed.text:
-        told["text"] = passed.text
+        row["text"] = passed.text
     if passed.samples:
-        told["samples"] = {
+        row["samples"] = {
             name: {"value": value, "unit": unit} for name, (value, unit) in passed.samples.items()
         }
-    return told
+    return row

@@ -145,8 +145,10 @@ def events(
             page = happened(look, below=below, device=device, most=_MOST_EVENTS, within=_EVENTS_S)
             for one in page.found:
                 if as_json:
-                    told = {key: value for key, value in asdict(one).items() if key not in {"when", "stays"}}
-                    tell({"ts": one.when.ts, "clock": one.when.clock or "synchronised"} | told)
+                    fields = {
+                        key: value for key, value in asdict(one).items() if key not in {"when", "stays"}
+                    }
+                    tell({"ts": one.when.ts, "clock": one.when.clock or "synchronised"} | fields)
                 else:
                     say(_event(one, zone))
             shown += len(page.found)
@@ -255,9 +257,9 @@ def _time(option: str, text: str, zone: tzinfo) -> int | None:
 
 
 def _owed(one: Any) -> dict[str, Any]:
-    told = asdict(one)
-    oldest = told.pop("oldest")
-    return told | {"oldest_ts": None if oldest is None else oldest[0]}
+    fields = asdict(one)
+    oldest = fields.pop("oldest")
+    return fields | {"oldest_ts": None if oldest is None else oldest[0]}
 
 
 def _local(when: "Moment", zone: tzinfo) -> str:

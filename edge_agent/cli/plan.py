@@ -35,13 +35,13 @@ def plan(
     from edge_agent.forecast.all_figures import figures  # noqa: PLC0415 - not for --help
 
     card = _card(endurance, as_json=as_json)
-    told = figures(loaded(config, as_json=as_json), card)
+    found = figures(loaded(config, as_json=as_json), card)
     if as_json:
-        tell(told)
+        tell(found)
     else:
-        for line in _lines(told):
+        for line in _lines(found):
             say(line, filled=True)
-    raise typer.Exit(1 if any(bus["busy"] > 1 for bus in told["buses"].values()) else 0)
+    raise typer.Exit(1 if any(bus["busy"] > 1 for bus in found["buses"].values()) else 0)
 
 
 def _card(endurance: str, *, as_json: bool) -> float:

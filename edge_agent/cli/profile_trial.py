@@ -72,8 +72,8 @@ class Trial:
                 yield tr("  WRONG  {problem}", problem=problem)
             else:
                 yield tr("  ok     {vector}", vector=vector)
-                said = ", ".join(f"{name} {value}" for name, value in self.values[vector].items())
-                yield from wrap(said, _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT)
+                values = ", ".join(f"{name} {value}" for name, value in self.values[vector].items())
+                yield from wrap(values, _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT)
         yield from (tr("  look   {remark}", remark=translated(remark)) for remark in self.remarks)
         if poll := self.poll:
             yield plural(

@@ -117,26 +117,26 @@ def _told(session: "Session", reading: "Reading") -> dict[str, Any]:
 def _lines(session: "Session", reading: "Reading") -> list[str]:
     from edge_agent.text import formatting  # noqa: PLC0415 - as above
 
-    told = _told(session, reading)
+    found = _told(session, reading)
     lines = [
         tr(
             "{device}: {model}, {serial}; read {age_s:.1f} s ago",
             device=reading.device,
             model=session.model,
             serial=session.serial,
-            age_s=told["age_s"],
+            age_s=found["age_s"],
         )
     ]
-    width = max(map(len, told["channels"]), default=0)
+    width = max(map(len, found["channels"]), default=0)
     labels = (
         {} if OWN.language == "en" else {channel.name: OWN.label(channel) for channel in session.channels}
     )
-    for name, said in told["channels"].items():
-        value = formatting.with_unit(said["value"], said["unit"])
-        quality = ": ".join(filter(None, said["quality"]))
+    for name, channel in found["channels"].items():
+        value = formatting.with_unit(channel["value"], channel["unit"])
+        quality = ": ".join(filter(None, channel["quality"]))
         lines.append(f"  {name:{width}}  {value:>14}  {quality}  {labels.get(name, '')}".rstrip())
-    absent = [channel.name for channel in session.channels if channel.name not in told["channels"]]
+    absent = [channel.name for channel in session.channels if channel.name not in found["channels"]]
     if absent:
         lines.append(tr("  not reported: {absent}", absent=", ".join(absent)))
-    faults = [f"{count} {kind}" for kind, count in told["faults"].items()]
+    faults = [f"{count} {kind}" for kind, count in found["faults"].items()]
     return lines + ([tr("  before it: {faults}", faults=", ".join(faults))] if faults else [])

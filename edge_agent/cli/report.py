@@ -37,13 +37,13 @@ def report(
     clock = SystemClock(found.clock.trust)
     now = clock.wall_ms() if clock.trusted() else None
     title = tr("Commissioning report {site} / {gateway}", site=found.gateway.site, gateway=found.gateway.id)
-    told = list(commissioning_report.parts(found, _asked(socket), now, by))
+    sections = list(commissioning_report.parts(found, _asked(socket), now, by))
     if out is None:
-        say(commissioning_report.as_text(title, told), end="")
+        say(commissioning_report.as_text(title, sections), end="")
         return
     write = commissioning_report.as_html if out.suffix in {".html", ".htm"} else commissioning_report.as_text
     try:
-        out.write_text(write(title, told), "utf-8")
+        out.write_text(write(title, sections), "utf-8")
     except OSError as error:
         stop(f"{out}: {error.strerror}")
     say(tr("{file} is written", file=out))

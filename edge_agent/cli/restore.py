@@ -97,8 +97,8 @@ def _outbox_of(config: Path) -> Path:
     from edge_agent.settings.model import Outbox  # noqa: PLC0415 - only this verb needs it
 
     try:
-        told = tomllib.loads(config.read_text("utf-8-sig")).get("outbox", {})
-        return Path(told.get("path", Outbox().path))
+        table = tomllib.loads(config.read_text("utf-8-sig")).get("outbox", {})
+        return Path(table.get("path", Outbox().path))
     except (ValueError, TypeError, AttributeError):
         stop(f"{config.name} in the backup is not TOML; the backup was made of a broken configuration")
 

@@ -164,13 +164,13 @@ def _print(port: str, work: "Scan", *, as_json: bool, as_toml: bool) -> None:
     from edge_agent.onsite.snippet import snippet  # noqa: PLC0415 - as above
 
     if as_json:
-        told = {
+        found = {
             "port": port,
             "complete": work.complete,
             "found": [asdict(one) for one in work.found],
             "notes": work.notes,
         }
-        tell(told)
+        tell(found)
         return
     if as_toml:
         say(snippet(lasting(port), work.found), end="")

@@ -146,7 +146,7 @@ def _print(  # noqa: PLR0913 - how it was asked for
     found = list(nearest_first(senders.known))
     others = list(nearest_first(senders.others)) if everyone else []
     if as_json:
-        said = {
+        report = {
             "adapter": adapter,
             "complete": complete,
             "found": [for_programs(one) for one in found],
@@ -154,7 +154,7 @@ def _print(  # noqa: PLR0913 - how it was asked for
             "others_by_kind": kinds(senders.others),
             "unknown": [{**for_programs(one), "says": one.says} for one in others],
         }
-        tell(said)
+        tell(report)
         return
     if as_toml:
         say(air_snippet(adapter, found), end="")
@@ -203,14 +203,14 @@ def _kinds(senders: "Senders") -> Iterator[str]:
     found = kinds(senders.others)
     for kind, count in list(found.items())[:_MOST_KINDS]:
         if not kind:
-            told = tr("with neither a company nor a service in what they say")
+            text = tr("with neither a company nor a service in what they say")
         elif kind in _COMPANIES:
-            told = tr("of company {kind}, {company}", kind=kind, company=_COMPANIES[kind])
+            text = tr("of company {kind}, {company}", kind=kind, company=_COMPANIES[kind])
         elif kind.startswith("0x"):
-            told = tr("of company {kind}", kind=kind)
+            text = tr("of company {kind}", kind=kind)
         else:
-            told = tr("of service {kind}", kind=kind)
-        yield f"{count:4} {told}"
+            text = tr("of service {kind}", kind=kind)
+        yield f"{count:4} {text}"
     if (rest := len(found) - _MOST_KINDS) > 0:
         yield plural(
             rest, "and of {number} more kind; --json has it", "and of {number} more kinds; --json has them"

@@ -44,13 +44,13 @@ async def ask(
         request = {"v": VERSION, "id": "1", "verb": verb, "args": dict(args or {})}
         writer.write(orjson.dumps(request, option=orjson.OPT_APPEND_NEWLINE))
         while True:
-            said = await _heard(reader, within)
-            if "progress" in said:
-                tell(said["progress"])
-            elif "ok" in said:
-                return dict(said["ok"])
+            answer = await _heard(reader, within)
+            if "progress" in answer:
+                tell(answer["progress"])
+            elif "ok" in answer:
+                return dict(answer["ok"])
             else:
-                raise RefusedError(str(said.get("error")))
+                raise RefusedError(str(answer.get("error")))
 
 
 @asynccontextmanager

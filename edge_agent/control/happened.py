@@ -100,16 +100,16 @@ def _in_turn(path: Path, history: History | None, args: HappenedArgs) -> tuple[l
 
 def _merged(lists: Sequence[_List], most: int) -> tuple[list[Mapping[str, Any]], str]:
     """Take the newest of all, until there are enough, or one of them has more than is known of it."""
-    whens, taken = [of.whens() for of in lists], [0] * len(lists)
+    whens, taken = [source.whens() for source in lists], [0] * len(lists)
     found: list[Mapping[str, Any]] = []
     while len(found) < most:
-        rest = [number for number, of in enumerate(lists) if taken[number] < len(of.told)]
-        if not rest or any(of.below for number, of in enumerate(lists) if number not in rest):
+        rest = [number for number, source in enumerate(lists) if taken[number] < len(source.told)]
+        if not rest or any(source.below for number, source in enumerate(lists) if number not in rest):
             break
         newest = max(rest, key=lambda number: whens[number][taken[number]])
         found.append(lists[newest].told[taken[newest]][2])
         taken[newest] += 1
-    at = [of.at(count) for of, count in zip(lists, taken, strict=True)]
+    at = [source.at(count) for source, count in zip(lists, taken, strict=True)]
     return found, ".".join("" if place == NEWEST else str(place) for place in at) if any(at) else ""
 
 

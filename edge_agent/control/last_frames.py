@@ -43,10 +43,10 @@ async def tell_frames(agent: Agent, args: OfDeviceArgs, _tell: Tell) -> Mapping[
     port = agent.config.bus[part.settings.bus].port
     now = running.now().ts if agent.status().clock == "synchronised" else None
     try:
-        told = await asyncio.to_thread(lambda: list(_told(part, port, frames, now)))
+        decoded = await asyncio.to_thread(lambda: list(_told(part, port, frames, now)))
     except ValueError as error:  # its profile was taken away since
         raise RefusedError(str(error)) from None
-    return {"device": args.device, "longest": LONGEST, "frames": told}
+    return {"device": args.device, "longest": LONGEST, "frames": decoded}
 
 
 def running_with(agent: Agent, device: str) -> Supervisor:
@@ -112,5 +112,5 @@ def _advertised(advert: Advertisement) -> str:
     services, makers = advert.service_data.items(), advert.manufacturer_data.items()
     parts = [(uuid.removesuffix(_USUAL).removeprefix("0000"), content) for uuid, content in services]
     parts += [(f"0x{company:04X}", content) for company, content in makers]
-    told = [f"{name}: {content[:LONGEST].hex(' ').upper()}" for name, content in parts]
-    return "; ".join([*told, f"{advert.rssi} dBm"])
+    hexes = [f"{name}: {content[:LONGEST].hex(' ').upper()}" for name, content in parts]
+    return "; ".join([*hexes, f"{advert.rssi} dBm"])

@@ -103,7 +103,7 @@ async def scan_air(args: ScanAirArgs) -> Mapping[str, Any]:
     try:
         async with asyncio.timeout(args.seconds + _LATE_S):
             out, _ = await process.communicate()
-        told = dict(orjson.loads(out))
+        answer = dict(orjson.loads(out))
     except TimeoutError:
         raise RefusedError(f"{args.adapter}: the scan did not end; see `edge-agent doctor`") from None
     except ValueError:
@@ -112,6 +112,6 @@ async def scan_air(args: ScanAirArgs) -> Mapping[str, Any]:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    if "error" in told:
-        raise RefusedError(str(told["error"]))
-    return told
+    if "error" in answer:
+        raise RefusedError(str(answer["error"]))
+    return answer

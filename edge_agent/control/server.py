@@ -142,8 +142,8 @@ class _Clients:
         except ValidationError as error:
             wrong = error.errors(include_url=False, include_input=False)[0]
             place = ".".join(map(str, wrong["loc"]))
-            told = f"this is no request ({place}: {wrong['msg']}); this agent speaks version {VERSION}"
-            await _send(writer, _line("", error=told))
+            refusal = f"this is no request ({place}: {wrong['msg']}); this agent speaks version {VERSION}"
+            await _send(writer, _line("", error=refusal))
             return True
         return await self._carried_out(request, reader, writer)
 

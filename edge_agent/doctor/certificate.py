@@ -70,8 +70,8 @@ def not_after(der: bytes) -> datetime:
 
 def of_peer(found: dict[str, object] | None) -> datetime | None:
     """Read the end of a peer's certificate, as ``ssl`` tells it."""
-    told = (found or {}).get("notAfter")
-    return datetime.fromtimestamp(ssl.cert_time_to_seconds(told), UTC) if isinstance(told, str) else None
+    end = (found or {}).get("notAfter")
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(end), UTC) if isinstance(end, str) else None
 
 
 def _pieces(file: Path) -> Iterator[bytes]:

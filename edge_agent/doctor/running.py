@@ -33,11 +33,11 @@ def agent(config: Config) -> Agent:
         return Agent(runs=True, ports=_NONE, findings=(_GROUP.of_error("WARN", "status", error),))
     except (NoAgentError, RefusedError, TypeError, KeyError, ValueError) as error:
         if process := _holder(config):
-            said = _GROUP.of_error("WARN", process, f"has the outbox, and cannot be asked: {error}")
-            return Agent(runs=True, ports=_NONE, findings=(said,))
+            finding = _GROUP.of_error("WARN", process, f"has the outbox, and cannot be asked: {error}")
+            return Agent(runs=True, ports=_NONE, findings=(finding,))
         remedy = "`systemctl enable --now edge-agent`, when all else is OK"
-        said = _GROUP.warn("status", "no agent runs here", remedy)
-        return Agent(runs=False, ports=_NONE, findings=(said,))
+        finding = _GROUP.warn("status", "no agent runs here", remedy)
+        return Agent(runs=False, ports=_NONE, findings=(finding,))
     held = frozenset(bus.port for bus in status.buses if not bus.problem)
     return Agent(runs=True, ports=held, findings=tuple(judged(config, status)))
 
@@ -47,11 +47,11 @@ def judged(config: Config, status: Status) -> Iterator[Finding]:
     named = f"{status.site}/{status.gateway}"
     if (status.site, status.gateway) != (config.gateway.site, config.gateway.id):
         yield _GROUP.warn("status", f"the agent that runs is {named}, and not this configuration's", _OTHER)
-    told = list(wrong(status))
-    for one in told:
+    problems = list(wrong(status))
+    for one in problems:
         says, _, remedy = one.partition("; ")
         yield _GROUP.warn("status", says, remedy or "`edge-agent status` shows more")
-    if not told:
+    if not problems:
         yield _GROUP.ok("status", f"{named} runs, and nothing is wrong with it")
 
 

@@ -63,10 +63,10 @@ def write(
         TemporaryDirectory(dir=file.absolute().parent) as beside,
         tarfile.open(fileobj=raw, mode="w:gz", compresslevel=6, dereference=True) as tar,
     ):
-        told = json.dumps(asdict(label), indent=2).encode()
+        content = json.dumps(asdict(label), indent=2).encode()
         member = tarfile.TarInfo(_LABEL)
-        member.size, member.mode = len(told), 0o600
-        tar.addfile(member, io.BytesIO(told))
+        member.size, member.mode = len(content), 0o600
+        tar.addfile(member, io.BytesIO(content))
         for path in _files(folder):
             tar.add(path, f"{_CONFIG}/{path.relative_to(folder)}".removesuffix("/."), recursive=False)
         if outbox is not None:
@@ -129,8 +129,8 @@ def opened(file: Path) -> Iterator[tuple[Label, tarfile.TarFile]]:
 def _label(file: Path, tar: tarfile.TarFile) -> Label:
     try:
         first = tar.next()
-        told = tar.extractfile(first) if first is not None and first.name == _LABEL else None
-        label = Label(**json.loads(told.read(_LARGEST))) if told else None
+        content = tar.extractfile(first) if first is not None and first.name == _LABEL else None
+        label = Label(**json.loads(content.read(_LARGEST))) if content else None
     except (ValueError, TypeError):
         label = None
     if label is None:

@@ -129,11 +129,11 @@ def load(file: Path) -> tuple[Head, list[Piece]]:
 
 def _head(file: Path, lines: list[str]) -> Head:
     try:
-        said = json.loads(lines[0])
-        form, head = said["capture"], None
+        fields = json.loads(lines[0])
+        form, head = fields["capture"], None
         if form == FORMAT:
-            names = str(said["serial"]), str(said.get("driver", ""))
-            head = Head(*names, dict(said.get("settings", {})), str(said["version"]))
+            names = str(fields["serial"]), str(fields.get("driver", ""))
+            head = Head(*names, dict(fields.get("settings", {})), str(fields["version"]))
     except (IndexError, KeyError, TypeError, ValueError, RecursionError):
         raise CaptureError(
             f"{file}:1: is not the head of a capture; give one that `edge-agent record` wrote"
@@ -146,16 +146,16 @@ def _head(file: Path, lines: list[str]) -> Head:
 def _pieces(file: Path, lines: list[str]) -> Iterator[Piece]:
     for number, line in enumerate(lines[1:], 2):
         try:
-            said = json.loads(line)
-            direction: Direction = "sent" if "sent" in said else "heard"
-            yield Piece(_seconds(said["t"]), direction, bytes.fromhex(said[direction]))
+            fields = json.loads(line)
+            direction: Direction = "sent" if "sent" in fields else "heard"
+            yield Piece(_seconds(fields["t"]), direction, bytes.fromhex(fields[direction]))
         except (KeyError, TypeError, ValueError, RecursionError):
             if number == len(lines):  # a recording that was cut off by a power cut or a full disk
                 return
             raise CaptureError(f"{file}:{number}: is no piece of a capture; remove the line") from None
 
 
-def _seconds(said: Any) -> float:
-    if not math.isfinite(t := float(said)) or t < 0:
-        raise ValueError(said)
+def _seconds(value: Any) -> float:
+    if not math.isfinite(t := float(value)) or t < 0:
+        raise ValueError(value)
     return t

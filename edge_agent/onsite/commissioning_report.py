@@ -85,8 +85,10 @@ def parts(config: Config, status: Status, ts: int | None, by: str) -> Iterator[P
 def _device(id_: str, device: Device, seen: DeviceStatus | None) -> tuple[str, ...]:
     record, settings = resolve.chosen(device)
     what = record.model(settings) or record.title
-    told = device.settings
-    where = ", ".join([device.bus, *(f"{key} {told[key]}" for key in ("address", "unit") if key in told)])
+    options = device.settings
+    where = ", ".join(
+        [device.bus, *(f"{key} {options[key]}" for key in ("address", "unit") if key in options)]
+    )
     signal = seen.values.get("signal") if seen else None
     return (
         id_,
@@ -102,8 +104,8 @@ def _device(id_: str, device: Device, seen: DeviceStatus | None) -> tuple[str, .
 def _values(device: DeviceStatus) -> Iterator[tuple[str, ...]]:
     for channel, value in device.values.items():
         quality = device.quality.get(channel)
-        told = f"{quality.grade}: {quality.reason}" if quality else tr("good")
-        yield device.id, channel, formatting.with_unit(value, device.units.get(channel, "")), told
+        grade = f"{quality.grade}: {quality.reason}" if quality else tr("good")
+        yield device.id, channel, formatting.with_unit(value, device.units.get(channel, "")), grade
 
 
 def _when(ts: int | None, timezone: str) -> str:

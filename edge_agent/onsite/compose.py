@@ -111,9 +111,9 @@ def _bus(name: str, place: Wanted, devices: Sequence[Wanted]) -> Iterator[str]:
         yield f"ble = {value(place.ble)}"
     else:
         yield f"port = {value(place.port)}"
-        told = Counter(one.serial for one in devices if one.serial)
-        if told and Address.parse(place.port).kind != "modbus-tcp":
-            serial = told.most_common(1)[0][0]
+        formats = Counter(one.serial for one in devices if one.serial)
+        if formats and Address.parse(place.port).kind != "modbus-tcp":
+            serial = formats.most_common(1)[0][0]
             yield f"serial = {value(serial)}"
     for one in devices:
         yield ""

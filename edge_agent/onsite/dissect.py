@@ -207,8 +207,8 @@ def _sizes(heard: bytes) -> list[int]:
     if function in _READS:
         return [_REQUEST, *([heard[2] + _AROUND] if heard[2:3] else [])]
     if function in _MORE_WRITES:
-        told = [heard[_WRITE_HEAD - 1] + _WRITE_HEAD + _CRC] if len(heard) >= _WRITE_HEAD else [_WRITE_HEAD]
-        return [_REQUEST, *told]
+        sizes = [heard[_WRITE_HEAD - 1] + _WRITE_HEAD + _CRC] if len(heard) >= _WRITE_HEAD else [_WRITE_HEAD]
+        return [_REQUEST, *sizes]
     return []
 
 

@@ -74,9 +74,9 @@ def judge(
     if not values:
         return None
     doubts = odd if any(value for value, _ in values.values()) else ["all values are 0"]
-    told = settings.model_dump(mode="json", exclude_defaults=True)
+    given = settings.model_dump(mode="json", exclude_defaults=True)
     model = driver.model(settings) or driver.title
-    return Fit(name, told, model, factory(driver, settings), values, score - len(odd), tuple(doubts))
+    return Fit(name, given, model, factory(driver, settings), values, score - len(odd), tuple(doubts))
 
 
 def ranked(fits: Iterable[Fit]) -> tuple[Fit, ...]:

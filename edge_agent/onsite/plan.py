@@ -141,11 +141,11 @@ def _listening(
                     trials.setdefault(serial, []).append(Trial(name, driver, settings))
     # what is listened to too fast is heard as other bytes, what is listened to too slowly perhaps not at all
     for serial in sorted(trials, key=lambda serial: -SerialFormat.parse(serial).baud):
-        here = tuple(trials[serial])
+        tried = tuple(trials[serial])
         seconds = max(
-            (one.driver.probe.within if one.driver.probe else _SPOKEN_WITHIN for one in here), default=0.0
+            (one.driver.probe.within if one.driver.probe else _SPOKEN_WITHIN for one in tried), default=0.0
         )
-        yield Listening(SerialFormat.parse(serial), here, seconds)
+        yield Listening(SerialFormat.parse(serial), tried, seconds)
 
 
 def _asking(known: Iterable[tuple[str, Driver[Any]]], formats: Sequence[SerialFormat]) -> Iterator[Asking]:
@@ -160,11 +160,11 @@ def _asking(known: Iterable[tuple[str, Driver[Any]]], formats: Sequence[SerialFo
     }
     everywhere = dict.fromkeys(serial for own in met.values() for serial in own)
     for serial in sorted(everywhere, key=lambda serial: _rank(serial, met.values())):
-        here = [name for name, own in met.items() if serial in own]
+        drivers = [name for name, own in met.items() if serial in own]
         yield Asking(
             SerialFormat.parse(serial),
-            tuple((name, searches[name]) for name in here if name in searches),
-            tuple((name, registers[name]) for name in here if name in registers),
+            tuple((name, searches[name]) for name in drivers if name in searches),
+            tuple((name, registers[name]) for name in drivers if name in registers),
         )
 
 
@@ -179,5 +179,5 @@ def _formats(
     if formats:
         return [str(serial) for serial in formats]
     usual = driver.probe.formats if driver.probe else ()
-    told = [factory(driver, settings) for settings in tried]
-    return dict.fromkeys(str(SerialFormat.parse(serial)) for serial in (*usual, *told) if serial)
+    factory_formats = [factory(driver, settings) for settings in tried]
+    return dict.fromkeys(str(SerialFormat.parse(serial)) for serial in (*usual, *factory_formats) if serial)

@@ -92,16 +92,16 @@ class Scan:
             seconds = self._plan.listening_seconds(index)
             self._step(f"{listening.serial}: listening", seconds)
             try:
-                here = await self._hear(listening, seconds)
+                size = await self._hear(listening, seconds)
             except BusError as error:
                 self._unusable(listening.serial, error)
                 continue
             if self.found:
                 self.notes.append("a device that speaks unasked has the port for itself: nobody was asked")
                 return True
-            if not here:
+            if not size:
                 break
-            heard += here
+            heard += size
         if heard:
             self.notes.append(
                 f"{heard} bytes were heard that no driver knows: another master, or another kind of device; "

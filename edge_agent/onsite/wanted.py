@@ -44,13 +44,13 @@ class Wanted:
         own: dict[str, str] = {}
         settings: dict[str, Any] = {}
         for word in shlex.split(text):
-            key, equals, told = word.partition("=")
+            key, equals, content = word.partition("=")
             if not equals:
                 raise ValueError(f"{word!r} is not KEY=VALUE; write it as: {FORM}")
             if key in _OWN:
-                own[key] = told
+                own[key] = content
             else:
-                settings[key] = read_value(told)
+                settings[key] = read_value(content)
         missing = [key for key in ("id", "driver") if not own.get(key)]
         if missing or bool(own.get("port")) == bool(own.get("ble")):
             raise ValueError(
@@ -60,8 +60,8 @@ class Wanted:
 
     def __str__(self) -> str:
         own = [(key, getattr(self, key)) for key in _OWN if getattr(self, key)]
-        told = [(key, one if isinstance(one, str) else value(one)) for key, one in self.settings.items()]
-        return " ".join(shlex.quote(f"{key}={one}") for key, one in own + told)
+        settings = [(key, one if isinstance(one, str) else value(one)) for key, one in self.settings.items()]
+        return " ".join(shlex.quote(f"{key}={one}") for key, one in own + settings)
 
 
 def from_line(port: str, found: "Found", choice: int = 0) -> Wanted:

@@ -53,12 +53,12 @@ class Difference(NamedTuple):
 
     def words(self) -> list[str]:
         """Say it, one line for each table and key."""
-        told = []
+        lines = []
         for what, changes in (("", self.devices), ("bus ", self.buses), ("uplink ", self.uplinks)):
             for how in ("added", "removed", "changed"):
-                told += [f"{what}{id_} {how}" for id_ in getattr(changes, how)]
-        told += [f"{id_} changed" for id_ in self.renamed]
-        return told + [f"{key} changed" for key in self.keys]
+                lines += [f"{what}{id_} {how}" for id_ in getattr(changes, how)]
+        lines += [f"{id_} changed" for id_ in self.renamed]
+        return lines + [f"{key} changed" for key in self.keys]
 
 
 def between(old: Layout, new: Layout) -> Difference:
@@ -80,7 +80,7 @@ def between(old: Layout, new: Layout) -> Difference:
         )
     )
     waits = was.clock.wait != will.clock.wait
-    renewed = [id_ for id_, told in new.certificates.items() if told != old.certificates.get(id_)]
+    renewed = [id_ for id_, digest in new.certificates.items() if digest != old.certificates.get(id_)]
     return Difference(
         devices,
         _changes(was.uplink, will.uplink, was.uplink if waits else renewed),

@@ -70,23 +70,23 @@ class ConfigEditor:
 
     def _judged(self, text: str, made_from: str) -> tuple[str, EditResult]:
         """Return what the file says now, too."""
-        told, before, was = EditResult(), "", None
+        result, before, was = EditResult(), "", None
         try:
             before = console_file.read(self.agent_toml)
             if console_file.mark(before) != made_from and before != text:  # else it was asked for twice
                 return before, self._outdated()
             was = self._loaded(before)
-            told = EditResult(_shown(before, text, was), console_file.words(before, text))
+            result = EditResult(_shown(before, text, was), console_file.words(before, text))
             loaded = console_file.judged_with(self.agent_toml, text)
         except SettingsError as error:
             by_hand = any(problem.key.endswith(f".{REPLACES}") for problem in error.problems)
-            return before, replace(told, problems=error.problems, outdated=was is not None and by_hand)
+            return before, replace(result, problems=error.problems, outdated=was is not None and by_hand)
         held = set(was.files.overridden) if was else set()
         now = loaded.files.overridden.items()
         instead = tuple(f"{other.file}:{other.line}" for place, other in now if place not in held)
         running = self._agent.running
         restarts = running.would_restart(loaded.config) if running else ()
-        return before, replace(told, restarts=restarts, instead=instead)
+        return before, replace(result, restarts=restarts, instead=instead)
 
     def _loaded(self, before: str) -> Loaded | None:
         try:
@@ -97,28 +97,28 @@ class ConfigEditor:
     async def change(self, text: str, made_from: str, by: str) -> EditResult:
         """Let the file say this text, made from the one with this mark, and go on with it; or as before."""
         async with self._changing:
-            before, told = await asyncio.to_thread(self._judged, text, made_from)
-            if told.problems or not told.words:
-                return told
+            before, result = await asyncio.to_thread(self._judged, text, made_from)
+            if result.problems or not result.words:
+                return result
             begun: Change | None = None
             try:
                 begun = await asyncio.to_thread(
-                    self.history.begin, self._agent.now(), by, told.words, (before, text)
+                    self.history.begin, self._agent.now(), by, result.words, (before, text)
                 )
                 await asyncio.to_thread(console_file.write, self.agent_toml, text)
             except OSError as error:
-                return await self._refused(told, begun, by, self._unwritten(error))
+                return await self._refused(result, begun, by, self._unwritten(error))
             reloaded = await self._agent.reload()
             if reloaded.problems:
                 try:
                     await asyncio.to_thread(console_file.write, self.agent_toml, before)
                 except OSError as error:
-                    return await self._refused(told, begun, by, *reloaded.problems, self._unwritten(error))
+                    return await self._refused(result, begun, by, *reloaded.problems, self._unwritten(error))
                 await self._agent.reload()  # what is written runs: no difference is told any more
-                return await self._refused(told, begun, by, *reloaded.problems)
-            log.warning("configuration: %s changed it: %s", by, ", ".join(told.words))
+                return await self._refused(result, begun, by, *reloaded.problems)
+            log.warning("configuration: %s changed it: %s", by, ", ".join(result.words))
             await self._end(begun, refused=False)
-            return replace(told, number=begun.number)
+            return replace(result, number=begun.number)
 
     async def undo(
         self, number: int, made_from: str, by: str, *, apply: bool, after: bool = False
@@ -151,12 +151,12 @@ class ConfigEditor:
         return Problem(str(error.filename or self._file), 0, "", wrong, "let the agent's user write it")
 
     async def _refused(
-        self, told: EditResult, begun: Change | None, by: str, *problems: Problem
+        self, result: EditResult, begun: Change | None, by: str, *problems: Problem
     ) -> EditResult:
         log.warning("configuration: a change by %s was refused: %s", by, problems[0])
         if begun is not None:
             await self._end(begun, refused=True)
-        return replace(told, problems=problems)
+        return replace(result, problems=problems)
 
     async def _end(self, begun: Change, *, refused: bool) -> None:
         try:

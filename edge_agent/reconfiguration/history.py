@@ -92,7 +92,7 @@ class History:
 
 def _read(file: Path) -> Change | None:
     try:
-        told = json.loads(file.read_text("utf-8"))
-        return Change(**{**told, "words": tuple(told["words"])})
+        fields = json.loads(file.read_text("utf-8"))
+        return Change(**{**fields, "words": tuple(fields["words"])})
     except (FileNotFoundError, ValueError, TypeError, KeyError):
         return None

@@ -92,12 +92,12 @@ def _secrets(loaded: Loaded, file: Path) -> Iterator[Problem]:
 def words(before: str, after: str) -> tuple[str, ...]:
     """Say what differs between two texts, a few words for each table."""
     was, will = tables(before), tables(after)
-    told = tuple(
+    changes = tuple(
         _said(*key, _how(was.get(key), will.get(key)))
         for key in dict.fromkeys((*was, *will))
         if was.get(key) != will.get(key)
     )
-    return told or (("its text changed",) if before != after else ())
+    return changes or (("its text changed",) if before != after else ())
 
 
 def _said(kind: str, id_: str, how: str) -> str:

@@ -49,8 +49,8 @@ def kept_channels(device: Device, channels: Iterable[Channel]) -> tuple[Channel,
 
 
 def _name(device: Device, channel: Channel) -> str:
-    told = device.channel.get(channel.name)
-    return (told.name if told else "") or channel.label or channel.name
+    configured = device.channel.get(channel.name)
+    return (configured.name if configured else "") or channel.label or channel.name
 
 
 def check_channels(name: str, device: Device, channels: Iterable[Channel]) -> Iterator[Finding]:

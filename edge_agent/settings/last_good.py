@@ -105,8 +105,8 @@ def _outboxes(path: Path) -> Iterator[Path]:
         lines, places = text.splitlines(), locate(text)
         for place in (("outbox", "path"), ("outbox",)):  # a line of its own, or an inline table
             with suppress(KeyError, TypeError, tomllib.TOMLDecodeError):
-                told = tomllib.loads(lines[places[place] - 1])
-                yield Path(str(told.get("outbox", told)["path"]))
+                table = tomllib.loads(lines[places[place] - 1])
+                yield Path(str(table.get("outbox", table)["path"]))
     yield Outbox().path
 
 

@@ -23,12 +23,12 @@ def chosen(device: Device) -> tuple[contract.Driver[Any], contract.Settings]:
         ValueError: a secret that they name is not there.
     """
     driver = registry.load(device.driver)
-    told = {
+    values = {
         key: text_or_secret(value) if isinstance(value, dict) and value.keys() == {"secret"} else value
         for key, value in device.settings.items()
     }
     # strict, so that address = "7" or true is not taken for a number; as JSON, whose lists may be tuples
-    written = json.dumps(told, default=str)  # dates have a text of their own
+    written = json.dumps(values, default=str)  # dates have a text of their own
     return driver, driver.settings.model_validate_json(written, strict=True)
 
 
@@ -62,17 +62,18 @@ def format_of(bus: Bus, devices: Iterable[Device]) -> SerialFormat:
     address = Address.parse(bus.port)
     if address.kind == "modbus-tcp" or address.is_contact:
         return _NONE
-    told: set[str] = set()
+    formats: set[str] = set()
     for device in devices:
         driver, settings = chosen(device)
-        told.add(driver.serial(settings))
-    told.discard("")
-    if len(told) > 1:
+        formats.add(driver.serial(settings))
+    formats.discard("")
+    if len(formats) > 1:
         raise ValueError(
-            f"its devices differ ({', '.join(sorted(told))}); set them all to one format and write serial ="
+            f"its devices differ ({', '.join(sorted(formats))}); "
+            "set them all to one format and write serial ="
         )
-    if not told:
+    if not formats:
         raise ValueError(
             'no driver knows its format; write serial = "9600 8N1", or what the devices are set to'
         )
-    return SerialFormat.parse(told.pop())
+    return SerialFormat.parse(formats.pop())

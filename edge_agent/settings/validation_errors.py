@@ -26,8 +26,8 @@ class Finding(NamedTuple):
 
 def finding_of(path: KeyPath, message: object, remedy: str = "correct it") -> Finding:
     """Make a finding of an error message in which a semicolon stands before the remedy."""
-    wrong, _, told = str(message).partition("; ")
-    return Finding(path, wrong, told or remedy)
+    wrong, _, own_remedy = str(message).partition("; ")
+    return Finding(path, wrong, own_remedy or remedy)
 
 
 def taken_id(path: KeyPath) -> Finding:
@@ -70,15 +70,15 @@ def findings(error: ValidationError, model: type[BaseModel], above: KeyPath = ()
             len(other) > len(place) and other[: len(place)] == place for other in places
         ):
             continue  # short only because its entries were refused, which is said for each
-        kind, told = found["type"], found.get("ctx", {})
+        kind, context = found["type"], found.get("ctx", {})
         if kind == "value_error":
             path = tuple(step for step in place if step != "[key]")
-            yield finding_of(above + path, told["error"])
+            yield finding_of(above + path, context["error"])
         elif kind == "extra_forbidden":
             known = _keys(model, place[:-1])
             yield Finding(above + place, "is not a known key", near(str(place[-1]), known, "known here"))
         else:
-            yield Finding(above + place, *_worded(kind, told, found["msg"], above + place))
+            yield Finding(above + place, *_worded(kind, context, found["msg"], above + place))
 
 
 _TYPES = {
@@ -97,7 +97,7 @@ _TYPES = {
 }
 
 
-def _worded(kind: str, told: Mapping[str, Any], message: str, place: KeyPath) -> tuple[str, str]:
+def _worded(kind: str, context: Mapping[str, Any], message: str, place: KeyPath) -> tuple[str, str]:
     if kind in _TYPES:
         return _TYPES[kind]
     key = place[-1] if place else ""
@@ -109,11 +109,11 @@ def _worded(kind: str, told: Mapping[str, Any], message: str, place: KeyPath) ->
         case "missing" if isinstance(key, str):
             answer = "is missing", _added(key, place[:-1])
         case "literal_error" | "enum":
-            answer = "is not one of the choices", f"write {told['expected']}"
+            answer = "is not one of the choices", f"write {context['expected']}"
         case "too_long" | "string_too_long":
-            answer = "is too long", f"at most {told['max_length']} are allowed"
+            answer = "is too long", f"at most {context['max_length']} are allowed"
         case "too_short" | "string_too_short" | "missing":
-            answer = "is too short", f"at least {told.get('min_length', 'two')} are needed"
+            answer = "is too short", f"at least {context.get('min_length', 'two')} are needed"
         case _:
             answer = "is not accepted", message[:1].lower() + message[1:]
     return answer

@@ -39,8 +39,8 @@ class Words:
 
     def tr(self, text: str, /, **values: object) -> str:
         """Return a text in this language, with ``{name}`` in it replaced by the value of that name."""
-        told = self.catalogue.gettext(text)
-        return told.format(**values) if values else told
+        translation = self.catalogue.gettext(text)
+        return translation.format(**values) if values else translation
 
     def plural(self, number: int, one: str, many: str, /, **values: object) -> str:
         """Return one of two texts, as the number asks for; ``{number}`` in it is the number itself."""
@@ -51,8 +51,8 @@ class Words:
         known: dict[object, str] = vars(self.catalogue).get("_catalog", {})  # gettext lists them nowhere else
         begin = f"{context}\x04"
         return {
-            text.removeprefix(begin): told
-            for text, told in known.items()
+            text.removeprefix(begin): translation
+            for text, translation in known.items()
             if isinstance(text, str) and text.startswith(begin)
         }
 

@@ -52,9 +52,9 @@ def _said(text: str, to: Words) -> str | None:
     bare = text.strip()
     if not bare:
         return None
-    told = _known(to).get(bare) or _filled(bare, to, narrow=True)
-    if told is not None:
-        return text.replace(bare, told)
+    translation = _known(to).get(bare) or _filled(bare, to, narrow=True)
+    if translation is not None:
+        return text.replace(bare, translation)
     for aside in _ASIDES:
         head, found, rest = text.partition(aside)
         if found:
