@@ -50,8 +50,8 @@ def wrong(place: KeyPath, table: Mapping[str, Any], other: Overridden | None) ->
     """Find why a table cannot simply take the place of the other one; None: there is none."""
     key = (*place, REPLACES)
     if other is None:
-        problem = "takes the place of what stands nowhere any more"
-        yield Finding(key, problem, f"remove this table, or its line {REPLACES} =")
+        message = "takes the place of what stands nowhere any more"
+        yield Finding(key, message, f"remove this table, or its line {REPLACES} =")
     elif table[REPLACES] != other.mark:
-        problem = f"was changed by hand in {other.file}:{other.line} after the console took it over"
-        yield Finding(key, problem, f'remove this table, or keep it with {REPLACES} = "{other.mark}"')
+        message = f"was changed by hand in {other.file}:{other.line} after the console took it over"
+        yield Finding(key, message, f'remove this table, or keep it with {REPLACES} = "{other.mark}"')
