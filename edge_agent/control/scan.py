@@ -93,13 +93,18 @@ async def scan_air(args: ScanAirArgs) -> Mapping[str, Any]:
         RefusedError: the adapter cannot be used.
     """
     words = ("scan", "ble", "--json", "--adapter", args.adapter, "--for", f"{args.seconds}s")
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "edge_agent", *words),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        env=os.environ | {"NO_COLOR": "1"},
-    )
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "edge_agent", *words),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env=os.environ | {"NO_COLOR": "1"},
+        )
+    except OSError as error:  # no memory for it, or the version that runs was removed
+        raise RefusedError(
+            f"{args.adapter}: the scan cannot be started ({error.strerror}); restart the agent"
+        ) from None
     try:
         async with asyncio.timeout(args.seconds + _LATE_S):
             out, _ = await process.communicate()
