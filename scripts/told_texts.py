@@ -38,6 +38,7 @@ _ERRORS_OF = (
     "control/client.py",
     "control/recent_log.py",
     "control/protocol.py",
+    "control/scan.py",
     "outbox/store.py",
     "registry.py",
     "agent/supervisor.py",

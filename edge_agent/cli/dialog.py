@@ -26,7 +26,7 @@ class Dialog:
         if not yes and memory.exists():
             try:
                 self._known = {
-                    str(key): str(told) for key, told in json.loads(memory.read_text("utf-8")).items()
+                    str(key): str(answer) for key, answer in json.loads(memory.read_text("utf-8")).items()
                 }
             except (OSError, ValueError, AttributeError):
                 self._known = {}

@@ -68,7 +68,7 @@ def listen(  # noqa: PLR0913 - one parameter for each option
         nonlocal understood
         for one in passed:
             understood += bool(one.who)
-            tell(_told(at, one)) if as_json else say(_line(at, one, verbose=verbose))
+            tell(_as_json(at, one)) if as_json else say(_line(at, one, verbose=verbose))
 
     async def work() -> None:
         from edge_agent.bus.stream import open_stream  # noqa: PLC0415 - as above
@@ -145,7 +145,7 @@ def _line(at: float, passed: "Passed", *, verbose: bool) -> str:
     return f"{at:9.3f} s  {passed.who}  {values or passed.text}{content}"
 
 
-def _told(at: float, passed: "Passed") -> dict[str, Any]:
+def _as_json(at: float, passed: "Passed") -> dict[str, Any]:
     row: dict[str, Any] = {"t": round(at, 3), "who": passed.who, "hex": passed.content.hex()}
     if passed.text:
         row["text"] = passed.text

@@ -316,15 +316,15 @@ def _csv(written: TextIO) -> Any:
         for channel in dict.fromkeys((*found.values, *found.quality)):
             why = found.quality.get(channel, ["good", ""])
             value = found.values.get(channel, "")
-            told = json.dumps(value) if isinstance(value, bool) else value
-            rows.writerow((*about, channel, told, found.units.get(channel, ""), *why))
+            cell = json.dumps(value) if isinstance(value, bool) else value
+            rows.writerow((*about, channel, cell, found.units.get(channel, ""), *why))
 
     return put
 
 
 def _jsonl(written: TextIO) -> Any:
     def put(found: "KeptReading") -> None:
-        told = {
+        row = {
             "device": found.device,
             "epoch": found.epoch,
             "seq": found.seq,
@@ -333,8 +333,8 @@ def _jsonl(written: TextIO) -> Any:
             "values": found.values,
         }
         if found.quality:
-            told["quality"] = found.quality
-        written.write(json.dumps(told, ensure_ascii=False) + "\n")
+            row["quality"] = found.quality
+        written.write(json.dumps(row, ensure_ascii=False) + "\n")
 
     return put
 

@@ -56,16 +56,16 @@ def _card(endurance: str, *, as_json: bool) -> float:
         stop(f"--endurance {endurance!r} {error}", as_json=as_json)
 
 
-def _lines(told: dict[str, Any]) -> Iterator[str]:
-    outbox, card = told["outbox"], told["card"]
-    if not told["devices"]:
+def _lines(found: dict[str, Any]) -> Iterator[str]:
+    outbox, card = found["outbox"], found["card"]
+    if not found["devices"]:
         yield tr("there is no device: nothing is read, nothing is written")
         return
     yield plural(
-        told["devices"],
+        found["devices"],
         "readings: {readings_s:g} a second of {number} device",
         "readings: {readings_s:g} a second of {number} devices",
-        readings_s=told["readings_s"],
+        readings_s=found["readings_s"],
     )
     hours = outbox["outage_hours"]
     yield (
@@ -86,35 +86,38 @@ def _lines(told: dict[str, Any]) -> Iterator[str]:
             years=card["years"],
         )
     )
-    for name, uplink in told["uplinks"].items():
+    for name, uplink in found["uplinks"].items():
         yield tr(
             "uplink {name}: {bytes_month} a month of 30 days, TCP/IP included",
             name=name,
             bytes_month=_bytes(uplink["bytes_month"]),
         )
-    for name, bus in told["buses"].items():
-        yield tr(
-            "bus {name}: busy {busy:.0%} of its time at {serial}",
-            name=name,
-            busy=bus["busy"],
-            serial=bus["serial"],
-        )
-        for device, poll in bus["polls"].items():
-            if poll["seconds"] is None:
-                yield tr("  {device}: not known, its driver has no recorded answers", device=device)
-            else:
-                share = poll["seconds"] / poll["interval"]
-                yield tr(
-                    "  {device}: {seconds:.2f} s each {interval:g} s, {share:.0%}",
-                    device=device,
-                    seconds=poll["seconds"],
-                    interval=poll["interval"],
-                    share=share,
-                )
-        if bus["busy"] > 1:
-            yield tr("  that is more than it can carry: raise intervals, or the speed of all devices")
-        elif bus["busy"] > _FULL:
-            yield tr("  that is nearly full: a device that does not answer delays the others")
+    for name, bus in found["buses"].items():
+        yield from _bus_lines(name, bus)
+
+
+def _bus_lines(name: str, bus: dict[str, Any]) -> Iterator[str]:
+    yield tr(
+        "bus {name}: busy {busy:.0%} of its time at {serial}",
+        name=name,
+        busy=bus["busy"],
+        serial=bus["serial"],
+    )
+    for device, poll in bus["polls"].items():
+        if poll["seconds"] is None:
+            yield tr("  {device}: not known, its driver has no recorded answers", device=device)
+        else:
+            yield tr(
+                "  {device}: {seconds:.2f} s each {interval:g} s, {share:.0%}",
+                device=device,
+                seconds=poll["seconds"],
+                interval=poll["interval"],
+                share=poll["seconds"] / poll["interval"],
+            )
+    if bus["busy"] > 1:
+        yield tr("  that is more than it can carry: raise intervals, or the speed of all devices")
+    elif bus["busy"] > _FULL:
+        yield tr("  that is nearly full: a device that does not answer delays the others")
 
 
 def _bytes(size: float) -> str:

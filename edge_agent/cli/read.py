@@ -77,7 +77,7 @@ def read(
     if not ended:
         raise typer.Exit(INTERRUPTED)
     if as_json:
-        tell(_told(session, heard[0]))
+        tell(_as_json(session, heard[0]))
     else:
         say("\n".join(_lines(session, heard[0])))
 
@@ -93,7 +93,7 @@ class _Passing:
         say(f"{at:8.3f} s  {direction:5}  {piece.hex(' ')}", error=True)
 
 
-def _told(session: "Session", reading: "Reading") -> dict[str, Any]:
+def _as_json(session: "Session", reading: "Reading") -> dict[str, Any]:
     channels = {}
     for channel in session.channels:
         if channel.name not in reading.values and channel.name not in reading.quality:
@@ -117,7 +117,7 @@ def _told(session: "Session", reading: "Reading") -> dict[str, Any]:
 def _lines(session: "Session", reading: "Reading") -> list[str]:
     from edge_agent.text import formatting  # noqa: PLC0415 - as above
 
-    found = _told(session, reading)
+    found = _as_json(session, reading)
     lines = [
         tr(
             "{device}: {model}, {serial}; read {age_s:.1f} s ago",

@@ -1,6 +1,7 @@
 """``edge-agent rename``: another site or gateway id."""
 
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +12,7 @@ from edge_agent.cli.verb_exit import stop, until_stopped
 from edge_agent.text.language import tr
 
 if TYPE_CHECKING:
+    from edge_agent.outbox.policy import Identity
     from edge_agent.outbox.renaming import Outstanding
 
 
@@ -33,7 +35,6 @@ def rename(
     from edge_agent.outbox.store import DamagedError, OutboxError  # noqa: PLC0415
     from edge_agent.settings import document  # noqa: PLC0415
     from edge_agent.settings.atomic_write import replace_file  # noqa: PLC0415
-    from edge_agent.settings.environment import PREFIX  # noqa: PLC0415
     from edge_agent.settings.files import text_of  # noqa: PLC0415
 
     found = loaded(config)
@@ -56,17 +57,7 @@ def rename(
     )
     if not yes:
         typer.confirm(tr("Go on?"), abort=True)
-    changed = {
-        key: new
-        for key, old, new in (("site", was.site, to.site), ("id", was.gateway, to.gateway))
-        if new != old
-    }
-    overridden = {
-        name: changed[key]
-        for name in sorted(os.environ)
-        for key in changed
-        if name.startswith(PREFIX) and name.upper() == f"{PREFIX}GATEWAY__{key.upper()}"
-    }
+    changed = _changed_keys(was, to)
     text = document.changed(text_of(config), "gateway", changed)  # before the outbox has the new name
     owed: list[Outstanding] = []
 
@@ -85,9 +76,27 @@ def rename(
         stop(str(error))
     except OSError as error:
         stop(f"{config}: {error.strerror}; run this again as a user who may write it")
-    for name, value in overridden.items():
+    for name, value in _overridden(changed).items():
         say(tr("The environment overrides the file: set {name}={value} there, too.", name=name, value=value))
     say(tr("{config} says so now. Start the agent: sudo systemctl start edge-agent", config=config))
+
+
+def _changed_keys(was: "Identity", to: "Identity") -> dict[str, str]:
+    """Return the keys of [gateway] that get another value, with that value."""
+    pairs = (("site", was.site, to.site), ("id", was.gateway, to.gateway))
+    return {key: new for key, old, new in pairs if new != old}
+
+
+def _overridden(changed: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment variables that override those keys, with the value that each must get."""
+    from edge_agent.settings.environment import PREFIX  # noqa: PLC0415 - only this verb needs it
+
+    return {
+        name: value
+        for name in sorted(os.environ)
+        for key, value in changed.items()
+        if name.startswith(PREFIX) and name.upper() == f"{PREFIX}GATEWAY__{key.upper()}"
+    }
 
 
 def _id(option: str, text: str) -> str:

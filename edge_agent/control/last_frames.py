@@ -43,7 +43,7 @@ async def tell_frames(agent: Agent, args: OfDeviceArgs, _tell: Tell) -> Mapping[
     port = agent.config.bus[part.settings.bus].port
     now = running.now().ts if agent.status().clock == "synchronised" else None
     try:
-        decoded = await asyncio.to_thread(lambda: list(_told(part, port, frames, now)))
+        decoded = await asyncio.to_thread(lambda: list(_decoded(part, port, frames, now)))
     except ValueError as error:  # its profile was taken away since
         raise RefusedError(str(error)) from None
     return {"device": args.device, "longest": LONGEST, "frames": decoded}
@@ -62,7 +62,7 @@ def running_with(agent: Agent, device: str) -> Supervisor:
     return agent.running
 
 
-def _told(part: Part, port: str, frames: Sequence[Exchanged], now: int | None) -> Iterator[dict[str, Any]]:
+def _decoded(part: Part, port: str, frames: Sequence[Exchanged], now: int | None) -> Iterator[dict[str, Any]]:
     """Decode with a device of its own: the one that is read may remember what it has said."""
     meaning = _meaning(part, port)
     known = [(one, *meaning(one)) for one in reversed(frames)]  # as they came: a counter counts on

@@ -11,7 +11,7 @@ import pytest
 from edge_agent.agent.layout import lay_out
 from edge_agent.bus.recent_frames import RecentFrames
 from edge_agent.control.client import ask
-from edge_agent.control.last_frames import _told
+from edge_agent.control.last_frames import _decoded
 from edge_agent.control.protocol import RefusedError
 from edge_agent.driver import Advertisement
 from edge_agent.settings.load import load
@@ -79,7 +79,7 @@ def test_a_broadcast_is_decoded_and_its_key_is_not_told(tmp_path: Path) -> None:
     uuid = "0000fcd2-0000-1000-8000-00805f9b34fb"
     sealed = bytes.fromhex("41e445f3c9962b332211006c7c4519")
     recent_frames.add(b"", Advertisement("54:48:E6:8F:80:A5", "", -69, {uuid: sealed}, {}))
-    (one,) = list(_told(part, "", recent_frames.all(), 1_000_000))
+    (one,) = list(_decoded(part, "", recent_frames.all(), 1_000_000))
     assert one["heard"] == f"fcd2: {sealed.hex(' ').upper()}; -69 dBm"
     assert one["values"] == {"temperature": [25.06, "Cel"], "humidity": [50.55, "%"]}
     assert KEY not in str(one).replace(" ", "").lower()
