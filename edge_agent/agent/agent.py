@@ -49,11 +49,11 @@ _UPLINK_STOP_S = 2.5  # for the last PUBACKs, within the 5 s of a clean stop
 
 
 class Agent:
-    """One gateway's agent. ``run`` runs until ``stop``; ``status`` may be asked at any time.
+    """One gateway's agent. ``run`` runs until ``stop``; ``status`` can be called at any time.
 
     ``on_ready`` is called once the outbox is open and every device's task has started; ``on_acknowledged``
-    for each message of readings that a broker has taken. ``source`` is where the
-    configuration comes from.
+    for each message of readings that a broker has acknowledged. ``source`` is where the configuration is
+    read from; without one it cannot be reloaded.
     """
 
     def __init__(
@@ -76,12 +76,12 @@ class Agent:
         self._source = source
         self._not_applied = _not_applied(source.problems) if source and source.problems else ""
         self._carried = Carried()
-        self._remembered: Mapping[str, bytes] = {}  # what devices did in an outbox that fell
+        self._remembered: Mapping[str, bytes] = {}  # state of devices, by id, from an outbox that failed
         self._volatile = False
 
     @cached_property
     def config_editor(self) -> "ConfigEditor | None":
-        """What changes the configuration's files; None where the agent was started without them."""
+        """Edits the configuration files for the console; None if the agent was started without files."""
         from edge_agent.reconfiguration.editor import ConfigEditor  # noqa: PLC0415 - few gateways are asked
 
         source = self._source
@@ -89,12 +89,12 @@ class Agent:
 
     @property
     def config(self) -> model.Config:
-        """The configuration that it runs with."""
+        """The configuration in use."""
         return self._config
 
     @property
     def _waiting(self) -> Carried:
-        """What waits in memory for a successor: left by the outbox, or never taken over by one."""
+        """Readings that are in memory only: not written by the outbox, or not adopted by it yet."""
         return (
             self._outbox.unwritten
             if self._outbox is not None and self._outbox.unwritten.total
@@ -103,12 +103,12 @@ class Agent:
 
     @property
     def left(self) -> int:
-        """How many readings wait for a successor: the outbox fell, and they are nowhere else."""
+        """How many readings are in memory only, after the outbox failed; a successor writes them."""
         fell = self._outbox is None or self._outbox.unwritable
         return self._waiting.total if fell else 0
 
     def successor(self) -> "Agent":
-        """Return the agent that goes on when this one fell with its outbox, with what waits in memory."""
+        """Return a new agent that takes over after this one's outbox failed, with the readings in memory."""
         agent = Agent(
             self._config,
             clock=self._clock,
@@ -125,17 +125,17 @@ class Agent:
         self._stopping.set()
 
     def lent(self, port: str, to: str) -> AbstractAsyncContextManager[str]:
-        """Give a port to another program as long as this lasts; its bus is told, "" where none has it.
+        """Lend a port to another program within the context; yields its bus, "" if no bus has it.
 
         Raises:
-            BusError: somebody else has it already, or the agent starts or reloads.
+            BusError: it is lent already, or the agent is starting, stopping or reloading.
         """
         if self.running is None or self._changing.locked():
             raise BusError("the agent is about to start, to stop or to reload; try again in a minute")
         return self.running.buses.lent(port, to)
 
     async def answers(self, within: float) -> bool:
-        """Say whether the outbox's writer answers within so many seconds; one that is not open need not."""
+        """Say whether the outbox's writer responds within so many seconds; True while it is not open."""
         try:
             async with asyncio.timeout(within):
                 if self._outbox is not None:
@@ -149,7 +149,7 @@ class Agent:
 
         Raises:
             OutboxError: the outbox cannot be used.
-            DamagedError, ReadOnlyError: alone or in a group; a successor can go on.
+            DamagedError, ReadOnlyError: alone or in a group; continue with ``successor``.
         """
         config = self._config
         layout, stored = lay_out(config), config.outbox
@@ -217,11 +217,11 @@ class Agent:
         return Policy(stored.window, stored.memory, stored.replay, most or stored.max_size)
 
     async def reload(self, loaded: Loaded | None = None) -> ReloadResult:
-        """Go on with another configuration, by default with what the file says now: all of it, or nothing.
+        """Apply a configuration, by default the one now in the files: all of it, or nothing.
 
-        Only what is another is begun anew; the outbox is not. Nothing that is kept is lost or sent again.
-        It goes on when its caller does not. Called once more meanwhile, it waits. Until
-        ``started`` is set it refuses.
+        Only devices, buses and uplinks that differ are restarted; the outbox stays open, and no reading is
+        lost or sent twice. A reload completes even if its caller is cancelled, and two run one after the
+        other. Until ``started`` is set it is refused.
         """
         if self.running is None or not self.started.is_set() or self._stopping.is_set():
             return _CANNOT_NOW
@@ -261,7 +261,7 @@ class Agent:
     async def configure(
         self, change: "Callable[[ConfigEditor], Coroutine[Any, Any, EditResult]]"
     ) -> "EditResult":
-        """Change the configuration's files, and go on with them. It goes on when its caller does not."""
+        """Edit the configuration files and apply them. It completes even if its caller is cancelled."""
         from edge_agent.reconfiguration.editor import EditResult  # noqa: PLC0415 - as above
 
         if self.running is None or not self.started.is_set() or self._stopping.is_set():
@@ -273,7 +273,7 @@ class Agent:
         return EditResult(problems=_CANNOT_NOW.problems) if task.cancelled() else task.result()
 
     def now(self) -> int | None:
-        """Return the time in ms, None where it is not known."""
+        """Return the wall-clock time in ms since 1970; None while it is not known."""
         outbox = self._outbox
         if outbox is None or not outbox.clock_known():
             return None
@@ -288,7 +288,7 @@ class Agent:
         self._config, self._not_applied = config, ""
 
     def _not_reloaded(self, *problems: Problem) -> ReloadResult:
-        """Note why the configuration that runs is not the one that is written."""
+        """Log and remember why the files' configuration was not applied; ``status`` shows it."""
         reloaded = ReloadResult(problems=problems)
         for problem in problems:
             log.error("not reloaded: %s", problem)
@@ -296,7 +296,7 @@ class Agent:
         return reloaded
 
     def status(self) -> Status:
-        """Return how everything does now."""
+        """Return a snapshot of the whole agent."""
         outbox, config, gateway = self._outbox, self._config, self._config.gateway
         uptime_s = (self._clock.mono_ms() - self._started_ms) / 1000
         running = self.running if self.started.is_set() else None

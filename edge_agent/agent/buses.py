@@ -1,4 +1,4 @@
-"""The media of a configuration: lines, streams, radios. Each is made when its first device needs it."""
+"""The buses of a configuration: lines, streams and radios, each made when its first device needs it."""
 
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
@@ -42,7 +42,7 @@ class Buses:
         self._unheard: dict[str, Callable[[], None]] = {}  # by device on the air: what ends its hearing
 
     def add(self, made: Device) -> Loop:
-        """Give a device its place on its bus; return what is to be run for it."""
+        """Attach a device to its bus; return the coroutine that polls or hears it."""
         part = self.layout.parts[made.id]
         if part.settings.bus in self._lent:
             made.be_away(_away(part.settings.bus, self._lent[part.settings.bus]))
@@ -50,25 +50,25 @@ class Buses:
         return self._hearing(made, part) if on_the_air else self._asking(made, part)
 
     def remove(self, part: Part) -> None:
-        """Forget a device whose loop has ended."""
+        """Detach a device whose task has ended."""
         self.asked.pop(part.id, None)
         if (end := self._unheard.pop(part.id, None)) is not None:
             end()
 
     async def close(self, buses: Iterable[str]) -> None:
-        """Let go of the ports of some buses, and of their radios, which must have ended."""
+        """Close the ports of some buses, and drop their radios, whose tasks must have ended."""
         for id_ in buses:
             self._radios.pop(id_, None)
             if (line := self._lines.pop(id_, None)) is not None:
                 await line.close()
 
     async def close_all(self) -> None:
-        """Let go of everything."""
+        """Close all ports, and drop all radios."""
         await self.close([*self._lines, *self._radios])
 
     @property
     def radios(self) -> Mapping[str, "Radio"]:
-        """The radios, which have loops of their own."""
+        """The radios by bus; each is run as a task of its own."""
         return self._radios
 
     def _asking(self, made: Device, part: Part) -> Loop:
@@ -132,9 +132,9 @@ class Buses:
 
     @asynccontextmanager
     async def lent(self, port: str, to: str) -> AsyncIterator[str]:
-        """Let another program have a port as long as this lasts; its bus is told, "" where none has it.
+        """Lend a port to another program within the context; yields its bus, "" if no bus has it.
 
-        Devices on it are neither asked nor heard meanwhile, and their silence does not count.
+        Devices on it are neither polled nor heard meanwhile, and do not become late or offline.
 
         Raises:
             BusError: it is lent already.
@@ -168,11 +168,11 @@ class Buses:
         return [self._devices[id_] for id_ in self.layout.on(bus)]
 
     def lent_to(self, buses: Iterable[str]) -> str:
-        """Say which of these buses is lent, and to whom; "" when none is."""
+        """Return which of these buses is lent and to whom, as text; "" if none is."""
         return next((_away(id_, self._lent[id_]) for id_ in sorted(buses) if id_ in self._lent), "")
 
     def status(self) -> tuple[BusStatus, ...]:
-        """Return how each bus does."""
+        """Return the state of each bus."""
         lines = (self._line_status(id_, line) for id_, line in self._lines.items())
         return (*lines, *(self._radio_status(id_, radio) for id_, radio in self._radios.items()))
 

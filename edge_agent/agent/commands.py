@@ -1,4 +1,4 @@
-"""What the agent itself does when a command asks for it. None of it reaches further than the agent."""
+"""The commands of the downlink that concern the agent itself. None of them writes to a device."""
 
 import asyncio
 import logging
@@ -24,9 +24,9 @@ _MODEL = Path("/proc/device-tree/model")  # of a board with a device tree, such 
 
 
 class AgentCommands:
-    """The commands that need only the agent. ``config`` is what holds now, ``status`` how it does.
+    """The commands, bound to one agent. ``config`` and ``status`` return those in use now.
 
-    ``asked`` are those of the ``devices`` that are asked over a line.
+    ``asked`` is the polling of each of the ``devices`` that is polled over a line.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class AgentCommands:
         self._devices, self._asked = devices, asked
 
     def by_name(self) -> Mapping[str, Executor]:
-        """Return what carries out each command, by its name."""
+        """Return the function that carries out each command, by the command's name."""
         return {
             "ping": self._ping,
             "identify": self.identify,
@@ -53,7 +53,7 @@ class AgentCommands:
         return {"uptime_s": round(self._status().uptime_s, 1)}
 
     async def identify(self, _args: NoArgs) -> dict[str, Any]:
-        """Say what this gateway is."""
+        """Return what this gateway is: version, board, system, uptime."""
         now, gateway = self._status(), self._config().gateway
         return {
             "version": __version__,
@@ -81,10 +81,10 @@ class AgentCommands:
         return self._asked[device]
 
     async def read(self, args: ReadArgs) -> dict[str, Any]:
-        """Ask a device now, out of turn.
+        """Poll a device now, ahead of its interval.
 
         Raises:
-            CannotError: it is not one that is asked, or it does not answer.
+            CannotError: it is not polled over a line, or it does not answer.
         """
         polling = self._asking(args.device)
         try:

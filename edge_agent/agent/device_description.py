@@ -1,4 +1,4 @@
-"""What a device is, in the words of the MQTT contract: the description that its readings are made under."""
+"""A device's description (``meta``) of the MQTT contract, which its readings refer to by hash."""
 
 import hashlib
 import math
@@ -13,7 +13,7 @@ from edge_agent.settings.model import Config
 def describe(
     config: Config, id_: str, device: Device, model: str, channels: tuple[contract.Channel, ...]
 ) -> MetaMessage:
-    """Return a device's description. Its hash changes when anything else in it does."""
+    """Return a device's description; its hash covers all other fields."""
     means = {channel.name for channel in averaged(device, channels)}
     described = {}
     for channel in kept_channels(device, channels):
@@ -49,7 +49,7 @@ def describe(
 
 
 def _finite(bounds: tuple[float, float]) -> tuple[float | None, float | None]:
-    """Return bounds without the infinite ones, which JSON does not know."""
+    """Return bounds with None for infinite ones, which JSON does not have."""
     low, high = (bound if math.isfinite(bound) else None for bound in bounds)
     return low, high
 

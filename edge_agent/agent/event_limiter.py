@@ -1,4 +1,4 @@
-"""Limit the events that people are told of: nothing twice, and little of what comes and goes."""
+"""Limits events: none is reported twice, and a flapping device or alarm at most a few times an hour."""
 
 import asyncio
 from collections import deque
@@ -9,7 +9,7 @@ from edge_agent.clock import Clock
 from edge_agent.event import Event
 
 MOST = 6
-"""Events of one device, or of one of its alarms, in an hour."""
+"""Events an hour of one device, or of one of its alarms."""
 
 _HOUR_MS = 3_600_000
 _AVAILABILITY = frozenset({"online", "late", "offline"})
@@ -18,7 +18,7 @@ _LASTING = _AVAILABILITY | {"alarm", "alarm_cleared"}
 
 @dataclass(slots=True)
 class _Source:
-    """What one device, or one of its alarms, has told in the last hour, and what of it waits."""
+    """What one device, or one of its alarms, has reported in the last hour, and the event that waits."""
 
     told_ms: deque[int] = field(default_factory=lambda: deque(maxlen=MOST))
     waiting: Event | None = None
@@ -27,10 +27,10 @@ class _Source:
 
 
 class EventLimiter:
-    """Passes events on to ``keep``. What is too much for an hour waits: its latest is told when that is over.
+    """Passes events on to ``keep``. Beyond the limit only the latest waits, and is passed on after the hour.
 
-    ``known`` is kept up: it says what was told last of each device's availability and of each alarm, also
-    before this run.
+    ``known`` is updated in place: the last reported availability of each device, and the last reported
+    state of each alarm, including those from before this start.
     """
 
     def __init__(self, clock: Clock, keep: Callable[[Event], None], known: dict[str, str]) -> None:
@@ -38,7 +38,7 @@ class EventLimiter:
         self._sources: dict[str, _Source] = {}
 
     def tell(self, event: Event) -> None:
-        """Take an event. A device that does as was told last is no news."""
+        """Report an event; an availability that was reported last already is dropped."""
         source = self._sources.setdefault(event.about, _Source())
         if source.waiting is not None:
             source.left_out += 1
@@ -55,14 +55,17 @@ class EventLimiter:
         source.timer = asyncio.get_running_loop().call_later(pause_s, self._late, source)
 
     def stands(self, event: Event) -> None:
-        """Take how an alarm stands at a start. It is news where it waited when the last run was killed."""
+        """Report an alarm's state at the start, if it differs from the last one reported.
+
+        It differs if the event still waited when the agent was last killed.
+        """
         source = self._sources.get(event.about)
         waits = source is not None and source.waiting is not None
         if not waits and self._known.get(event.about, "alarm_cleared") != event.kind:
             self.tell(event)
 
     def forget(self, device: str) -> None:
-        """A device is gone: what waits of it and of its alarms is not told any more."""
+        """Drop what waits of a device that was removed, and of its alarms."""
         for about in [about for about in self._sources if about.partition("/")[0] == device]:
             source = self._sources.pop(about)
             if source.timer is not None:
@@ -84,9 +87,9 @@ class EventLimiter:
         self._keep(event)
 
     def close(self) -> None:
-        """End all timers. Alarms that wait are told now: after a restart they would be taken for told.
+        """Cancel all timers, and report the alarms that wait: the next start takes them for reported.
 
-        What waits of availability is told anew after a restart, where it still holds.
+        An availability that waits is reported by the next start, if it still holds.
         """
         for source in self._sources.values():
             if source.timer is not None:

@@ -1,4 +1,4 @@
-"""What a configuration asks to be built: devices with their drivers, and which uplink gets which of them."""
+"""What is to be built from a configuration: devices with their drivers, and the devices of each uplink."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -20,9 +20,9 @@ from edge_agent.uplink.selection import selects
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One device to be built. ``opened`` is the driver's device; ``kept_as`` what the outbox is told of it.
+    """One device to be built. ``opened`` is the driver's object for it; ``kept_as`` its entry in the outbox.
 
-    Two parts are equal where the devices would be: the profile is part of what they are made of.
+    ``profile`` is the profile's text. Equal parts make equal devices: a reload restarts those that differ.
     """
 
     id: str
@@ -42,9 +42,9 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """All of it. ``formats`` has what a bus with a port starts with, where it has devices.
+    """All that is to be built. ``formats`` is the serial format of each bus that has a port and devices.
 
-    ``certificates`` tells, by uplink, whether the files that it names are still the same.
+    ``certificates`` is a digest, by uplink, of the certificate files that it names.
     """
 
     config: Config
@@ -59,12 +59,12 @@ class Layout:
 
 
 def nothing(config: Config) -> Layout:
-    """Return the layout of an agent that has not begun: no devices, and no uplinks."""
+    """Return the layout of an agent that is starting: no devices, no buses, no uplinks."""
     return Layout(config.model_copy(update={"device": {}, "bus": {}, "uplink": {}}), {}, {}, {}, {})
 
 
 def lay_out(config: Config) -> Layout:
-    """Open every driver, which touches no port, and work out who gets what.
+    """Make every driver's device object, which opens no port, and select the devices of each uplink.
 
     Raises:
         UnknownDriverError, ValueError: the configuration was not checked before, or a file that it names has

@@ -1,4 +1,4 @@
-"""What a snapshot says of the devices and uplinks that are configured, while the agent still starts."""
+"""The state of devices and uplinks in a snapshot that is taken while the agent is still starting."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from edge_agent.status import DeviceStatus, UplinkStatus
 
 
 def devices(config: Config, outbox: Outbox | None, since_s: float) -> Iterator[DeviceStatus]:
-    """Yield how each device does, with what an outbox that is open knows of it."""
+    """Yield the state of each configured device, with its last number if the outbox is open."""
     for id_, settings in config.device.items():
         yield DeviceStatus(
             id=id_,
@@ -30,7 +30,7 @@ def devices(config: Config, outbox: Outbox | None, since_s: float) -> Iterator[D
 
 
 def uplinks(config: Config, outbox: Outbox | None) -> Iterator[UplinkStatus]:
-    """Yield how each uplink does, with what an outbox that is open knows of it."""
+    """Yield the state of each configured uplink, with its counts if the outbox is open."""
     for name, settings in config.uplink.items():
         delivery = outbox.deliveries[name] if outbox else None
         yield UplinkStatus(
@@ -46,6 +46,6 @@ def uplinks(config: Config, outbox: Outbox | None) -> Iterator[UplinkStatus]:
 
 
 def _last_seq(outbox: Outbox, device: str) -> int:
-    """Return the number of the last reading of a device in this epoch, which is not introduced yet."""
+    """Return the number of a device's last reading in this epoch, before the device is enrolled again."""
     known = (one for one in outbox.streams.values() if (one.device, one.epoch) == (device, outbox.epoch))
     return max((stream.next_seq - 1 for stream in known), default=0)

@@ -1,4 +1,4 @@
-"""A task for each device, radio and uplink: begun and ended as the configuration says."""
+"""Runs one task per device, radio and uplink; starts and stops them when the configuration changes."""
 
 import asyncio
 import logging
@@ -41,13 +41,13 @@ _END_WITHIN_S = 20.0  # a task that takes longer to end is broken: better to beg
 
 
 class InUseError(Exception):
-    """Something that is to change is lent to another program."""
+    """A bus that a reload would close is lent to another program."""
 
 
 class Supervisor:
-    """All that runs, in one task group. ``layout`` is what it is built to; it begins with nothing.
+    """All tasks of the agent, in one task group. ``layout`` is what they were built from, at first empty.
 
-    ``on_acknowledged`` is called for each message of readings that a broker has taken.
+    ``on_acknowledged`` is called for each message of readings that a broker has acknowledged.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - all that its parts are built from
@@ -69,21 +69,21 @@ class Supervisor:
 
     @property
     def own_commands(self) -> commands.AgentCommands:
-        """What the agent itself does when it is asked to."""
+        """The commands of the downlink that concern the agent itself."""
         return commands.AgentCommands(
             lambda: self.layout.config, self._status, self.devices, self.buses.asked
         )
 
     @property
     def layout(self) -> Layout:
-        """What is built."""
+        """What the running tasks were built from."""
         return self.buses.layout
 
     async def change(self, new: Layout, policy: Policy) -> Difference:
-        """Build what is new and end what is gone or another; all else runs on.
+        """Start what is new, stop what was removed, restart what changed; all else is not interrupted.
 
         Raises:
-            DiskError, InUseError: the outbox takes nothing now, or a bus is lent. All runs as before.
+            DiskError: the outbox cannot be written. InUseError: a bus is lent. All runs as before.
         """
         old, difference = self.layout, between(self.layout, new)
         if self._tasks and not difference.words():
@@ -109,7 +109,7 @@ class Supervisor:
         return difference
 
     def would_restart(self, config: Config) -> tuple[str, ...]:
-        """Return the devices that would begin anew with another configuration. May be asked on a thread."""
+        """Return the devices that a configuration would restart. Thread-safe."""
         try:
             difference = between(self.layout, lay_out(config))
         except (UnknownDriverError, ValueError):  # a file changed this moment: applying it says so
@@ -123,7 +123,7 @@ class Supervisor:
         uplinks: Iterable[str],
         known: Mapping[int, tuple[str, str]],
     ) -> None:
-        """Begin what is named, at once: nothing else happens meanwhile."""
+        """Build and start these devices and uplinks, without awaiting: no task sees it half done."""
         self.buses.layout = layout
         made = {id_: self._device(layout.parts[id_]) for id_ in devices}
         present = {id_: made.get(id_) or self.devices[id_] for id_ in layout.parts}
@@ -145,7 +145,7 @@ class Supervisor:
         self._begin("availability", tasks.watch(self.devices.values()))
 
     def beside(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
-        """Do something else in the same group: a bug in it ends all."""
+        """Run a coroutine in the same task group: an exception in it ends the agent."""
         return self._group.create_task(work, name=name)
 
     def _begin(self, name: str, work: Coroutine[Any, Any, None]) -> None:
@@ -166,11 +166,11 @@ class Supervisor:
         await self._end(map(_uplink_task, ending))
 
     async def end_hearing(self) -> None:
-        """End all but the uplinks."""
+        """Stop all tasks but the uplinks: no new readings from here on."""
         await self._end([name for name in self._tasks if not name.startswith("uplink[")])
 
     async def end_uplinks(self, within: float) -> None:
-        """End these too; in so many seconds what is live goes out."""
+        """Stop the uplinks; each has ``within`` seconds to send its live readings."""
         await asyncio.gather(*(uplink.stop(within) for uplink in self.uplinks.values()))
         await self._end(list(self._tasks))
 
@@ -190,7 +190,7 @@ class Supervisor:
         return made
 
     def _metas(self, uplink: str) -> dict[str, str]:
-        """Return the JSON of the description of each device on an uplink."""
+        """Return the description (JSON) of each device on an uplink, by device id."""
         passes = passing(self.layout.config.uplink[uplink].send)
         selection = self.layout.selections[uplink]
         return {
@@ -228,7 +228,7 @@ class Supervisor:
         self._outbox.events.tell(event, uplink, stays=device in self.layout.parts)
 
     def devices_now(self) -> Iterator[DeviceStatus]:
-        """Yield how each device does."""
+        """Yield the state of each device."""
         now_ms = self._clock.mono_ms()
         for device in self.devices.values():
             settings = self.layout.parts[device.id].settings
@@ -251,16 +251,16 @@ class Supervisor:
             )
 
     def uplinks_now(self) -> Iterator[UplinkStatus]:
-        """Yield how each uplink does."""
+        """Yield the state of each uplink."""
         return (uplink.status() for uplink in self.uplinks.values())
 
     def now(self) -> Moment:
-        """Return the time, as far as it is known."""
+        """Return the wall-clock time, as far as it is known."""
         timeline = self._outbox.timeline
         return timeline.moment(timeline.boot, self._clock.mono_ms())
 
     def clock_set(self) -> None:
-        """Somebody set the clock."""
+        """Pass on that the system clock was set: readings of unknown time may get theirs."""
         self._outbox.learn_time()
         for uplink in self.uplinks.values():
             uplink.clock_set()

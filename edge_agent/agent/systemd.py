@@ -1,4 +1,4 @@
-"""What systemd is told (sd_notify(3)): that the agent is ready, alive, opening its outbox; how it does."""
+"""Notifies systemd (sd_notify(3)): ready, alive, still opening the outbox, and a status line."""
 
 import asyncio
 import os
@@ -14,7 +14,7 @@ _LONGEST_OPENING_S = 6 * 3600.0  # a salvage that takes longer has got stuck
 
 
 def notify(state: str) -> None:
-    """Tell it, when it is listening."""
+    """Send a message to systemd, if it started this process."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return
@@ -26,14 +26,15 @@ def notify(state: str) -> None:
 
 
 def ready(status: Status) -> None:
-    """Tell it that the outbox is open and all devices' tasks have started."""
+    """Notify that the agent is ready: the outbox is open, and all devices' tasks have started."""
     notify(f"READY=1\nSTATUS={line(status)}")
 
 
 async def keep_told(agent: Agent) -> None:
-    """Tell it, as long as this runs, that the agent is alive: the loop turns, the outbox's writer answers.
+    """Feed the watchdog and update the status line, until cancelled.
 
-    A disk that refuses is an answer. While the outbox is being opened, the loop alone counts.
+    The agent is alive if the event loop runs and the outbox's writer responds; an error of the disk is a
+    response. While the outbox is being opened, the event loop is enough.
     """
     if not os.environ.get("NOTIFY_SOCKET"):
         return
@@ -54,7 +55,7 @@ async def keep_told(agent: Agent) -> None:
 
 
 def line(status: Status) -> str:
-    """Say in one line how everything does."""
+    """Return the status line."""
     if not status.epoch:
         return "opening the outbox"
     online = sum(device.availability == "online" for device in status.devices)
@@ -67,7 +68,7 @@ def line(status: Status) -> str:
 
 
 def _watchdog_s() -> float:
-    """Return within how many seconds it wants to hear from this process, 0 for never."""
+    """Return the watchdog's timeout in seconds, 0 if there is none."""
     if os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return 0.0
     try:

@@ -1,4 +1,4 @@
-"""Have a port that the running agent may have: it closes it, and opens it again when this is over.
+"""Borrow a port from the running agent, which closes it and opens it again afterwards.
 
 So nothing passes between two programs but who has the port. Frames over the socket would need a bus there a
 second time, with its speeds, directions and times; and a scan opens the port anew for each format.

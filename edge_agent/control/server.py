@@ -34,7 +34,7 @@ class _InUseError(OSError):
 
 @asynccontextmanager
 async def serving(place: Path, carry: Carry) -> AsyncIterator[None]:
-    """Answer at a socket as long as this lasts. Where it cannot be made, that is told, and all goes on."""
+    """Serve the control socket within the context; if it cannot be made, log that and continue without."""
     try:
         listening = _listening(place)
     except OSError as error:
@@ -87,14 +87,14 @@ def _remove(place: Path) -> None:
 
 
 class _Clients:
-    """Those who are connected."""
+    """The connected clients."""
 
     def __init__(self, carry: Carry) -> None:
         self._carry = carry
         self._tasks: set[asyncio.Task[None]] = set()
 
     def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """A client has connected."""
+        """Serve a client that has connected, or refuse it if there are too many."""
         if len(self._tasks) >= _MOST_CLIENTS:
             writer.write(_line("", error=f"{_MOST_CLIENTS} programs ask this agent already; try again later"))
             writer.close()
@@ -109,7 +109,7 @@ class _Clients:
             task.result()  # a bug ends the agent, here as elsewhere
 
     async def close(self) -> None:
-        """Let all go."""
+        """Disconnect all clients."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

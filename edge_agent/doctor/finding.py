@@ -24,15 +24,15 @@ class Group:
     name: str
 
     def ok(self, what: str, says: str) -> Finding:
-        """It is as it should be."""
+        """Make a finding that all is well."""
         return Finding(self.name, "OK", what, says)
 
     def warn(self, what: str, says: str, remedy: str) -> Finding:
-        """The agent runs with it; a person should look."""
+        """Make a finding that a person should look at; the agent runs all the same."""
         return Finding(self.name, "WARN", what, says, remedy)
 
     def fail(self, what: str, says: str, remedy: str) -> Finding:
-        """With this the agent cannot do its work, or not all of it."""
+        """Make a finding that keeps the agent from all or some of its work."""
         return Finding(self.name, "FAIL", what, says, remedy)
 
     def of_error(self, level: Level, what: str, error: object) -> Finding:

@@ -1,4 +1,4 @@
-"""Whether an agent runs, and what it says of itself."""
+"""Checks whether an agent runs, and reports what it says is wrong."""
 
 import asyncio
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ _OTHER = "stop it, or look at it with its own configuration (--config)"
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """What there is to say of the agent: whether one runs, and the ports it is known to have."""
+    """Whether an agent runs, the ports that it has open, and the findings."""
 
     runs: bool
     ports: frozenset[str]
@@ -43,7 +43,7 @@ def agent(config: Config) -> Agent:
 
 
 def judged(config: Config, status: Status) -> Iterator[Finding]:
-    """Tell what an agent that runs says is wrong."""
+    """Yield what a running agent says is wrong."""
     named = f"{status.site}/{status.gateway}"
     if (status.site, status.gateway) != (config.gateway.site, config.gateway.id):
         yield _GROUP.warn("status", f"the agent that runs is {named}, and not this configuration's", _OTHER)
@@ -56,6 +56,6 @@ def judged(config: Config, status: Status) -> Iterator[Finding]:
 
 
 def _holder(config: Config) -> str:
-    """Return which agent has the outbox, "" where none is seen to."""
+    """Return the process that has the outbox open if it is an agent, else ""."""
     found = holders(str(config.outbox.path))
     return next((name for name in found if name.startswith("edge-agent")), "")

@@ -1,4 +1,4 @@
-"""Whether a new version does as well as the one before it: what the installer asks before it keeps it."""
+"""Judges whether a new version works as well as the one before: install.sh rolls back if it does not."""
 
 import socket
 from urllib.parse import urlsplit

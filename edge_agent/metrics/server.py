@@ -17,7 +17,7 @@ _WITHIN_S = 10.0
 
 @asynccontextmanager
 async def exposing(at: str, status: Callable[[], Status]) -> AsyncIterator[None]:
-    """Answer at ``address:port`` as long as this lasts; "": nowhere. A taken one is told, and all goes on."""
+    """Serve metrics at ``address:port`` within the context ("": not at all); log it if that one is taken."""
     if not at:
         yield
         return

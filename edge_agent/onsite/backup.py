@@ -27,7 +27,7 @@ _OURS = ("root", "edge-agent")  # owners that mean the same on every gateway
 
 
 class BackupError(Exception):
-    """It cannot be made or used. The message names the file and the remedy."""
+    """A backup cannot be made or used. The message names the file and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def write(
 
 @contextmanager
 def _new(file: Path) -> Iterator[BinaryIO]:
-    """Open a file that nobody else may read; it is there afterwards only if all went well."""
+    """Open a new file, readable by its owner only; it is kept only if the block ends without an error."""
     part = file.with_name(file.name + ".part")
     if file.exists():
         raise BackupError(f"{file} is there already; give another name, or remove it")
@@ -99,7 +99,7 @@ def _new(file: Path) -> Iterator[BinaryIO]:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Go through a folder, itself the first; a link to a file counts as that file."""
+    """Yield a folder and all that is in it; a link to a file counts as that file."""
     found = [folder, *sorted(path for path in folder.rglob("*") if path.is_dir() or path.is_file())]
     if len(found) > _MOST:
         raise BackupError(f"{folder}: holds more than {_MOST} files; is it the configuration's own folder?")
@@ -183,7 +183,7 @@ def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> Non
 
 
 def _give(target: Path, member: tarfile.TarInfo) -> None:
-    """Give a file to whom it belonged, as far as that one is known here and this user may."""
+    """Give a file its former owner and group, if these are ours and exist here, and this user is root."""
     if os.geteuid() != 0:
         return
     for name, way in ((member.uname, "user"), (member.gname, "group")):

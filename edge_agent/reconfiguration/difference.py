@@ -1,4 +1,4 @@
-"""What changes with the configuration, and what of it cannot change while the agent runs. Pure."""
+"""Compares two configurations: what a reload starts and stops, and what it cannot change. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -19,7 +19,7 @@ _LIVE = (
 
 
 class Changes(NamedTuple):
-    """Of the tables of one kind, by id."""
+    """The ids of one kind of table (devices, buses or uplinks) that differ."""
 
     added: tuple[str, ...]
     removed: tuple[str, ...]
@@ -27,20 +27,21 @@ class Changes(NamedTuple):
 
     @property
     def ended(self) -> tuple[str, ...]:
-        """Those that end as they were."""
+        """Those to stop: removed or changed."""
         return self.removed + self.changed
 
     @property
     def begun(self) -> tuple[str, ...]:
-        """Those that begin as they are now."""
+        """Those to start: added or changed."""
         return self.added + self.changed
 
 
 class Difference(NamedTuple):
-    """What begins and ends. ``restarted`` devices are as they were, but their buses are not.
+    """What a reload starts and stops.
 
-    ``renamed`` ones go on as they are, with other names, places or labels. ``closed`` are the buses whose
-    ports or radios are let go; ``keys`` are those of other tables.
+    ``restarted`` are devices that did not change, but whose bus did. ``renamed`` ones changed only in name,
+    place or labels, and run on. ``closed`` are the buses whose ports or radios are closed. ``keys`` are the
+    changed keys of the other tables, such as "log.level".
     """
 
     devices: Changes
@@ -52,7 +53,7 @@ class Difference(NamedTuple):
     keys: tuple[str, ...]
 
     def words(self) -> list[str]:
-        """Say it, one line for each table and key."""
+        """Return what changed as text, such as "meter-7 changed", one line for each table and key."""
         lines = []
         for what, changes in (("", self.devices), ("bus ", self.buses), ("uplink ", self.uplinks)):
             for how in ("added", "removed", "changed"):
@@ -62,7 +63,7 @@ class Difference(NamedTuple):
 
 
 def between(old: Layout, new: Layout) -> Difference:
-    """Compare what runs with what shall run."""
+    """Compare what runs with what is to run."""
     devices = _changes(old.parts, new.parts)
     renamed = tuple(id_ for id_ in devices.changed if _unnamed(old.parts[id_]) == _unnamed(new.parts[id_]))
     devices = devices._replace(changed=tuple(id_ for id_ in devices.changed if id_ not in renamed))
@@ -102,7 +103,7 @@ def _changes(old: Mapping[str, object], new: Mapping[str, object], also: Iterabl
 
 
 def _unnamed(part: Part) -> Part:
-    """Return a device without what only its description says."""
+    """Return a device without names, place and labels, which only its description has."""
     settings = part.settings
     channels = {id_: channel.model_copy(update={"name": ""}) for id_, channel in settings.channel.items()}
     bare = {id_: channel for id_, channel in channels.items() if channel != Channel()}

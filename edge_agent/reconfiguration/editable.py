@@ -1,4 +1,4 @@
-"""What stands in the files of a configuration, as it may be shown to those who change it."""
+"""The content of the configuration files, without secrets, as the console shows and edits it."""
 
 import os
 from collections.abc import Mapping
@@ -18,12 +18,12 @@ Place = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class EditableConfig:
-    """The console's file, with what stands in the others.
+    """The text of the console's file, and the buses and devices of all files.
 
-    ``tables`` are all buses and devices as they hold, ``places`` the file and line of each. ``marks`` tell
-    what those say that stand in other files; ``overridden`` is where those stand that do not hold, because
-    something of the console's file is in their place. One in ``secret`` has a secret in clear: its table is
-    not told. Of files that cannot be used there is as much as may be shown, with the ``problems``.
+    ``tables`` are the buses and devices in effect, ``places`` the file and line of each. ``marks`` are
+    digests of those in other files, with which the console's file overrides them; ``overridden`` is the file
+    and line of those that it does override. Those in ``secret`` hold a secret in clear, and are left out of
+    ``tables``. If the files cannot be used, there are ``problems``, and of the rest what may be shown.
     """
 
     file: str
@@ -38,7 +38,7 @@ class EditableConfig:
 
 
 def read(config: Path) -> EditableConfig:
-    """Read what stands around an agent.toml."""
+    """Read an agent.toml and its conf.d."""
     file, text, problems = str(console_file.place(config)), "", tuple[Problem, ...]()
     found: files.ConfigFiles | None = None
     try:

@@ -1,4 +1,4 @@
-"""Change the file of conf.d that the console writes: judged, written and applied, or as it was."""
+"""Edits the file of conf.d that the console writes: checked, written and applied, or put back."""
 
 import asyncio
 import logging
@@ -22,12 +22,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class EditResult:
-    """What became of a change, or would become of it.
+    """The result of an edit, or what it would be.
 
-    ``difference`` is what differs between the texts, as a unified diff; "" where the text that is there
-    cannot be used, since there may be a secret in it. ``restarts`` are the devices that begin anew with it.
-    ``instead`` is where that stands, in other files, in whose place something is put. With ``problems``
-    nothing changed; ``outdated``: a file is another one by now than that which the change was made from.
+    ``difference`` is a unified diff from the present text; "" if that one cannot be used, since it may hold
+    a secret. ``words`` say what changes, table by table, and ``restarts`` which devices are restarted.
+    ``instead`` are the places in other files, such as "agent.toml:12", whose tables the edit overrides for
+    the first time. If there are ``problems`` nothing was changed; ``outdated``: because a file has changed
+    since the edit was begun. ``number`` is that of the change in the history, 0 if nothing was written.
     """
 
     difference: str = ""
@@ -40,19 +41,19 @@ class EditResult:
 
 
 class ReloadableAgent(Protocol):
-    """The agent whose configuration it is."""
+    """What the editor needs of the agent."""
 
     running: Supervisor | None
 
     async def reload(self) -> ReloadResult:
-        """Go on with what the files say now."""
+        """Apply what the files say now."""
 
     def now(self) -> int | None:
-        """Return the time in ms, None where it is not known."""
+        """Return the wall-clock time in ms since 1970; None while it is not known."""
 
 
 class ConfigEditor:
-    """Changes the file beside one agent.toml, one change at a time."""
+    """Edits the console's file of one agent.toml, one edit at a time."""
 
     def __init__(self, config: Path, outbox: Path, agent: ReloadableAgent) -> None:
         self.agent_toml, self._file = config, str(console_file.place(config))
@@ -61,15 +62,15 @@ class ConfigEditor:
         self._changing = asyncio.Lock()
 
     def read(self) -> EditableConfig:
-        """Return what the files say now. On a thread."""
+        """Return what the files say now. Blocking: call it on a thread."""
         return editable.read(self.agent_toml)
 
     async def judge(self, text: str, made_from: str) -> EditResult:
-        """Say what a text would change, and what is wrong with it. Nothing is written."""
+        """Return what a new text would change, and what is wrong with it. Nothing is written."""
         return (await asyncio.to_thread(self._judged, text, made_from))[1]
 
     def _judged(self, text: str, made_from: str) -> tuple[str, EditResult]:
-        """Return what the file says now, too."""
+        """Return the file's present text, and what the new text would change."""
         result, before, was = EditResult(), "", None
         try:
             before = console_file.read(self.agent_toml)
@@ -95,7 +96,11 @@ class ConfigEditor:
             return None
 
     async def change(self, text: str, made_from: str, by: str) -> EditResult:
-        """Let the file say this text, made from the one with this mark, and go on with it; or as before."""
+        """Write a new text and apply it; if it cannot be applied, put the old one back.
+
+        ``made_from`` is the mark of the text that it was made from; if the file has another one by now,
+        nothing is changed. ``by`` is who asked for it.
+        """
         async with self._changing:
             before, result = await asyncio.to_thread(self._judged, text, made_from)
             if result.problems or not result.words:
@@ -123,7 +128,7 @@ class ConfigEditor:
     async def undo(
         self, number: int, made_from: str, by: str, *, apply: bool, after: bool = False
     ) -> EditResult:
-        """Let the file say what it said before a change, or ``after`` it; without ``apply`` only tell."""
+        """Restore the text from before a change, or ``after`` it; without ``apply`` only check it."""
         change = await asyncio.to_thread(self.history.find, number)
         text = None if change is None else change.after if after else change.before
         if text is None:
@@ -133,7 +138,7 @@ class ConfigEditor:
         return await self.judge(text, made_from)
 
     def changed(self, number: int) -> EditResult:
-        """Tell what a change changed. On a thread."""
+        """Return what a past change changed. Blocking: call it on a thread."""
         change = self.history.find(number)
         if change is None or change.before is None or change.after is None:
             return _not_kept(number)
@@ -171,7 +176,7 @@ def _not_kept(number: int) -> EditResult:
 
 
 def _shown(before: str, after: str, was: Loaded | None) -> str:
-    """Return the difference; "" where the files cannot be used: there may be a secret in them."""
+    """Return the unified diff; "" if the files cannot be used: there may be a secret in them."""
     if was is None:
         return ""
     try:

@@ -1,4 +1,4 @@
-"""Who changed the configuration through the agent, when, and what it was before: kept beside the outbox."""
+"""The history of edits: who changed the configuration, when, and the texts; kept beside the outbox."""
 
 import json
 import os
@@ -42,17 +42,17 @@ class History:
         self._folder = outbox.with_name(f"{outbox.name}.changes")
 
     def all(self, below: int = sys.maxsize) -> Iterator[Change]:
-        """Return the changes below a number, the newest first; a damaged file is left out."""
+        """Yield the changes with a number below ``below``, the newest first; damaged files are left out."""
         for file in reversed(self._files()):
             if int(file.stem) < below and (change := _read(file)) is not None:
                 yield change
 
     def find(self, number: int) -> Change | None:
-        """Return one of them."""
+        """Return the change with a number; None if it is not kept."""
         return _read(self._file(number))
 
     def begin(self, ts: int | None, by: str, words: tuple[str, ...], texts: tuple[str, str]) -> Change:
-        """Note that a text is about to become another; forget what is too old."""
+        """Record that a change is about to be written, and drop what is too old."""
         files = self._files()
         number = int(files[-1].stem) + 1 if files else 1
         change = Change(number, ts, by, words, "begun", *texts)
@@ -69,7 +69,7 @@ class History:
         return change
 
     def end(self, change: Change, outcome: Outcome) -> None:
-        """Note what became of it."""
+        """Record the outcome of a change."""
         self._write(replace(change, outcome=outcome))
 
     def _files(self) -> list[Path]:

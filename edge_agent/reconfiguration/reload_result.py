@@ -1,4 +1,4 @@
-"""What became of a reload."""
+"""The result of a reload."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _MOST_WORDS = 20
 class ReloadResult:
     """What changed, a few words each, such as "meter-7 changed"; or the problems, and nothing changed.
 
-    ``left_out`` is what is wrong with devices that do not run, where all else does.
+    ``left_out`` are the problems of devices that do not run although the rest was applied.
     """
 
     changes: tuple[str, ...] = ()
