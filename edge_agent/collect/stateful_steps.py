@@ -36,12 +36,12 @@ class StatefulSteps:
     def __init__(self, device: str, plan: Plan, steps: Memorable, outputs: Outputs) -> None:
         self._device, self._plan, self._steps, self._outputs = device, plan, steps, outputs
         self.state = pipeline.PipelineState()
-        self._told = pipeline.lasting(self.state)
+        self._saved = pipeline.lasting(self.state)
 
     def recall(self, body: bytes, now_ms: int) -> None:
         """Go on with what an earlier run remembered. An alarm whose limit is gone is cleared."""
-        self._told = orjson.loads(body)
-        self.state, gone = pipeline.recalled(self._steps, self._told)
+        self._saved = orjson.loads(body)
+        self.state, gone = pipeline.recalled(self._steps, self._saved)
         for key in gone:
             channel, _, name = key.partition(".")
             detail = "its limit was removed from the configuration"
@@ -110,6 +110,6 @@ class StatefulSteps:
     def _remember(self) -> None:
         """Have what is to outlive a restart written with what was kept just now, where it changed."""
         lasting = pipeline.lasting(self.state)
-        if lasting != self._told:
-            self._told = lasting
+        if lasting != self._saved:
+            self._saved = lasting
             self._outputs.remember(orjson.dumps(lasting))

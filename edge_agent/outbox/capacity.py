@@ -27,13 +27,13 @@ _LEAST, _MOST = 256, 50_000  # rows that are looked through in one transaction
 class Capacity:
     """Keeps the file below its limit, in bytes. Each stage goes on where it stood, never looking twice.
 
-    ``full`` begins when the limit is reached and ends well below it, so that it is told once.
+    ``full`` begins when the limit is reached and ends well below it, so that it is logged once.
     """
 
     def __init__(self, db: Store, max_size: int) -> None:
         self._db, self.max_size = db, max_size
         self._appended = 0  # rows since the last look
-        self._stood: dict[str, int] = {}  # by stage: the log id it goes on from
+        self._next_id: dict[str, int] = {}  # by stage: the log id it goes on from
         self._unconfirmed: Eviction | None = None  # was not heard to be written
         self.full = False
         self.pressing = False  # there was more to do than one call may
@@ -91,21 +91,21 @@ class Capacity:
                     self.pressing = held > self.max_size
                     return gone
                 rows = min(_MOST, left, max(_LEAST, int(excess / _ROW_BYTES)))
-                stood = self._stood.get(stage.name, 0)
+                from_id = self._next_id.get(stage.name, 0)
                 within = owed if history else (_NO_END, 0)
-                found = await self._db.run(eviction.candidates, stage, stood, within, rows)
+                found = await self._db.run(eviction.candidates, stage, from_id, within, rows)
                 if found is None:
                     break
                 gone += await self._give_up(stage, found, deliveries)
-                self._stood[stage.name] = found.last_id + 1
+                self._next_id[stage.name] = found.last_id + 1
                 left -= found.rows
                 held = await self._db.run(bytes_held)
             if held <= _LOW_MARK * self.max_size:
                 return gone
-            self._tell_full()  # if only of what devices that refuse have kept
+            self._note_full()  # if only of what devices that refuse have kept
         return gone
 
-    def _tell_full(self) -> None:
+    def _note_full(self) -> None:
         if not self.full:
             log.error(
                 "outbox: full; readings are given up (reason: capacity), those of bulk devices first; "
@@ -140,9 +140,9 @@ class Capacity:
         given = Checkpoint(0, {}, {}, {}, 0, 0)
         for delivery in deliveries:  # acknowledgements come all the time: the file must know of these rows'
             delivery.add_to(given)
-        made = await self._db.run(eviction.evict, unconfirmed, given, fixed(deliveries))
+        recorded = await self._db.run(eviction.evict, unconfirmed, given, fixed(deliveries))
         self._unconfirmed = None
-        for declared, uplinks in made:
+        for declared, uplinks in recorded:
             for delivery in deliveries:
                 if delivery.uplink in uplinks:
                     delivery.lose(declared)

@@ -60,7 +60,7 @@ class Delivery:
         """Work out the backlog from the numbers alone, without reading the log."""
         for stream in self.streams.values():
             for run in self.exclusions.runs(stream):
-                self._of(stream.id).skip(*run)
+                self._for(stream.id).skip(*run)
         for loss in await self.open_losses():
             self._give_up(loss)
         self._count_backlog()
@@ -83,16 +83,16 @@ class Delivery:
     @property
     def owed(self) -> int:
         """How many readings and events are owed."""
-        return sum(self._of(id_).owed(1, stream.next_seq - 1) for id_, stream in self.streams.items())
+        return sum(self._for(id_).owed(1, stream.next_seq - 1) for id_, stream in self.streams.items())
 
     def _count_backlog(self) -> None:
         self.backlog = sum(
-            self._of(id_).owed(1, stream.next_seq - 1)
+            self._for(id_).owed(1, stream.next_seq - 1)
             for id_, stream in self.streams.items()
             if stream.kind == "reading"
         )
 
-    def _of(self, stream: int) -> StreamDelivery:
+    def _for(self, stream: int) -> StreamDelivery:
         found = self._by_stream.get(stream)
         if found is None:
             found = self._by_stream[stream] = StreamDelivery()
@@ -100,27 +100,27 @@ class Delivery:
 
     def settled(self, stream: int) -> int:
         """All readings of a stream up to this number are acknowledged or declared lost."""
-        return self._of(stream).settled
+        return self._for(stream).settled
 
     def owes(self, stream: int, seq: int) -> bool:
         """Say whether a reading was neither acknowledged nor given up yet."""
-        return self._of(stream).owes(seq)
+        return self._for(stream).owes(seq)
 
     def owes_any(self, stream: int, first: int, last: int) -> bool:
         """Say whether one of the readings from first to last is owed."""
-        return self._of(stream).owed(first, last) > 0
+        return self._for(stream).owed(first, last) > 0
 
     def kept(self, batch: Batch, runs: Sequence[Run], declared: Sequence[Declared]) -> None:
         """A commit is on disk: its readings, dealt to runs, and declarations of what could not be kept.
 
         Those of a device that is not on this uplink are settled with that, and it does not hear of them.
         """
-        since = self.exclusions.since
-        for stream in since.keys() & batch.next_seq.keys():
-            self._of(stream).skip(since[stream], batch.next_seq[stream] - 1)
-        mine = [run for run in runs if run.stream not in since] if since else runs
+        off = self.exclusions.open_from  # streams that are not on this uplink now
+        for stream in off.keys() & batch.next_seq.keys():
+            self._for(stream).skip(off[stream], batch.next_seq[stream] - 1)
+        mine = [run for run in runs if run.stream not in off] if off else runs
         self.backlog += sum(len(run.rows) for run in mine if run.rows[0].meta != EVENT_META)
-        declared = [loss for loss in declared if loss.stream not in since]
+        declared = [loss for loss in declared if loss.stream not in off]
         self.declare(declared)
         if batch.rows:
             self.last_id = batch.rows[-1].id
@@ -156,12 +156,12 @@ class Delivery:
 
     def skip(self, stream: int, seq: int) -> None:
         """This one is never owed, and there is nothing to declare."""
-        self._of(stream).skip(seq, seq)
+        self._for(stream).skip(seq, seq)
         self._unsaved_streams.add(stream)
 
     def settle(self, stream: int, first: int, last: int) -> None:
         """Accept: the broker has taken all of these readings that were owed."""
-        new = self._of(stream).settle(first, last)
+        new = self._for(stream).settle(first, last)
         if self.streams[stream].kind == "reading":
             self.backlog -= new
             self.acknowledged += new
@@ -182,7 +182,7 @@ class Delivery:
 
     def would_lose(self, stream: int, first: int, last: int, every: int | None) -> LostPart | None:
         """Return what this uplink would lose of a range, wholly or but for each ``every``-th number."""
-        return self._of(stream).would_lose(first, last, every)
+        return self._for(stream).would_lose(first, last, every)
 
     def acknowledged_losses(self) -> set[int]:
         """Declarations that were acknowledged, which the file does not know yet."""
@@ -193,7 +193,7 @@ class Delivery:
         if loss.to_seq is None:  # the end of an epoch: nothing of it is left to be sent
             return 0
         self._unsaved_streams.add(loss.stream)
-        return self._of(loss.stream).lose(loss.id, loss.from_seq, loss.to_seq, loss.every)
+        return self._for(loss.stream).lose(loss.id, loss.from_seq, loss.to_seq, loss.every)
 
     async def reject(self, row: Row, why: str) -> Declared:
         """Give up a reading that the broker can never take: a copy is set aside, the ledger says why.
@@ -211,7 +211,7 @@ class Delivery:
         if self._open_declarations.get(loss.id, loss.to_seq) != loss.to_seq:
             return
         self._open_declarations.pop(loss.id, None)
-        self._of(loss.stream).declared(loss.id)
+        self._for(loss.stream).declared(loss.id)
         self._unsaved_streams.add(loss.stream)
         self._loss_acks.append(LossAck(self.uplink, loss.id, loss.to_seq))
 
@@ -244,7 +244,7 @@ class Delivery:
         checkpoint.scan_from[self.uplink] = self.scan_from
         checkpoint.acknowledged[self.uplink] = self.acknowledged
         for stream in self._unsaved_streams:
-            checkpoint.delivery[self.uplink, stream] = self._of(stream).write()
+            checkpoint.delivery[self.uplink, stream] = self._for(stream).write()
         if (repairs := self.repairs.unsaved()) is not None:
             checkpoint.repairs[self.uplink] = repairs
         return list(self._loss_acks)
@@ -252,7 +252,7 @@ class Delivery:
     def saved(self, checkpoint: Checkpoint, loss_acks: Sequence[LossAck]) -> None:
         """The checkpoint is on disk. What changed since it was taken stays to be written."""
         for (uplink, stream), written in checkpoint.delivery.items():
-            if uplink == self.uplink and self._of(stream).write() == written:
+            if uplink == self.uplink and self._for(stream).write() == written:
                 self._unsaved_streams.discard(stream)
         if self.uplink in checkpoint.repairs:
             self.repairs.saved(checkpoint.repairs[self.uplink])

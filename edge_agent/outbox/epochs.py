@@ -80,10 +80,7 @@ def close_others(db: sqlite3.Connection, epoch: int) -> None:
             else:
                 redeclared.add(known)
     ends = [(stream, seq + 1, None, None) for stream, seq in last.items() if stream not in closed]
-    for (
-        stream,
-        end,
-    ) in closed.items():  # what lay before its end may be gone now
+    for stream, end in closed.items():  # what lay before its end may be gone now
         if stream in last and last[stream] < end - 1:
             missing.append((stream, last[stream] + 1, end - 1, end - 1 - last[stream]))
             last[stream] = end - 1

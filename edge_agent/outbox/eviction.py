@@ -104,7 +104,7 @@ def evict(db: sqlite3.Connection, eviction: Eviction, given: Checkpoint, now: Fi
     with transaction(db):
         if db.execute(f"SELECT 1 FROM log WHERE {where} LIMIT 1", arguments).fetchone() is None:  # noqa: S608 - no input in it
             return [one for entry in eviction.entries for one in ledger.known(db, entry)]
-        made = [
+        recorded = [
             one
             for entry, uplinks in eviction.entries.items()
             for one in ledger.declare(db, entry, tuple(uplinks), now)
@@ -113,4 +113,4 @@ def evict(db: sqlite3.Connection, eviction: Eviction, given: Checkpoint, now: Fi
         ledger.count(db, eviction.gone, kept=True)
         write_delivery(db, given)
         seal(db)
-    return made
+    return recorded

@@ -15,29 +15,29 @@ class Exclusions:
 
     def __init__(self, runs: Iterable[tuple[int, int, int | None]] = ()) -> None:
         self._runs: dict[int, list[tuple[int, int]]] = {}
-        self.since: dict[int, int] = {}  # by stream that is not on the uplink now: the first number
+        self.open_from: dict[int, int] = {}  # by stream that is not on the uplink now: the first number
         for stream, first, last in runs:
             if last is None:
-                self.since[stream] = first
+                self.open_from[stream] = first
             else:
                 self._runs.setdefault(stream, []).append((first, last))
 
     def runs(self, stream: Stream) -> Iterator[tuple[int, int]]:
         """The runs of a stream so far."""
         yield from self._runs.get(stream.id, ())
-        if (since := self.since.get(stream.id, stream.next_seq)) < stream.next_seq:
-            yield since, stream.next_seq - 1
+        if (first := self.open_from.get(stream.id, stream.next_seq)) < stream.next_seq:
+            yield first, stream.next_seq - 1
 
     def whole(self, stream: Stream) -> bool:
         """Say whether a stream was never on the uplink."""
         last_seq = stream.next_seq - 1
-        return self.since.get(stream.id) == 1 or (
+        return self.open_from.get(stream.id) == 1 or (
             last_seq > 0 and sum(last - first + 1 for first, last in self.runs(stream)) == last_seq
         )
 
     def covers(self, stream: int, seq: int) -> bool:
         """Say whether a number is in one of them."""
-        return self.since.get(stream, seq + 1) <= seq or any(
+        return self.open_from.get(stream, seq + 1) <= seq or any(
             first <= seq <= last for first, last in self._runs.get(stream, ())
         )
 

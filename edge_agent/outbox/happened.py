@@ -4,6 +4,7 @@ import time
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 
 import orjson
 
@@ -139,30 +140,27 @@ def happened(  # noqa: PLR0913 - what is wanted, and how much of it
 
 
 def _newer(look: ReadOnlyOutbox, from_id: int) -> Iterator[tuple[Happened, _At]]:
-    for number, told in enumerate(_read(look, from_id, back=False)):
-        if number == _LOOKED_AT:
-            return
-        yield told
+    yield from islice(_read(look, from_id, back=False), _LOOKED_AT)
 
 
 def _read(look: ReadOnlyOutbox, at: int, *, back: bool) -> Iterator[tuple[Happened, _At]]:
     for row, when in look.events(at, back=back):
-        yield _told(row, when), _At(row.boot, row.mono_ms, when)
+        yield _from_row(row, when), _At(row.boot, row.mono_ms, when)
 
 
-def _told(row: Row, when: Moment) -> Happened:
-    said = orjson.loads(row.body)
+def _from_row(row: Row, when: Moment) -> Happened:
+    content = orjson.loads(row.body)
     return Happened(
         row.id,
         when,
-        said["event"],
-        said["device"],
-        said.get("detail", ""),
-        said.get("channel", ""),
-        said.get("alarm", ""),
-        said.get("value"),
-        said.get("uplink", ""),
-        STAYS in said,
+        content["event"],
+        content["device"],
+        content.get("detail", ""),
+        content.get("channel", ""),
+        content.get("alarm", ""),
+        content.get("value"),
+        content.get("uplink", ""),
+        STAYS in content,
     )
 
 

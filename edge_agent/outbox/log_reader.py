@@ -127,4 +127,6 @@ class LogReader:
 
     def _is_mine(self, row: Row) -> bool:
         owed = self._owed
-        return row.meta != EVENT_META or events.is_for(row, owed.name, owed.streams, owed.exclusions.since)
+        return row.meta != EVENT_META or events.is_for(
+            row, owed.name, owed.streams, owed.exclusions.open_from
+        )

@@ -38,8 +38,8 @@ class Recipients:
         on_much_unsaved: Callable[[], None] = lambda: None,
         outlived: Callable[[Row], bool] = lambda _row: False,
     ) -> None:
-        self._db, self._since = db, opened.parked
-        self._on_unmarked, self._outlived = on_much_unsaved, outlived
+        self._db, self._parked_since = db, opened.parked
+        self._on_much_unsaved, self._outlived = on_much_unsaved, outlived
         self.configured = {name: Delivery(name, opened, db) for name in selections}
         self.parked = {name: Delivery(name, opened, db) for name in opened.parked}
         for delivery in self:
@@ -55,7 +55,7 @@ class Recipients:
         for delivery in self:
             await delivery.count()
         for name, delivery in self.parked.items():
-            _tell_parked(name, delivery)
+            _log_parked(name, delivery)
 
     async def change(self, now: Opened, selections: Mapping[str, Selection]) -> None:
         """Follow a change of the file, which ``now`` tells: some are gone, or back, or get other devices."""
@@ -63,14 +63,14 @@ class Recipients:
         new = {name: Delivery(name, now, self._db) for name in now.uplinks if name not in before}
         for delivery in new.values():
             await delivery.count()
-            delivery.on_much_unsaved, delivery.outlived = self._on_unmarked, self._outlived
+            delivery.on_much_unsaved, delivery.outlived = self._on_much_unsaved, self._outlived
         for name, delivery in self.configured.items():
             if name not in selections:
-                _tell_parked(name, delivery)
+                _log_parked(name, delivery)
         known = before | new
         self.configured = {name: known[name] for name in selections}
         self.parked = {name: known[name] for name in now.parked}
-        self._since = dict(now.parked)
+        self._parked_since = dict(now.parked)
         for delivery in self:
             delivery.reselect(now)
 
@@ -88,7 +88,7 @@ class Recipients:
     def owed(self, losses: Iterable[Loss]) -> dict[int, Sequence[int]]:
         """Return by stream the uplinks that must hear of these."""
         return {
-            loss.stream: [of.uplink for of in self if loss.stream not in of.exclusions.since]
+            loss.stream: [of.uplink for of in self if loss.stream not in of.exclusions.open_from]
             for loss in losses
         }
 
@@ -98,10 +98,10 @@ class Recipients:
         Should such a one come back it hears of that, and begins anew.
         """
         gone = 0
-        for name in [name for name, since in self._since.items() if running_ms - since > replay_ms]:
+        for name in [name for name, since in self._parked_since.items() if running_ms - since > replay_ms]:
             with suppress(sqlite3.Error):  # again with the next checkpoint
                 lost = await self._give_up(self.parked[name])
-                del self.parked[name], self._since[name]
+                del self.parked[name], self._parked_since[name]
                 gone += lost
                 log.warning(
                     "outbox: uplink %s is gone for good; "
@@ -117,11 +117,11 @@ class Recipients:
             for stream in delivery.streams.values()
             if (part := delivery.would_lose(stream.id, 1, stream.next_seq - 1, None)) is not None
         ]
-        await self._db.run(_write, delivery.uplink, owed)
+        await self._db.run(_write_removed, delivery.uplink, owed)
         return sum(part.readings for _, part in owed)
 
 
-def _tell_parked(name: str, delivery: Delivery) -> None:
+def _log_parked(name: str, delivery: Delivery) -> None:
     log.warning(
         "outbox: uplink %s is not in the configuration; the %d readings that it is owed stay for "
         "outbox.replay",
@@ -130,7 +130,7 @@ def _tell_parked(name: str, delivery: Delivery) -> None:
     )
 
 
-def _write(db: sqlite3.Connection, uplink: int, owed: Sequence[tuple[int, LostPart]]) -> None:
+def _write_removed(db: sqlite3.Connection, uplink: int, owed: Sequence[tuple[int, LostPart]]) -> None:
     with transaction(db):
         if db.execute("SELECT parked FROM uplink WHERE id = ?", (uplink,)).fetchone() == (GONE,):
             return  # done, and not heard

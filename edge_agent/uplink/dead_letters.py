@@ -19,7 +19,7 @@ class DeadLetters:
     def __init__(self, delivery: Delivery, losses: Losses, state: UplinkState) -> None:
         self._delivery, self._losses, self._state = delivery, losses, state
         self._waiting: deque[tuple[Row, str]] = deque()
-        self._told = False
+        self._logged = False
 
     def add(self, row: Row, why: str) -> None:
         """Give up a reading."""
@@ -33,8 +33,8 @@ class DeadLetters:
         """
         if self._state.events_refused_for(now) < _PATIENCE_S or not self._delivery.outlived(event):
             return False
-        if not self._told:
-            self._told = True
+        if not self._logged:
+            self._logged = True
             log.warning("events that the broker refuses are older than outbox.replay; they are given up")
         self.add(event, "refused by the broker, and older than outbox.replay")
         return True

@@ -101,9 +101,7 @@ class Dispatch:
         now, flying = self._loop.time(), self._in_flight.runs
         waits_for_clock = now < self._hold_until and not self._gateway.clock_known()
         one_at_a_time = self._suspects.careful and flying
-        if (
-            breaker is self._breakers.events
-        ):  # it does not wait for the readings, some of which may always fly
+        if breaker is self._breakers.events:  # readings, some of which may always fly, do not hold events up
             flying = self._in_flight.of(self._lanes.events.lane)
         return (
             self._inbound.proved and not waits_for_clock and not one_at_a_time and breaker.allows(now, flying)

@@ -116,7 +116,7 @@ class InFlight:
             )
             self.window.sent(size, now, backlog=backlog)
             if self._timer is None:
-                self._watch()
+                self._await_progress()
 
     def leave_out(self, topic: str, why: str) -> None:
         """A message that is no reading can never be taken: say so once, and go on with the others."""
@@ -150,11 +150,11 @@ class InFlight:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _watch(self) -> None:
+    def _await_progress(self) -> None:
         before = self._session.progress()
-        self._timer = self._loop.call_later(self._ack_timeout, self._look, self._acks, before)
+        self._timer = self._loop.call_later(self._ack_timeout, self._check_progress, self._acks, before)
 
-    def _look(self, acks: int, before: TcpProgress) -> None:
+    def _check_progress(self, acks: int, before: TcpProgress) -> None:
         self._timer = None
         if not self._flying:
             return
@@ -167,4 +167,4 @@ class InFlight:
         if acks == self._acks and (nothing_left or before.confirmed == now.confirmed):
             self._on_stuck(f"no acknowledgement for {self._ack_timeout:.0f} s; the session is rebuilt")
         else:
-            self._watch()
+            self._await_progress()

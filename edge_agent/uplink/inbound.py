@@ -80,9 +80,7 @@ class Inbound:
         if session == self._announcements.session and state == "online" and not self.proved:
             self.proved = True
             self._on_output()
-        elif (
-            state == "offline" and not self._announcements.finishing
-        ):  # the will of an earlier connection came late
+        elif state == "offline" and not self._announcements.finishing:  # a late will of an earlier connection
             self._announcements.publish_status("online")
             self._on_output()
 

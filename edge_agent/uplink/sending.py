@@ -80,7 +80,7 @@ class Sending:
         our own status back to us before any reading is trusted to it.
         """
         self._assemble(session, connected, proved=proved)
-        session.on_ack, session.on_closed = self._acked, self._broke
+        session.on_ack, session.on_closed = self._acked, self._closed
         self._delivery.on_kept, self._delivery.low_water = self._kept, self._low_water
         self._delivery.low_water_of_readings = partial(self._low_water, events=False)
         self._delivery.losses_taken = lambda: self._losses.taken
@@ -254,7 +254,7 @@ class Sending:
         places = self._dead_letters.low_water(), owed, self._publisher.low_water()
         return min((id_ for id_ in places if id_ is not None), default=self._delivery.last_id + 1)
 
-    def _broke(self, reason: str) -> None:
+    def _closed(self, reason: str) -> None:
         """The broker closed the connection: perhaps because of what was on its way."""
         if not self._ended.done():
             self._suspects.closed(self.in_flight.rows())

@@ -43,11 +43,11 @@ def refused(name: str) -> SessionError:
     return SessionError(f"the broker refuses the connection ({name})")
 
 
-def closed(said: tuple[int, str] | None, client_id: str) -> str:
-    """Say why a broker closed the connection; it said the code and name of a reason, or nothing."""
-    if said is None:
+def closed(reason: tuple[int, str] | None, client_id: str) -> str:
+    """Say why a broker closed the connection; it gave the code and name of a ``reason``, or none."""
+    if reason is None:
         return "the broker closed the connection"
-    code, name = said
+    code, name = reason
     if code == _TAKEN_OVER:
         return (
             f"another client uses client id {client_id!r}, and the broker lets the newest in; "

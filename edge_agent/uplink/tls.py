@@ -126,14 +126,14 @@ def no_connection(error: Exception, server: Server) -> SessionError:
 def failed(error: Exception, server: object) -> SessionError:
     """Say what a failure of TLS with a server means, and whose move it is."""
     code = getattr(error, "verify_code", 0)
-    told, wrong_time = _told(error, code), code in {_NOT_YET_VALID, _EXPIRED}
-    return SessionError(f"{server}: TLS failed: {told}", clock=wrong_time)
+    problem, wrong_time = _explained(error, code), code in {_NOT_YET_VALID, _EXPIRED}
+    return SessionError(f"{server}: TLS failed: {problem}", clock=wrong_time)
 
 
-def _told(error: Exception, code: int) -> str:
+def _explained(error: Exception, code: int) -> str:
     hung_up = isinstance(error, ConnectionResetError)
     reason = "UNEXPECTED_EOF" if hung_up else getattr(error, "reason", None) or ""
-    said = getattr(error, "verify_message", "") or reason or str(error)
+    detail = getattr(error, "verify_message", "") or reason or str(error)
     if code == _NOT_YET_VALID:
         return (
             "the broker's certificate is not yet valid by this gateway's clock, which says "
@@ -145,13 +145,13 @@ def _told(error: Exception, code: int) -> str:
             f"{clock.today()}; renew it, or set the clock"
         )
     if code in _UNKNOWN_CA:
-        return f"the broker's certificate is of an authority not known here ({said}); set ca to its file"
+        return f"the broker's certificate is of an authority not known here ({detail}); set ca to its file"
     if code in _WRONG_NAME:
         return (
-            f"the broker's certificate is for another name ({said.rstrip('.')}); write that name in servers, "
-            "or as server_name"
+            f"the broker's certificate is for another name ({detail.rstrip('.')}); "
+            "write that name in servers, or as server_name"
         )
-    for piece, told in _REASONS.items():
+    for piece, explanation in _REASONS.items():
         if piece in reason:
-            return told
-    return f"{said}; see what the broker's log says of it"
+            return explanation
+    return f"{detail}; see what the broker's log says of it"

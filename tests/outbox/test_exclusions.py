@@ -108,7 +108,7 @@ def test_what_was_apart_is_known_for_good() -> None:
     apart = Exclusions([(7, 1, 2), (7, 4, 6), (8, 1, None)])
     assert list(apart.runs(of)) == [(1, 2), (4, 6)]
     assert [seq for seq in range(1, 9) if apart.covers(7, seq)] == [1, 2, 4, 5, 6]
-    assert apart.since == {8: 1}
+    assert apart.open_from == {8: 1}
 
 
 async def test_a_loss_before_keeping_is_told_to_whom_it_concerns(path: Path) -> None:

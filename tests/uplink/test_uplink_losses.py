@@ -59,7 +59,7 @@ async def test_live_readings_go_before_many_losses(tmp_path: Path) -> None:
             await rig.until(lambda: "data" in passed)
             assert len(passed) <= 40, "a live reading waited"
             assert rig.uplink._sending is not None
-            rig.uplink._sending._broke("cut by the test")  # what was held back comes again
+            rig.uplink._sending._closed("cut by the test")  # what was held back comes again
             await rig.drained()
 
             def named() -> set[int]:

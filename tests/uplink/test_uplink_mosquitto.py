@@ -214,7 +214,7 @@ async def test_many_reconnects_leave_nothing_behind(broker: Broker, tmp_path: Pa
             rig.keep(5)
             sending = rig.uplink._sending
             assert sending is not None
-            sending._broke("cut by the test")
+            sending._closed("cut by the test")
             await rig.until(lambda: rig.uplink.status().connected and rig.uplink._sending is not sending)  # noqa: B023 - used at once
         await broker.stop()
         await rig.until(lambda: not rig.uplink.status().connected)

@@ -137,7 +137,7 @@ async def test_several_refused_messages_and_then_a_cut_lose_nothing(tmp_path: Pa
         for mid in list(sending.in_flight._flying):
             sending._acked(mid, Refusal(0x87, "Not authorized"))
         stub.behaviour.verdict = lambda _message: TAKEN
-        sending._broke("cut by the test")
+        sending._closed("cut by the test")
         await rig.drained()
         assert sorted(set(rig.numbers())) == [("meter-7", seq) for seq in range(1, 31)]
 

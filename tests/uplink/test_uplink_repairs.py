@@ -115,7 +115,7 @@ async def test_a_session_that_breaks_with_some_on_their_way_leaves_none_out(tmp_
         rig.uplink.clock_set()
         held.verdict = lambda _message: TAKEN
         assert rig.uplink._sending is not None
-        rig.uplink._sending._broke("cut by the test")
+        rig.uplink._sending._closed("cut by the test")
         await rig.until(lambda: len(set(_readings(stub, "history", "repaired"))) == 3)
         await rig.drained()
         assert sorted(set(_readings(stub, "data", "unsynchronised"))) == [1, 2, 3]

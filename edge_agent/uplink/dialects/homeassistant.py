@@ -115,14 +115,14 @@ _GATEWAY = "GATEWAY"  # no id has capitals
 
 def device(topics: Topics, gateway: Gateway, id_: str) -> Outgoing:
     """Return what makes a device appear, with an entity for each of its channels."""
-    told = orjson.loads(gateway.metas[id_])
+    meta = orjson.loads(gateway.metas[id_])
     mine = f"{gateway.site}/{gateway.id}/{id_}"
     whole = {
         "device": {
             "identifiers": [mine],
-            "name": told.get("name") or id_,
-            "model": told.get("model"),
-            "suggested_area": told.get("place"),
+            "name": meta.get("name") or id_,
+            "model": meta.get("model"),
+            "suggested_area": meta.get("place"),
             "via_device": f"{gateway.site}/{gateway.id}",
         },
         "origin": _origin(gateway),
@@ -140,7 +140,7 @@ def device(topics: Topics, gateway: Gateway, id_: str) -> Outgoing:
         "state_topic": topics.state(id_),
         "qos": 1,
         "components": {
-            name: _entity(f"{mine}/{name}", name, channel) for name, channel in told["channels"].items()
+            name: _entity(f"{mine}/{name}", name, channel) for name, channel in meta["channels"].items()
         },
     }
     return _outgoing(topics, gateway, id_, whole)
