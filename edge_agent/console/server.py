@@ -4,19 +4,29 @@ import asyncio
 import logging
 import socket
 import ssl
+import sys
 from collections.abc import Callable
 from contextlib import suppress
+from types import ModuleType
 from typing import Any
 
-import uvicorn
 from starlette.types import Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
-from uvicorn.server import ServerState
 
 from edge_agent.backoff import Backoff
 from edge_agent.console.guests import Guest, Guests, Pace
 from edge_agent.console.tries import from_address
 from edge_agent.settings.console import Console
+
+# uvicorn loads its command line with anything of it, and that click and multiprocessing: 1.6 MB that nobody
+# here uses. A blank stands for it, in which every name is there and is nothing.
+if "uvicorn.main" not in sys.modules:
+    _blank = ModuleType("uvicorn.main")
+    vars(_blank)["__getattr__"] = lambda _name: None
+    sys.modules["uvicorn.main"] = _blank
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +66,7 @@ async def _listen(settings: Console, app: App) -> None:
     Raises:
         OSError: the address cannot be had, or a certificate cannot be read.
     """
-    config = uvicorn.Config(
+    config = Config(
         _paced(app),
         http="h11",
         ws="none",

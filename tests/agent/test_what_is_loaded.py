@@ -15,7 +15,6 @@ from edge_agent.control.protocol import RefusedError
 from edge_agent.settings.model import Config
 
 _UNIT = Path(__file__).parents[2] / "systemd" / "edge-agent.service"
-_SAID = "import sys, edge_agent.service; print(*sys.modules)"
 
 
 @pytest.mark.parametrize(
@@ -36,11 +35,22 @@ def test_the_service_is_told_where_the_time_zones_are(loaded: set[str]) -> None:
     assert not {name for name in loaded if name.startswith("_sysconfigdata")}
 
 
+def test_the_page_loads_what_it_uses() -> None:
+    loaded = modules("import edge_agent.console.server, edge_agent.console.site")
+    assert {"uvicorn.protocols.http.h11_impl", "jinja2"} <= loaded
+    assert not {"click", "multiprocessing", "markdown_it", "tomlkit"} & loaded
+
+
 @pytest.fixture(scope="module")
 def loaded() -> set[str]:
     """Return the modules of an agent that was started as systemd does, and asked by nobody."""
+    return modules("import edge_agent.service")
+
+
+def modules(program: str) -> set[str]:
+    """Return the modules that a program loads which is started as systemd does."""
     variables = dict(re.findall(r"^Environment=(\w+)=(\S+)$", _UNIT.read_text("utf-8"), re.MULTILINE))
-    command = [sys.executable, "-c", _SAID]
+    command = [sys.executable, "-c", f"import sys\n{program}\nprint(*sys.modules)"]
     said = subprocess.run(command, env=os.environ | variables, timeout=60, check=True, capture_output=True)
     return set(said.stdout.decode().split())
 
