@@ -1,4 +1,4 @@
-"""The verb that tells the last frames of a device, and what each means."""
+"""The verb that returns the last frames of a device, decoded."""
 
 import asyncio
 import time
@@ -33,7 +33,7 @@ class OfDeviceArgs(BaseModel):
 
 
 async def tell_frames(agent: Agent, args: OfDeviceArgs, _tell: Tell) -> Mapping[str, Any]:
-    """Tell a device's last frames, the newest first.
+    """Return a device's last frames, the newest first.
 
     Each has ``age_s``, ``ts`` (ms since 1970, None while the time is not known), ``sent`` and ``heard`` in
     hex, a ``fault`` or "", and what it means: ``values`` with their units, or a ``note``.
@@ -50,7 +50,7 @@ async def tell_frames(agent: Agent, args: OfDeviceArgs, _tell: Tell) -> Mapping[
 
 
 def running_with(agent: Agent, device: str) -> Supervisor:
-    """Return what runs, with a device in it.
+    """Return the running tasks, if a device is among them.
 
     Raises:
         RefusedError: there is none of that name, or not yet.
@@ -63,7 +63,7 @@ def running_with(agent: Agent, device: str) -> Supervisor:
 
 
 def _decoded(part: Part, port: str, frames: Sequence[Exchanged], now: int | None) -> Iterator[dict[str, Any]]:
-    """Decode with a device of its own: the one that is read may remember what it has said."""
+    """Decode with a device object of its own: that of the agent may keep state, such as packet ids."""
     meaning = _meaning(part, port)
     known = [(one, *meaning(one)) for one in reversed(frames)]  # as they came: a counter counts on
     for one, values, note in reversed(known):

@@ -20,7 +20,7 @@ _EARLIER_S = 5.0  # than the agent takes it back
 
 @asynccontextmanager
 async def borrowed(port: str, by: str) -> AsyncIterator[str]:
-    """Have a port as long as this lasts; yields the bus it is of, "" where no agent has it, or none runs.
+    """Borrow a port within the context; yields its bus, "" if no agent has the port, or none runs.
 
     Raises:
         BusError: another program has it from the agent, or the time is over.

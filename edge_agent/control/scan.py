@@ -1,4 +1,4 @@
-"""Scan for the agent's operators: a port that is lent for it, or an adapter. Nothing is ever written."""
+"""The verbs that scan a port, which is lent for it, or a BLE adapter. A scan only reads."""
 
 import asyncio
 import os
@@ -45,7 +45,7 @@ class ScanAirArgs(BaseModel):
 async def scan_port(
     lent: Callable[[str, str], AbstractAsyncContextManager[str]], args: ScanArgs, tell: Tell
 ) -> Mapping[str, Any]:
-    """Scan a port, which the agent does not use meanwhile. What was found so far is told with each step.
+    """Scan a port, which the agent does not use meanwhile; the progress has what was found so far.
 
     Raises:
         RefusedError: the port is lent already, cannot be used, or nothing can be found on it.
@@ -87,7 +87,7 @@ async def scan_port(
 
 
 async def scan_air(args: ScanAirArgs) -> Mapping[str, Any]:
-    """Listen to an adapter. In a process of its own: an agent without BLE need not hold all that it takes.
+    """Listen to an adapter, in a process of its own: an agent without BLE loads nothing for it.
 
     Raises:
         RefusedError: the adapter cannot be used.

@@ -1,4 +1,4 @@
-"""What may be asked of the running agent, by name. The command line and the console ask the same."""
+"""The verbs of the control socket, by name; the command line and the console use the same."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -34,7 +34,7 @@ class NoArgs(BaseModel):
 
 
 class Verb(NamedTuple):
-    """What carries it out, and the shape of its arguments."""
+    """The function that carries out a verb, and the model of its arguments."""
 
     carry: Callable[[Agent, Any, Tell], Awaitable[Mapping[str, Any]]]
     args: type[BaseModel] = NoArgs
@@ -203,7 +203,7 @@ VERBS: Mapping[str, Verb] = {
 
 
 def verbs(agent: Agent) -> Carry:
-    """Return what carries out all of them for one agent."""
+    """Return a function that carries out all verbs for one agent."""
 
     async def carry(name: str, args: Mapping[str, Any], tell: Tell) -> Mapping[str, Any]:
         verb = VERBS.get(name)

@@ -1,4 +1,4 @@
-"""Write a file anew, so that never half of it is there."""
+"""Replaces a file atomically: readers see the old content or the new, never half of it."""
 
 import os
 import shutil
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def replace_file(path: Path, text: str, mode: int | None = None) -> None:
-    """Write a file anew, at once and for good, with the owner and the mode that it had; else with ``mode``.
+    """Replace a file's text atomically, with its owner and mode; a new file gets ``mode``.
 
     Raises:
         OSError: it cannot be written; then it is as it was.

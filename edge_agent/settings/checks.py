@@ -1,4 +1,4 @@
-"""What must fit together across the tables of a configuration: buses, drivers, devices, channels."""
+"""Checks across the tables of a configuration: do buses, drivers, devices and channels fit together?"""
 
 import os
 from collections import defaultdict
@@ -34,7 +34,7 @@ class _Fit:
 def check(
     buses: Mapping[str, Bus], devices: Mapping[str, Device], named: Collection[str]
 ) -> Iterator[Finding]:
-    """Find all that does not fit.
+    """Yield all that does not fit.
 
     ``named`` are the buses that the file names; those with a problem of their own are not in ``buses``.
     """

@@ -1,4 +1,4 @@
-"""The file of conf.d that the console writes: what it says, and whether another text may take its place."""
+"""The file of conf.d that the console writes: reading, checking, writing and comparing it."""
 
 import hashlib
 import tomllib
@@ -27,12 +27,12 @@ _MODE = 0o644  # for those who check; there is no secret in it
 
 
 def place(config: Path) -> Path:
-    """Return where it is, beside this agent.toml."""
+    """Return its path, for a path of agent.toml."""
     return config.with_name("conf.d") / NAME
 
 
 def read(config: Path) -> str:
-    """Return what it says, "" where there is none.
+    """Return its text, "" if there is no such file.
 
     Raises:
         SettingsError: it cannot be read.
@@ -42,7 +42,7 @@ def read(config: Path) -> str:
 
 
 def write(config: Path, text: str) -> None:
-    """Let it say this, at once and for good; "" takes it away.
+    """Replace its text atomically; "" removes the file.
 
     Raises:
         OSError: it cannot be written; then it is as it was.
@@ -56,12 +56,12 @@ def write(config: Path, text: str) -> None:
 
 
 def mark(text: str) -> str:
-    """Return what tells one text from another."""
+    """Return a digest of a text, to see whether the file has changed since it was read."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def judged_with(config: Path, text: str) -> Loaded:
-    """Return what the files around an agent.toml would make with this text in it.
+    """Return the configuration that the files would give with this text as the console's file.
 
     Raises:
         SettingsError: they could not be used, or a device of this file could not run, or it holds a secret.
@@ -80,7 +80,7 @@ def _device(problem: Problem) -> tuple[str, ...]:
 
 
 def _secrets(loaded: Loaded, file: Path) -> Iterator[Problem]:
-    """Find secrets in clear: the page shows this file."""
+    """Yield a problem for each secret in clear: the page shows this file."""
     for found in in_clear(loaded):
         at, line = loaded.files.place(found)
         if at == str(file):
@@ -114,7 +114,7 @@ def _said(kind: str, id_: str, how: str) -> str:
 
 
 def _how(was: object, will: object) -> str:
-    """Say what becomes of a thing, which may stand in another file, too, and hold from there again."""
+    """Return how a table changes. One that is removed here may be in effect again from another file."""
     if is_removal(will):
         return "removed"
     if will is None:

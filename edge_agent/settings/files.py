@@ -1,4 +1,4 @@
-"""What is written in the files of a configuration: agent.toml, conf.d beside it, and the environment.
+"""Reads and merges the files of a configuration: agent.toml, conf.d, and overrides of the environment.
 
 Nothing is judged here but what makes it one: each thing stands in one place, and conf.d, which the service
 may write, holds nothing that could send readings or secrets elsewhere.
@@ -114,7 +114,7 @@ def _beside(path: Path) -> list[Path]:
 
 
 def _apart(raw: dict[str, Any], lines: Lines) -> Iterator[_Instead]:
-    """Take those tables out of a file that stand in the place of others, wherever these are."""
+    """Take the overriding tables out of a file, and yield them."""
     for kind in CONF_D:
         content = raw.get(kind)
         if not isinstance(content, dict):
@@ -169,7 +169,7 @@ def _add(files: ConfigFiles, raw: Mapping[str, Any], lines: Lines) -> list[Probl
 
 
 def text_of(path: Path) -> str:
-    """Return what stands in a file of a configuration.
+    """Return the text of a file of a configuration, without a byte order mark.
 
     Raises:
         SettingsError: it cannot be read, or is none.

@@ -32,12 +32,12 @@ _LARGEST = 10_000_000
 
 
 def beside(outbox: Path) -> Path:
-    """Return where it is kept."""
+    """Return its path, for the path of an outbox."""
     return outbox.with_name(f"{outbox.name}.last-good.json")
 
 
 def keep(path: Path, loaded: Loaded) -> None:
-    """Keep a configuration that runs, at once and for good; nothing is written where it is there already.
+    """Save a configuration that runs, atomically; nothing is written if it did not change.
 
     Raises:
         OSError: it cannot be written.
@@ -61,7 +61,7 @@ def keep(path: Path, loaded: Loaded) -> None:
 
 
 def find(path: Path) -> Loaded | None:
-    """Return the last good configuration of a file that cannot be used; None where there is none."""
+    """Return the last good configuration, for an agent.toml that cannot be used; None if there is none."""
     for outbox in _outboxes(path):
         with suppress(OSError, ValueError, KeyError, TypeError, SettingsError):
             file = beside(outbox)
@@ -97,7 +97,7 @@ def _judged(path: Path, file: Path, raw: dict[str, Any]) -> Loaded:
 
 
 def _outboxes(path: Path) -> Iterator[Path]:
-    """Return where the outbox may be, as far as a file that cannot be used tells."""
+    """Yield where the outbox may be, as far as an agent.toml that cannot be used tells."""
     if named := os.environ.get("EDGE_AGENT__OUTBOX__PATH"):
         yield Path(named)
     with suppress(OSError, UnicodeDecodeError):
@@ -111,7 +111,7 @@ def _outboxes(path: Path) -> Iterator[Path]:
 
 
 def in_clear(loaded: Loaded) -> Iterator[tuple[str, ...]]:
-    """Return where secrets are written in clear."""
+    """Yield the key paths of secrets that are written in clear."""
     raw = loaded.files.raw
     for name, uplink in loaded.config.uplink.items():
         for key in type(uplink).model_fields:

@@ -1,4 +1,4 @@
-"""Where something of the agent listens."""
+"""The address at which the console or the metrics listen."""
 
 import re
 from ipaddress import ip_address

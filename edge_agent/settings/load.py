@@ -41,7 +41,7 @@ class Loaded:
     files: ConfigFiles
 
     def problem(self, finding: validation_errors.Finding) -> Problem:
-        """Say where something stands that is wrong for another reason."""
+        """Return a finding of another check as a problem with its file and line."""
         return self.files.problem(finding)
 
 
@@ -59,7 +59,7 @@ def load_what_runs(path: Path, instead: Mapping[Path, str] = MappingProxyType({}
 
 
 def judged(files: ConfigFiles) -> Loaded:
-    """Check what is written, all of it. Raises as ``load_what_runs``."""
+    """Check all that the files say. Raises as ``load_what_runs``."""
     raw = copy.deepcopy(files.raw)
     named = set(_table(raw, "bus"))
     found: list[validation_errors.Finding] = []

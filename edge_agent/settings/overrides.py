@@ -1,4 +1,4 @@
-"""Tables of conf.d in place of those that stand elsewhere: what an operator changed of the installer's.
+"""Tables of conf.d that override those of other files: an operator's changes to the installer's devices.
 
 The service may not write agent.toml. So the console writes a whole table of the same id with ``replaces``: a
 mark of the table that it was made from; with ``removed`` instead of keys nothing is in its place. Once
@@ -18,7 +18,7 @@ REPLACES, REMOVED = "replaces", "removed"
 
 @dataclass(frozen=True, slots=True)
 class Overridden:
-    """What stands elsewhere and does not hold: its file and line, what it says, and a mark of that."""
+    """A table that is overridden: its file and line, its content, and a digest of that."""
 
     file: str
     line: int
@@ -27,27 +27,27 @@ class Overridden:
 
 
 def mark_of(table: object) -> str:
-    """Return what tells what a table says from all else; its comments and its order do not matter."""
+    """Return a digest of a table's content; comments and the order of keys do not matter."""
     return hashlib.sha256(json.dumps(table, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
 def is_override(table: object) -> bool:
-    """Say whether a table is meant to take another's place."""
+    """Say whether a table overrides another one."""
     return isinstance(table, dict) and REPLACES in table
 
 
 def is_removal(table: object) -> bool:
-    """Say whether it leaves the other's place empty."""
+    """Say whether a table overrides another one by removing it."""
     return isinstance(table, dict) and table.keys() == {REPLACES, REMOVED} and table[REMOVED] is True
 
 
 def removal(mark: str) -> dict[str, Any]:
-    """Return such a table."""
+    """Return a table that removes another one."""
     return {REPLACES: mark, REMOVED: True}
 
 
 def wrong(place: KeyPath, table: Mapping[str, Any], other: Overridden | None) -> Iterator[Finding]:
-    """Find why a table cannot simply take the place of the other one; None: there is none."""
+    """Yield what is wrong with an override of ``other``, which is None if no other file has that id."""
     key = (*place, REPLACES)
     if other is None:
         message = "takes the place of what stands nowhere any more"

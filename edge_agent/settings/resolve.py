@@ -1,4 +1,4 @@
-"""What a device of the configuration is made of: its driver, the driver's device, the bus's format."""
+"""Resolves a device of the configuration: its driver, that driver's settings and object, the bus's format."""
 
 import json
 from collections.abc import Iterable
@@ -44,7 +44,7 @@ def opened(device: Device) -> tuple[contract.Driver[Any], contract.Device]:
 
 
 def channels(driver: contract.Driver[Any], made: contract.Device) -> tuple[contract.Channel, ...]:
-    """Return all channels of a device: its driver's, and how strong a broadcast was heard."""
+    """Return all channels of a device: its driver's, and the signal strength of a broadcaster."""
     own = tuple(made.channels)
     return (*own, contract.SIGNAL) if driver.over is contract.Over.ADVERTISEMENTS else own
 

@@ -1,4 +1,4 @@
-"""Two texts of the console's file side by side, so that only what an operator changed differs."""
+"""Prepares two texts of the console's file for a diff that shows only what an operator changed."""
 
 from collections.abc import Mapping
 

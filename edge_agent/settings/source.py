@@ -1,4 +1,4 @@
-"""Where the agent's configuration comes from: its files, or the last good one where these cannot be used."""
+"""Reads the agent's configuration: the files, or the last good one if these cannot be used."""
 
 import logging
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 
 class Source:
-    """The files around one agent.toml. ``problems`` says why it began with the last good configuration.
+    """The files of one agent.toml. ``problems`` says why the agent started with the last good configuration.
 
     ``strict``: it does not begin so.
     """
@@ -23,7 +23,7 @@ class Source:
         self._read: Loaded | None = None
 
     def begin(self) -> Loaded:
-        """Return what the agent starts with.
+        """Return the configuration to start with.
 
         Raises:
             SettingsError: the files cannot be used, and there is no last good configuration.
@@ -45,7 +45,7 @@ class Source:
         return self._read
 
     def ran(self) -> None:
-        """Keep what was read last as the last good configuration: it runs."""
+        """Save what was read last as the last good configuration, since it runs."""
         if self._read is None:
             return
         try:

@@ -1,4 +1,4 @@
-"""The tables of agent.toml about a way to a broker."""
+"""The tables of agent.toml about uplinks, the connections to brokers."""
 
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
@@ -29,7 +29,7 @@ from edge_agent.settings.units import Within
 
 
 class Send(Table):
-    """What an uplink gets: readings of these devices, with the values of these channels, and how.
+    """What an uplink sends: readings of which devices, with which channels, and how.
 
     ``devices`` and ``channels`` are patterns, ``labels`` must all match. Live readings wait for ``batch``
     seconds, so that messages are fewer and larger. ``gzip`` packs what is sent on ``history/``.
@@ -51,7 +51,7 @@ class Send(Table):
 
 
 class Uplink(Table):
-    """One way to a broker. In a loaded configuration ``client_id`` is never empty.
+    """One connection to a broker. In a loaded configuration ``client_id`` is never empty.
 
     A backlog begins to flow after a random part of ``spread``, so that gateways do not all come at once.
     ``begin``, in the file ``from``, says what an uplink gets first that was not there before. ``commands``
@@ -86,7 +86,7 @@ class Uplink(Table):
 
     @property
     def discovery(self) -> str:
-        """What the topics begin with that tell Home Assistant of the devices; "" where it is not told."""
+        """The prefix of Home Assistant's discovery topics; "" if they are not published."""
         return self.discovery_prefix if "homeassistant" in self.dialects else ""
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""Turn what pydantic found into what is wrong and what to do, in the words of the configuration."""
+"""Turns pydantic's errors into findings: what is wrong and what to do, in the configuration's words."""
 
 import json
 import re
