@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from edge_agent.bus.tap import Tap
     from edge_agent.onsite.capture import Recorder
     from edge_agent.onsite.session import Session
+
+Work = Callable[[], Coroutine[Any, Any, None]]
 
 _PATIENCE = 60.0  # seconds beyond its interval that a device may take for one reading
 
@@ -68,7 +70,7 @@ def record(  # noqa: PLR0913 - one parameter for each option
     def tap(direction: Direction, piece: bytes) -> None:
         recorder(direction, piece)  # which is made when the port's format is known
 
-    work: Callable[[], Coroutine[Any, Any, None]]
+    work: Work
     try:
         if device:
             session = Session(loaded(config), device, tap)
@@ -79,12 +81,7 @@ def record(  # noqa: PLR0913 - one parameter for each option
             head, work = Head(str(form)), partial(_listen, Address.parse(port), form, tap)
     except (LookupError, ValueError) as error:
         stop(str(error))
-    try:
-        # line by line: whatever ends it, they are there
-        written = file.open("x", buffering=1, encoding="utf-8")
-    except OSError as error:
-        stop(f"{file} cannot be written ({error.strerror}); choose another name")
-    with written:
+    with _new(file) as written:
         recorder = Recorder(written.write, head, most=most)
         say(tr("recording to {file}; Ctrl-C ends it", file=file), error=True)
         try:
@@ -104,7 +101,15 @@ def record(  # noqa: PLR0913 - one parameter for each option
     raise typer.Exit(0 if recorder.bytes else 1)
 
 
-async def _until_full(work: Callable[[], Coroutine[Any, Any, None]], recorder: "Recorder") -> None:
+def _new(file: Path) -> TextIO:
+    """Open the capture to write, line by line: whatever ends the recording, they are there."""
+    try:
+        return file.open("x", buffering=1, encoding="utf-8")
+    except OSError as error:
+        stop(f"{file} cannot be written ({error.strerror}); choose another name")
+
+
+async def _until_full(work: Work, recorder: "Recorder") -> None:
     working = asyncio.create_task(work(), name="recording")
     filled = asyncio.create_task(recorder.filled.wait(), name="filled")
     try:

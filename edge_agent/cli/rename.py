@@ -69,7 +69,7 @@ def rename(
             stop("nothing was changed", code=130)
         if not owed[0].nothing:
             stop(_what_is_owed(owed[0]))
-        replace_file(config, text)
+        replace_file(config.resolve(), text)  # of a link, the file that it leads to
     except DamagedError:
         stop(f"{found.outbox.path} is damaged; start the agent, which salvages it, and rename then")
     except OutboxError as error:

@@ -71,6 +71,16 @@ def test_a_file_of_another_system_s_editor_keeps_the_ends_of_its_lines(config: P
     assert load(config).gateway.id == "gw-02"
 
 
+def test_a_link_to_the_file_stays_one(config: Path) -> None:
+    asyncio.run(_kept(config.with_name("outbox.db"), []))
+    target = config.rename(config.with_name("kept-elsewhere.toml"))
+    config.symlink_to(target)
+    code, said, wrong = _rename(config, "--gateway", "gw-02")
+    assert code == 0, said + wrong
+    assert config.is_symlink()
+    assert load(target).gateway.id == "gw-02"
+
+
 def test_what_the_environment_overrides_is_to_be_changed_there_too(
     config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
