@@ -33,9 +33,18 @@ class Dialog:
             say(tr("Going on where it was interrupted; Enter takes what is in brackets, - takes nothing."))
 
     def text(
-        self, key: str, question: str, default: str = "", check: Callable[[str], object] = lambda _text: None
+        self,
+        key: str,
+        question: str,
+        default: str = "",
+        check: Callable[[str], object] = lambda _text: None,
+        *,
+        optional: bool = False,
     ) -> str:
-        """Ask for a line until ``check`` raises no ValueError; "" and Enter take the default."""
+        """Ask for a line until ``check`` raises no ValueError; "" and Enter take the default.
+
+        ``optional``: nothing is an answer, too, and it is said how to give it.
+        """
         if key in self._given or self.yes:
             answer = self._given.get(key, default)
             try:
@@ -44,8 +53,11 @@ class Dialog:
                 stop(f"--{key} {answer!r} {error}")
             return answer
         default = self._known.get(key, default)
+        hint = f" [{default}]" if default else ""
+        if optional:
+            hint += tr(" (-: none)") if default else tr(" (Enter: none)")
         while True:
-            answer = _line(f"{question}{f' [{default}]' if default else ''}: ").strip() or default
+            answer = _line(f"{question}{hint}: ").strip() or default
             answer = "" if answer == "-" else answer
             try:
                 check(answer)

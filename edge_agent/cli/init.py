@@ -154,11 +154,11 @@ def _ask_broker(dialog: Dialog, answers: "Answers", password_file: Path | None, 
     password = _first_line(password_file)
     while True:
         answers.broker = dialog.text(
-            "broker", tr("Broker, mqtt://host or mqtts://host (Enter: none yet)"), check=_check_broker
+            "broker", tr("Broker, mqtt://host or mqtts://host"), check=_check_broker, optional=True
         )
         if not answers.broker:
             return
-        answers.username = dialog.text("username", tr("User name there (Enter: none)"))
+        answers.username = dialog.text("username", tr("User name there"), optional=True)
         if answers.username and not password:
             password = dialog.secret(tr("Password, which is not shown (Enter: none)"))
         if untested or _tried(answers, password):

@@ -11,6 +11,7 @@ from edge_agent.cli.scan import Shown, read_addresses, read_formats
 from edge_agent.cli.verb_exit import stop, until_stopped
 from edge_agent.onsite.wanted import Wanted, from_air, from_line
 from edge_agent.text.language import tr
+from edge_agent.text.translation import translated
 
 if TYPE_CHECKING:
     from edge_agent.onsite.scan import Found
@@ -100,17 +101,18 @@ def _scanned(port: str, where: Where) -> "list[Found]":
 def _offer_line(dialog: Dialog, port: str, found: "Found", taken: list[Wanted]) -> None:
     from edge_agent.bus.ports import lasting  # noqa: PLC0415 - as above
 
-    where = f"{found.who or tr('speaks unasked')} at {found.serial}"
+    where = tr("{who} at {serial}", who=found.who or tr("speaks unasked"), serial=found.serial)
     if not found.fits:
         say(tr("{where}: answers, and no driver or profile fits; left out", where=where))
         return
+    say(f"{where}:")
     for number, fit in enumerate(found.fits, 1):
-        say(f"{where}: {number}. {fit.name} ({fit.model}): {fit.shown_values()}", filled=True)
+        say(f"  {number}. {fit.name} ({translated(fit.model)}): {fit.shown_values()}", filled=True)
     choice = 1
     if len(found.fits) > 1:
         known = [str(number) for number in range(1, len(found.fits) + 1)]
         asked = dialog.text(
-            f"fit of {where}",
+            f"fit of {found.who} at {found.serial}",
             tr("  Which is it? Compare with what the device shows"),
             "1",
             _one_of(known),
@@ -173,7 +175,7 @@ def _take(dialog: Dialog, wanted: Wanted, taken: list[Wanted]) -> bool:
         wanted.id = dialog.text(
             f"id of {wanted.id}", tr("  Id, which stands in every topic"), wanted.id, _free(ids)
         )
-        wanted.name = dialog.text(f"name of {wanted.id}", tr("  Name, for people (Enter: none)"))
+        wanted.name = dialog.text(f"name of {wanted.id}", tr("  Name, for people"), optional=True)
     taken.append(wanted)
     dialog.remember("device", "\n".join(map(str, taken)))
     return True

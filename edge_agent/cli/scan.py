@@ -15,6 +15,7 @@ from edge_agent.cli.say import say, tell
 from edge_agent.cli.verb_exit import INTERRUPTED, stop, until_stopped
 from edge_agent.text.formatting import plain
 from edge_agent.text.language import tr
+from edge_agent.text.translation import translated
 
 if TYPE_CHECKING:
     from edge_agent.onsite.scan import Found, Scan, Step
@@ -202,12 +203,12 @@ def _print(port: str, work: "Scan", *, as_json: bool, as_toml: bool) -> None:
 
 
 def _lines(one: "Found") -> Iterator[str]:
-    yield f"{one.serial}  {one.who or 'speaks unasked'}"
+    yield f"{one.serial}  {one.who or tr('speaks unasked')}"
     if not one.fits:
         yield tr("    answers, and no driver or profile fits; `edge-agent drivers` lists those there are")
     for word, fit in zip(("fits:", *("or:",) * len(one.fits)), one.fits, strict=False):
         settings = " ".join(f"{key}={value}" for key, value in fit.settings.items())
-        yield f"    {word:6}{fit.driver} {settings}  ({fit.model})"
+        yield f"    {word:6}{fit.driver} {settings}  ({translated(fit.model)})"
         yield tr("          values: {values}", values=fit.shown_values())
         yield from (tr("          in doubt: {doubt}", doubt=doubt) for doubt in fit.doubts)
 

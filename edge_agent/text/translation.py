@@ -6,6 +6,7 @@ is in none of these forms stays as it is.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from string import Formatter
@@ -14,6 +15,8 @@ from edge_agent.text.language import OWN, TOLD, Words
 
 _ASIDES = ("; ", ": ")
 """What stands between a problem and its remedy, and between a place and what is wrong there."""
+
+_CUT = re.compile("|".join(_ASIDES))
 
 _LONGEST, _MOST_ASIDES = 400, 6
 """A line with more letters or asides is shown as it is: what a file may say could be made to take long."""
@@ -52,16 +55,27 @@ def _said(text: str, to: Words) -> str | None:
     bare = text.strip()
     if not bare:
         return None
-    translation = _known(to).get(bare) or _filled(bare, to, narrow=True)
+    translation = _whole(bare, to)
     if translation is not None:
         return text.replace(bare, translation)
-    for aside in _ASIDES:
-        head, found, rest = text.partition(aside)
-        if found:
-            parts = _said(head, to) if " " in head else None, _said(rest, to)  # one word there is a name
-            if any(parts):
-                return f"{parts[0] or head}{aside}{parts[1] or rest}"
+    for head, aside, rest in _halves(text, to):
+        parts = _said(head, to) if " " in head else None, _said(rest, to)  # one word there is a name
+        if any(parts):
+            return f"{parts[0] or head}{aside}{parts[1] or rest}"
     return _filled(bare, to, narrow=False)
+
+
+def _whole(text: str, to: Words) -> str | None:
+    return _known(to).get(text) or _filled(text, to, narrow=True)
+
+
+def _halves(text: str, to: Words) -> Iterator[tuple[str, str, str]]:
+    """Yield where a text may be cut, first where a whole one begins: that may have an aside within it."""
+    for cut in _CUT.finditer(text):
+        if _whole(text[cut.end() :], to):
+            yield text[: cut.start()], cut[0], text[cut.end() :]
+            break
+    yield from (text.partition(aside) for aside in _ASIDES if aside in text)
 
 
 def _filled(text: str, to: Words, *, narrow: bool) -> str | None:

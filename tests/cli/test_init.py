@@ -99,6 +99,7 @@ async def test_by_questions_a_wrong_answer_is_asked_again(tmp_path: Path, broker
     assert said.code == 0, said.out + said.err
     assert "such as 'east-park'" in said.out
     assert "is not a server; write" in said.out
+    assert f"User name there [{broker.username}] (-: none): " in said.out  # and not that Enter is none
     config = load(file)
     assert config.uplink["city"].username == broker.username
     password = config.uplink["city"].password
