@@ -139,8 +139,8 @@ def test_what_is_known_is_told_again_and_the_rest_stays(text: str, told: str) ->
         ("NoAnswer: no answer on /dev/ttyUSB0 within 1 s", "/dev/ttyUSB0 上 1 秒内没有应答"),
         ("Garbled: checksum of the answer", "应答的校验和错误"),
         (
-            "uplink city: mqtt://10.0.0.1: the broker refuses the login (NoUser); check username and password",
-            "上行链路 city：mqtt://10.0.0.1: 服务器拒绝登录（NoUser）；检查用户名和密码",
+            "uplink a: mqtt://10.0.0.1: the broker refuses the login (NoUser); check username and password",
+            "上行链路 a：mqtt://10.0.0.1: 服务器拒绝登录（NoUser）；检查用户名和密码",
         ),
         ("Garbled: 7 bytes, too short for a frame", "7 字节，不足一帧"),
         ("Implausible: it cannot be decrypted; is `bindkey` that of this device?", "无法解密"),
