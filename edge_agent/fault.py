@@ -27,4 +27,11 @@ class NoAnswer(Fault):
 
 
 class Refused(Fault):
-    """The device answered that it will not or cannot. Leads to back-off."""
+    """The device answered that it will not or cannot. Leads to back-off.
+
+    ``lasting``: it has no such thing, and will say the same whenever it is asked.
+    """
+
+    def __init__(self, *said: object, lasting: bool = False) -> None:
+        super().__init__(*said)
+        self.lasting = lasting

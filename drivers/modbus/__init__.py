@@ -18,6 +18,7 @@ from edge_agent.driver import (
     Probe,
     PtRatio,
     Read,
+    Refused,
     Registers,
     Sample,
     Settings,
@@ -62,11 +63,25 @@ class ModbusDevice:
         ]
 
     async def poll(self, line: Registers) -> Sequence[Sample]:
-        """Read every block of the plan, and return all samples together."""
+        """Read every block of the plan, and return all samples together.
+
+        A variant may lack some blocks: what is only in those is not known. Raises Refused when it lacks all.
+        """
         values = dict[str, Sample]()
+        refusal: Refused | None = None
         for request in self._plan:
-            values |= {sample.channel: sample for sample in self.decode(await line.read(request), request)}
-        return list(values.values())
+            try:
+                answer = await line.read(request)
+            except Refused as refused:
+                if not refused.lasting:
+                    raise
+                refusal = refusal or refused
+            else:
+                values |= {sample.channel: sample for sample in self.decode(answer, request)}
+        if refusal and not values:
+            raise refusal
+        lacking = (channel.name for channel in self.channels if channel.name not in values)
+        return [*values.values(), *(Sample(name, None) for name in lacking)]
 
     def decode(self, frame: bytes, request: Read) -> Sequence[Sample]:
         """Return every channel that lies wholly inside what was asked; ``frame`` is the answer's data."""

@@ -25,6 +25,7 @@ _AROUND_DATA = _BEFORE_DATA + 2  # and the CRC behind it
 _EXCEPTION = 0x80
 _TABLES: dict[int, Table] = {1: "coil", 2: "discrete", 3: "holding", 4: "input"}
 _FUNCTIONS = {table: function for function, table in _TABLES.items()}
+_LACKING = {1, 2, 3}  # function, register or count that the device does not have; no. 5 and 6 pass
 _REASONS = {
     1: "it does not know this function",
     2: "it has no such register",
@@ -174,7 +175,8 @@ def answered(question: Read, answer: bytes) -> bytes:
         reason = _REASONS.get(size, "no reason known")
         raise Refused(
             f"unit {unit} refused to read {question.count} from {question.table} {question.start}: "
-            f"{reason} (code {size})"
+            f"{reason} (code {size})",
+            lasting=size in _LACKING,
         )
     if function != asked:
         raise Garbled(f"an answer to function {function}, asked was {asked}")

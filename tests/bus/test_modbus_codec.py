@@ -138,13 +138,15 @@ def test_what_is_no_answer(frame: bytes, said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "said"), [(1, "function"), (2, "no such register"), (6, "busy"), (99, "99")]
+    ("code", "said", "lasting"),
+    [(1, "function", True), (2, "no such register", True), (6, "busy", False), (99, "99", False)],
 )
-def test_a_refusal_names_its_code(code: int, said: str) -> None:
+def test_a_refusal_names_its_code(code: int, said: str, lasting: bool) -> None:  # noqa: FBT001 - a case
     frame = sealed(bytes([1, 0x84, code]))
     assert Framer(answer_cut(QUESTION)).feed(b"\x00" + frame) == [frame]
-    with pytest.raises(Refused, match=rf"{said}.*\(code {code}\)|\(code {code}\)"):
+    with pytest.raises(Refused, match=rf"{said}.*\(code {code}\)|\(code {code}\)") as refused:
         parse(QUESTION, frame)
+    assert refused.value.lasting is lasting
 
 
 @pytest.mark.parametrize("unit", [1, 2, 3, 4, 17, 132, 200, 247])

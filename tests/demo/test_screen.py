@@ -96,6 +96,10 @@ def test_on_a_narrow_terminal_no_value_is_broken_over_two_lines() -> None:
     assert not any(whole[0] in line and whole[2] in line for line in spoken)  # it was narrow indeed
 
 
+def test_a_channel_that_was_never_known_is_named() -> None:
+    assert "voltage - V (bad)" in _rendered(_STATUS, height=18)
+
+
 def test_a_connection_problem_is_shown() -> None:
     away = replace(_CITY, connected=False, protocol="", problem="connection refused; trying again")
     status = replace(_STATUS, uplinks=(away,))

@@ -2,6 +2,7 @@
 
 import math
 import struct
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +14,7 @@ from pydantic import ValidationError
 from drivers.modbus import ModbusDevice, ModbusSettings
 from drivers.modbus.plan import plan
 from drivers.modbus.profile import Profile, Register, load
-from edge_agent.driver import Garbled, Read
+from edge_agent.driver import Garbled, Read, Refused
 
 
 def register(**facts: Any) -> Register:
@@ -99,6 +100,29 @@ def test_f32_means_the_same_32_bits(number: float) -> None:
 def test_scaled_value_has_no_dust(number: int, scale: float) -> None:
     found = register(scale=scale).value(number.to_bytes(2), 0, Decimal(1))
     assert found == number / round(1 / scale)
+
+
+@dataclass(frozen=True)
+class Lacking:
+    """Registers of a device that refuses some tables; all others hold 1."""
+
+    tables: tuple[str, ...]
+    lasting: bool = True
+
+    async def read(self, question: Read) -> bytes:
+        if question.table in self.tables:
+            raise Refused(f"no {question.table}", lasting=self.lasting)
+        return b"\0\1" * question.count
+
+
+async def test_a_variant_that_lacks_a_block_still_gives_the_others() -> None:
+    device = ModbusDevice(settings(), profile({"at": 1, "table": "input"}, {"at": 2}, {"at": 9}))
+    assert dict(await device.poll(Lacking(()))) == {"count_0": 1, "count_1": 1, "count_2": 1}
+    assert dict(await device.poll(Lacking(("input",)))) == {"count_0": None, "count_1": 1, "count_2": 1}
+    with pytest.raises(Refused, match="no holding"):
+        await device.poll(Lacking(("input", "holding")))
+    with pytest.raises(Refused, match="no input"):  # busy: what it lacks now it has later
+        await device.poll(Lacking(("input",), lasting=False))
 
 
 def test_only_channels_wholly_inside_the_answer_are_told() -> None:
