@@ -58,6 +58,18 @@ class Rig(Gateways):
         await self.link.listen()
         return gateway
 
+    async def reload(self) -> None:
+        """Have the broker read its ACL again. Gateways come back after the witness.
+
+        With an ACL, a mosquitto 2.0.11 that was restarted acknowledges what comes for a session in its file,
+        and forgets it, until that client itself is back.
+        """
+        await self.link.refuse()
+        before = self.witness.subscribed
+        await self.broker.reload()
+        assert await asyncio.to_thread(self.witness.wait, lambda heard: heard.subscribed > before, 60)
+        await self.link.listen()
+
     async def finish(self, gateway: Gateway, within: float = 100, window_ms: int = WINDOW_MS) -> Counts:
         """End a scenario: nothing owed, a clean stop, everything heard; then judge."""
         await gateway.connected(within)

@@ -38,7 +38,7 @@ async def guarded(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterat
 async def test_an_acl_denies_and_is_mended(guarded: Rig, record: Record) -> None:
     rig = guarded
     rig.broker.allow(*_RIGHTS)
-    await rig.broker.reload()
+    await rig.reload()
     agent = rig.gateway(rig.link.port)
     await agent.start()
     await agent.connected()
@@ -48,7 +48,7 @@ async def test_an_acl_denies_and_is_mended(guarded: Rig, record: Record) -> None
     assert rig.witness.distinct == 0
     lines = len(agent.lines("WARNING"))
     rig.broker.allow(*_RIGHTS, f"topic write {_OURS}/data/#", f"topic write {_OURS}/history/#")
-    await rig.broker.reload()
+    await rig.reload()
     counts = await rig.finish(agent)
     record("C10", f"an ACL denies for {_SECONDS} s and is mended", counts, warnings=lines)
     counts.check()

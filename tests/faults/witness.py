@@ -42,6 +42,7 @@ class Witness:
     retained: dict[str, dict[str, Any]] = field(default_factory=dict)
     statuses: list[dict[str, Any]] = field(default_factory=list)
     healths: int = 0
+    subscribed: int = 0  # how often: once more each time that the broker is back
     messages: int = 0
     largest: int = 0
     _heard: threading.Condition = field(default_factory=threading.Condition)
@@ -57,6 +58,12 @@ class Witness:
                 self._take(topic, kind, payload)
             except (ValueError, LookupError, TypeError) as error:  # raised here, it would end paho's thread
                 self.conflicts.append(f"{topic}: {type(error).__name__} {error}: {payload[:200]!r}")
+            self._heard.notify_all()
+
+    def subscribes(self) -> None:
+        """It is connected, and what comes from now on is heard."""
+        with self._heard:
+            self.subscribed += 1
             self._heard.notify_all()
 
     def _take(self, topic: str, kind: str, payload: bytes) -> None:
@@ -140,19 +147,20 @@ def watching(port: int, topics: str = "park/v1/#") -> Iterator[Witness]:
     client = paho.Client(CallbackAPIVersion.VERSION2, client_id=f"witness-{port}", protocol=paho.MQTTv5)
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho leaves it untyped
     properties.SessionExpiryInterval = 86_400
-    ready = threading.Event()
 
     def connected(_c: paho.Client, _u: object, _f: object, _r: object, _p: object) -> None:
         client.subscribe(topics, 1)
 
     client.on_connect = connected
-    client.on_subscribe = lambda *_: ready.set()
+    client.on_subscribe = lambda *_: witness.subscribes()
     client.on_message = lambda _c, _u, message: witness.hear(message.topic, bytes(message.payload))
     client.reconnect_delay_set(1, 1)
     client.connect("127.0.0.1", port, 30, clean_start=False, properties=properties)
     client.loop_start()
     try:
-        assert ready.wait(60), "the broker does not let the witness subscribe"
+        assert witness.wait(lambda heard: heard.subscribed, 60), (
+            "the broker does not let the witness subscribe"
+        )
         yield witness
     finally:
         client.disconnect()
