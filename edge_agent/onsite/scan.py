@@ -225,7 +225,7 @@ class _Once:
         if question not in self._known:
             try:
                 self._known[question] = await self._registers.read(question)
-            except Refused as refused:  # for good: a profile that asks for what is not there does not fit
+            except Refused as refused:  # not lasting: so a profile of which a part is refused does not fit
                 self._known[question] = Refused(str(refused))
             except Fault as fault:
                 self._known[question] = fault
