@@ -137,7 +137,10 @@ async def test_events_that_are_refused_do_not_hold_the_log_for_ever(
             await rig.until(lambda: delivery.scan_from == delivery.last_id + 1)
             await heard.until(lambda: len({said.payload["seq"] for said in heard.of("loss")}) == 3)
             served.allow(f"topic write {BASE}/#", f"topic read {BASE}/status", *listener)
+            before = sum(said.retained for said in heard.heard)
             await served.reload()
+            # until the listener is back, a mosquitto 2.0.11 with an ACL forgets what it acknowledges
+            await heard.until(lambda: sum(said.retained for said in heard.heard) > before)
             _tell(rig, "online")
             await heard.until(lambda: {event["seq"] for event in _events(heard)} == {4})
             await rig.until(lambda: not rig.uplink.status().problem)
