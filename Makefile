@@ -40,7 +40,7 @@ bench: $(VENV)/.dev ## Measure the figures of docs/performance.md, 15 min; ARGS=
 
 soak: needs $(VENV)/.dev ## Run the scenarios of failure in their long forms too (hours), and write docs/reliability.md
 	$(BIN)/pip install -q atheris || echo "atheris does not install here: nothing is fuzzed" >&2
-	EDGE_AGENT_RELIABILITY=docs/reliability.md $(BIN)/pytest -m soak -n 2 --dist loadgroup tests/faults tests/fuzz $(ARGS)
+	EDGE_AGENT_EXPLORE=1 EDGE_AGENT_RELIABILITY=docs/reliability.md $(BIN)/pytest -m soak -n 2 --dist loadgroup tests/faults tests/fuzz $(ARGS)
 
 package: $(VENV)/.dev ## Make bundles and packages in dist/; ARGS="bookworm-arm64" for one of them
 	@scripts/package.sh $(ARGS)

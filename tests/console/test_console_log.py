@@ -75,7 +75,7 @@ def test_only_the_last_ones_are_kept_and_none_is_endless() -> None:
     [
         (
             "outbox: 5 readings wait in memory, and the oldest are given up (reason: overflow); see",
-            "Mend the disk",
+            "outbox.memory",
         ),
         ("/dev/serial/by-id/usb-1 is in use by minicom (pid 7)", "Stop it, or use another port."),
         ("configuration: not reloaded: agent.toml:7: device.a: is not a device", "edge-agent reload"),

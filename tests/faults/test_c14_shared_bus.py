@@ -70,7 +70,8 @@ class Reader:
         assert not wrong, wrong[:5]
         due = seconds / INTERVAL
         assert sum(self.readings[name] for name in living) >= 0.9 * due * len(living)
-        assert self.readings[worst] >= 0.9 * due - 1, f"{worst} kept {schedule[worst]:.2f} of its schedule"
+        # Two less: one is under way at the end, and in a short run noise may take one by chance.
+        assert self.readings[worst] >= 0.9 * due - 2, f"{worst} kept {schedule[worst]:.2f} of its schedule"
 
 
 async def _run(reader: Reader, cabinet: Cabinet, enough: Callable[[], bool]) -> float:
