@@ -1,5 +1,6 @@
 """A page's HTML: a template, in the reader's language."""
 
+import ctypes
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ LANGUAGE = "edge_agent_language"
 
 
 _GB = 1000  # in MB
+_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc
 
 
 class Pages:
@@ -48,7 +50,8 @@ class Pages:
     def render(self, name: str, language: str, **told: Any) -> str:
         """Return a template's HTML."""
         known: Words = words(language)
-        return self._templates.get_template(name).render(
+        compiled = len(self._templates.cache or ())
+        html = self._templates.get_template(name).render(
             tr=known.tr,
             plural=known.plural,
             label=known.label,
@@ -57,6 +60,9 @@ class Pages:
             language=language,
             **told,
         )
+        if _trim is not None and len(self._templates.cache or ()) > compiled:
+            _trim(0)  # what compiling freed lies between what stays: up to 1 MB, which glibc keeps otherwise
+        return html
 
     def answer(self, request: Request, name: str, code: int = 200, /, **told: Any) -> HTMLResponse:
         """Return a template as the answer to a request."""
