@@ -1,54 +1,28 @@
-"""The console's connections: few, each with a time, and all of them beside the agent, never in its way."""
+"""Where the page listens. Until somebody comes nothing of it is in memory."""
 
 import asyncio
 import logging
 import socket
 import ssl
-import sys
-from collections.abc import Callable
-from contextlib import suppress
-from types import ModuleType
+from collections.abc import Awaitable, Callable
+from contextlib import closing
 from typing import Any
 
-from starlette.types import Receive, Scope, Send
-
 from edge_agent.backoff import Backoff
-from edge_agent.console.guests import Guest, Guests, Pace
-from edge_agent.console.tries import from_address
 from edge_agent.settings.console import Console
-
-# uvicorn loads its command line with anything of it, and that click and multiprocessing: 1.6 MB that nobody
-# here uses. A blank stands for it, in which every name is there and is nothing.
-if "uvicorn.main" not in sys.modules:
-    _blank = ModuleType("uvicorn.main")
-    vars(_blank)["__getattr__"] = lambda _name: None
-    sys.modules["uvicorn.main"] = _blank
-
-from uvicorn.config import Config
-from uvicorn.protocols.http.h11_impl import H11Protocol
-from uvicorn.server import ServerState
 
 log = logging.getLogger(__name__)
 
-App = Callable[..., Any]
 
-_REQUEST_S = 10.0  # for a handshake; for a request; and for a browser that does not read what is sent
-_FULL_S = 1.0  # until the next connection is looked at, where the machine has no descriptor for it
-_KEEP_ALIVE_S = 15
-_LARGEST_HEAD = 16_384  # bytes
-_GOODBYE_S = 2.0
-# So many at once, then one in so many seconds: a crowd waits, in the kernel or for its answers.
-_COMING = 50, 0.04
-_OF_STRANGERS = 40, 0.05
-_OF_USERS = 100, 0.02
+async def serve(settings: Console, make: Callable[[], Awaitable[Any]]) -> None:
+    """Serve an application for ever, which is made once somebody comes.
 
-
-async def serve(settings: Console, app: App) -> None:
-    """Serve an application for ever. What goes wrong with the port is told, and tried again."""
+    What goes wrong with the port or a certificate is told, and tried again.
+    """
     backoff, told = Backoff(), ""
     while True:
         try:
-            await _listen(settings, app)
+            await _listen(settings, make)
         except OSError as error:
             problem = f"{settings.listen}: {error.strerror or error}"
             if problem != told:
@@ -57,113 +31,33 @@ async def serve(settings: Console, app: App) -> None:
             await asyncio.sleep(backoff.next())
 
 
-async def _listen(settings: Console, app: App) -> None:
+async def _listen(settings: Console, make: Callable[[], Awaitable[Any]]) -> None:
     """Serve until cancelled.
-
-    uvicorn's own loop looks ten times a second whether it should end, and takes the signals; its protocol
-    needs neither.
 
     Raises:
         OSError: the address cannot be had, or a certificate cannot be read.
     """
-    config = Config(
-        _paced(app),
-        http="h11",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        log_level="critical",  # of what browsers do wrong; a hostile one must not fill the journal
-        server_header=False,
-        date_header=False,
-        proxy_headers=False,  # anybody can write them: an address must be the one that asks
-        timeout_keep_alive=_KEEP_ALIVE_S,
-        h11_max_incomplete_event_size=_LARGEST_HEAD,
-        ssl_certfile=settings.cert,
-        ssl_keyfile=settings.key,
-    )
-    config.load()
-    state = ServerState()
-    loop = asyncio.get_running_loop()
-
-    def connection(guest: Guest) -> H11Protocol:
-        return H11Protocol(config=config, server_state=state, app_state={"guest": guest}, _loop=loop)
-
+    tls = None
+    if settings.cert is not None:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(settings.cert, settings.key)
     host, port = settings.address
-    listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    listening.setblocking(False)
-    log.info("console: %s://%s", "https" if config.ssl else "http", settings.listen)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with closing(socket.create_server((host, port), family=family)) as listening:
+        listening.setblocking(False)
+        log.info("console: %s://%s", "https" if tls else "http", settings.listen)
+        await _somebody(listening)
+        app = await make()
+        from edge_agent.console import connections  # noqa: PLC0415 - with all that serves them
+
+        await connections.connect(listening, tls, app)
+
+
+async def _somebody(listening: socket.socket) -> None:
+    """Wait until somebody connects, who then waits to be taken."""
+    loop, came = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(listening, came.set)
     try:
-        await _accept(listening, connection, config.ssl, state)
+        await came.wait()
     finally:
-        listening.close()
-        for each in list(state.connections):
-            each.shutdown()
-        if state.tasks:
-            await asyncio.wait(state.tasks, timeout=_GOODBYE_S)
-        for each in list(state.connections):
-            each.transport.abort()
-        for task in state.tasks:
-            task.cancel()
-
-
-def _paced(app: App) -> App:
-    """Let an application have so many requests in a time: of strangers, and of who is logged in."""
-    now = asyncio.get_running_loop().time
-    strangers, users = Pace(now, *_OF_STRANGERS), Pace(now, *_OF_USERS)
-
-    async def paced(scope: Scope, receive: Receive, send: Send) -> None:
-        guest: Guest = scope["state"]["guest"]
-        await asyncio.sleep((users if guest.user else strangers).wait())
-        if guest.here:  # else nobody hears the answer
-            await app(scope, receive, send)
-
-    return paced
-
-
-async def _accept(
-    listening: socket.socket,
-    connection: Callable[[Guest], H11Protocol],
-    tls: ssl.SSLContext | None,
-    state: ServerState,
-) -> None:
-    """Take connections, and no more than there may be: asyncio's own server has no such limit."""
-    loop = asyncio.get_running_loop()
-    guests, pace = Guests(), Pace(loop.time, *_COMING)
-
-    async def begin(guest: Guest, taken: socket.socket) -> None:
-        with suppress(OSError):  # it went, is too slow, or speaks no TLS
-            _, guest.connection = await loop.connect_accepted_socket(
-                lambda: connection(guest), taken, ssl=tls, ssl_handshake_timeout=_REQUEST_S if tls else None
-            )
-            loop.call_later(_REQUEST_S, _drop_if_slow, guest.connection, state, None, False)
-
-    async with asyncio.TaskGroup() as tasks:
-        while True:
-            try:
-                taken, address = await loop.sock_accept(listening)
-            except OSError:  # no descriptor is left, or it went before it was here
-                await asyncio.sleep(_FULL_S)
-                continue
-            guest = guests.enter(from_address(address[0]).name)
-            guest.beginning = tasks.create_task(begin(guest, taken), name="console.connection")
-            await asyncio.sleep(pace.wait())
-
-
-def _drop_if_slow(connection: H11Protocol, state: ServerState, answered: object, stuck: bool) -> None:  # noqa: FBT001 - what was seen the last time
-    """End a connection that has sent no further request since we looked, or does not read.
-
-    ``answered``: the last request, where it was answered by then, None where none had come; ``stuck``: it had
-    not read what was sent.
-    """
-    if connection not in state.connections:
-        return
-    cycle: object = connection.cycle
-    done = cycle is None or connection.cycle.response_complete
-    paused = connection.flow.write_paused
-    if (done and cycle is answered) or (stuck and paused):
-        connection.transport.abort()
-        return
-    asyncio.get_running_loop().call_later(
-        _REQUEST_S, _drop_if_slow, connection, state, cycle if done else connection, paused
-    )
+        loop.remove_reader(listening)

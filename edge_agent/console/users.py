@@ -6,13 +6,14 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
-from typing import Literal
-
-from argon2 import PasswordHasher
-from argon2.exceptions import Argon2Error, InvalidHashError
+from typing import TYPE_CHECKING, Literal
 
 from edge_agent.settings.atomic_write import replace_file
+
+if TYPE_CHECKING:
+    from argon2 import PasswordHasher  # loaded with the first password that somebody types
 
 Role = Literal["viewer", "operator"]
 ROLES: tuple[Role, ...] = ("viewer", "operator")
@@ -22,13 +23,6 @@ SHORTEST = 10
 
 _LONGEST = 200
 _NAME = re.compile(r"[\w.-]{1,32}")
-# Once argon2 has freed its 19 MiB, glibc would keep that much for itself from then on, and the agent would
-# stay as large as at its first login. With a fixed M_MMAP_THRESHOLD, mallopt(3), all goes back each time.
-if (_mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
-    _mallopt(-3, 1 << 20)
-# OWASP Password Storage Cheat Sheet: argon2id with 19 MiB, two passes, one lane.
-_HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-_NOBODY = _HASHER.hash("nobody")  # so that an unknown name takes as long as a wrong password
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +35,24 @@ class User:
 
 class UsersError(Exception):
     """The file cannot be used. The message names it and the remedy."""
+
+
+@cache
+def _hasher() -> "PasswordHasher":
+    from argon2 import PasswordHasher  # noqa: PLC0415 - as above
+
+    # Once argon2 has freed its 19 MiB, glibc would keep that much for itself from then on, and the agent
+    # would stay as large as at its first login. With a fixed M_MMAP_THRESHOLD, mallopt(3), all goes back.
+    if (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
+        mallopt(-3, 1 << 20)
+    # OWASP Password Storage Cheat Sheet: argon2id with 19 MiB, two passes, one lane.
+    return PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+
+
+@cache
+def _nobody() -> str:
+    """Return a hash with which an unknown name takes as long as a wrong password."""
+    return _hasher().hash("nobody")
 
 
 def place(outbox: Path) -> Path:
@@ -83,7 +95,7 @@ def set_password(file: Path, name: str, password: str, role: Role) -> None:
         )
     if not _NAME.fullmatch(name):
         raise ValueError(f"{name!r} is no name to log in with; write at most 32 letters, digits, and . _ -")
-    users = {**read(file), name: User(_HASHER.hash(password), role)}
+    users = {**read(file), name: User(_hasher().hash(password), role)}
     _write(file, users)
 
 
@@ -111,9 +123,11 @@ def _write(file: Path, users: Mapping[str, User]) -> None:
 
 def verify(users: Mapping[str, User], name: str, password: str) -> bool:
     """Say whether a password is right. Takes a twentieth of a second and 19 MiB on purpose: on a thread."""
-    user = users.get(name)
+    from argon2.exceptions import Argon2Error, InvalidHashError  # noqa: PLC0415 - as above
+
+    user, nobody = users.get(name), _nobody()  # made at the first login of whomever: it takes time, too
     try:
-        _HASHER.verify(user.hash if user else _NOBODY, password[:_LONGEST])
+        _hasher().verify(user.hash if user else nobody, password[:_LONGEST])
     except (Argon2Error, InvalidHashError):
         return False
     return user is not None

@@ -20,7 +20,7 @@ _UNIT = Path(__file__).parents[2] / "systemd" / "edge-agent.service"
 @pytest.mark.parametrize(
     "unused",
     [
-        "typer", "rich", "starlette", "uvicorn", "bleak", "gpiod", "tomlkit", "gzip",
+        "typer", "rich", "starlette", "uvicorn", "jinja2", "argon2", "bleak", "gpiod", "tomlkit", "gzip",
         "edge_agent.control.verbs", "edge_agent.reconfiguration.editor", "edge_agent.outbox.readonly",
         "edge_agent.bus.contact", "edge_agent.bus.rfc2217", "edge_agent.bus.tcp",
     ],
@@ -36,7 +36,7 @@ def test_the_service_is_told_where_the_time_zones_are(loaded: set[str]) -> None:
 
 
 def test_the_page_loads_what_it_uses() -> None:
-    loaded = modules("import edge_agent.console.server, edge_agent.console.site")
+    loaded = modules("import edge_agent.console.connections, edge_agent.console.site")
     assert {"uvicorn.protocols.http.h11_impl", "jinja2"} <= loaded
     assert not {"click", "multiprocessing", "markdown_it", "tomlkit"} & loaded
 

@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
+from starlette.types import ASGIApp
+
 from edge_agent.console import server, site, users
 from edge_agent.console.overview import Ask
 from edge_agent.control.protocol import RefusedError
@@ -88,8 +90,11 @@ async def serving(
     settings = Console.model_validate(told)
     if password:
         users.set_password(folder / "console.json", "admin", password, "operator")
-    app = site.make(settings, folder / "console.json", ask, now)
-    task = asyncio.create_task(server.serve(settings, app))
+
+    async def make() -> ASGIApp:
+        return site.make(settings, folder / "console.json", ask, now)
+
+    task = asyncio.create_task(server.serve(settings, make))
     made = Served(settings.address[1], context)
     try:
         async with asyncio.timeout(SOON):

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from edge_agent.console import guests, live, server
+from edge_agent.console import connections, guests, live
 from edge_agent.status import DeviceStatus, as_json
 from tests.console.browser import Browser
 from tests.console.rig import PASSWORD
@@ -68,7 +68,7 @@ async def test_who_hangs_up_in_the_middle_fills_no_log(
 async def test_half_a_second_request_holds_no_connection(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "_REQUEST_S", 1.0)
+    monkeypatch.setattr(connections, "_REQUEST_S", 1.0)
     async with serving(tmp_path) as console, console.open() as (reader, writer):
         writer.write(f"GET /login HTTP/1.1\r\nHost: 127.0.0.1:{console.port}\r\n\r\n".encode())
         assert (await reader.readuntil(b"</html>")).startswith(b"HTTP/1.1 200")
@@ -77,8 +77,8 @@ async def test_half_a_second_request_holds_no_connection(
 
 
 async def test_who_reads_no_answer_is_dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "_REQUEST_S", 0.3)
-    monkeypatch.setattr(server, "_OF_STRANGERS", (1, 0.0))  # or it takes long to send that much
+    monkeypatch.setattr(connections, "_REQUEST_S", 0.3)
+    monkeypatch.setattr(connections, "_OF_STRANGERS", (1, 0.0))  # or it takes long to send that much
     async with serving(tmp_path) as console:
         with socket.socket() as deaf:
             deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -102,7 +102,7 @@ async def test_connections_that_say_nothing_take_no_more_than_their_share(
 ) -> None:
     """Before TLS has begun, too: each takes a descriptor from the agent, which needs them for its work."""
     monkeypatch.setattr(guests, "_MOST_STRANGERS", 5)
-    monkeypatch.setattr(server, "_REQUEST_S", 1.0)
+    monkeypatch.setattr(connections, "_REQUEST_S", 1.0)
     loop = asyncio.get_running_loop()
     async with serving(tmp_path, tls=True) as console, asyncio.timeout(SOON):
         with ExitStack() as stack:
@@ -125,7 +125,7 @@ async def test_a_page_that_does_not_read_what_is_told_is_dropped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a crowd of devices, each with another value at each look."""
-    monkeypatch.setattr(server, "_REQUEST_S", 0.5)
+    monkeypatch.setattr(connections, "_REQUEST_S", 0.5)
     monkeypatch.setattr(live, "_SLOW_S", 0.3)
     monkeypatch.setattr(live, "_EVERY_S", 0.02)
     asked = 0

@@ -48,7 +48,7 @@ DOORS = {
     "starlette": ["edge_agent/console/*"],
     "tomlkit": ["edge_agent/settings/document.py"],
     "typer": ["edge_agent/cli/*"],
-    "uvicorn": ["edge_agent/console/server.py"],
+    "uvicorn": ["edge_agent/console/connections.py"],
     "yaml": ["edge_agent/contract/export.py"],
 }
 

@@ -41,7 +41,7 @@ PAGE = " ".join((ROOT / "docs" / "security.md").read_text("utf-8").split())
         ("console/guests.py", "_MOST = 40", "At most 40 connections"),
         ("console/guests.py", "_MOST_STRANGERS = 16", "16 of a machine that are not logged in"),
         ("console/form.py", "_LARGEST = 65_536", "Forms of 64 kB"),
-        ("console/server.py", "_REQUEST_S = 10.0", "10 s for a request"),
+        ("console/connections.py", "_REQUEST_S = 10.0", "10 s for a request"),
         ("console/login.py", 'samesite="strict"', "SameSite=Strict"),
         ("uplink/tls.py", "TLSVersion.TLSv1_2", "TLS 1.2 or newer"),
     ],
