@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.types import ASGIApp
 
-from edge_agent.console import run, site, users
+from edge_agent.console import run, server, site, users
 from edge_agent.console.audit import Audit
 from edge_agent.settings.console import Console
 from tests.console.browser import Browser
@@ -136,3 +137,30 @@ async def test_a_wrong_request_is_a_page_with_the_way_out(tmp_path: Path) -> Non
             assert 400 <= page.status < 500, path
         large = await browser.post("/change/undo", {"csrf": csrf, "number": "1" * 70_000})
         assert (large.status, "write less" in large.text) == (413, True)
+
+
+async def test_it_is_made_when_somebody_comes_who_is_answered(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "edge_agent.console")
+    settings = Console(listen=f"127.0.0.1:{free_port()}")
+    made = asyncio.Event()
+
+    async def make() -> ASGIApp:
+        made.set()
+        return site.make(settings, tmp_path / "console.json", new_agent, Now())
+
+    task = asyncio.create_task(server.serve(settings, make))
+    try:
+        async with asyncio.timeout(SOON):
+            while "console: http://" not in caplog.text:  # noqa: ASYNC110 - nothing else tells
+                await asyncio.sleep(0.01)
+            assert not made.is_set()
+            reader, writer = await asyncio.open_connection(*settings.address)
+            writer.write(b"GET /login HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            assert (await reader.read()).startswith(b"HTTP/1.1 200")
+            writer.close()
+        assert made.is_set()
+    finally:
+        task.cancel()
+        await asyncio.wait((task,))
